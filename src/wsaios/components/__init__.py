@@ -1,0 +1,1 @@
+"""The six components; none knows another."""

@@ -1,0 +1,1 @@
+"""What starts next: ready shards, policy, slots, limits, retries and micro-batches."""

@@ -1,0 +1,32 @@
+"""What follows a failed or lost attempt: pure decisions."""
+
+from typing import Final
+
+from wsaios.kernel.ports import Rng
+from wsaios.kernel.task import Effective
+
+POISON_LOSSES: Final = 3
+SUSPECT_DEATHS: Final = 3
+
+
+def backoff_s(options: Effective, attempt: int, rng: Rng) -> float:
+    """Seconds to wait before the next attempt after `attempt` (from 1) failed: full jitter.
+
+    Uniform in 0 … min(backoff_max_s, backoff_initial_s × backoff_factor^(attempt − 1)). With the defaults the upper ends are 1, 2,
+    4, 8 … 300 s. Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+    """
+    try:
+        ceiling = options.backoff_initial_s * options.backoff_factor ** (attempt - 1)
+    except OverflowError:
+        ceiling = options.backoff_max_s
+    return rng.random() * min(options.backoff_max_s, ceiling)
+
+
+def exhausted(options: Effective, attempts: int) -> bool:
+    """Whether no attempt is left after `attempts`."""
+    return attempts >= options.max_attempts
+
+
+def half(size: int) -> int:
+    """How many rows the next micro-batch may hold after one of `size` crashed or timed out."""
+    return max(1, size // 2)

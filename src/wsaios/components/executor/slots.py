@@ -1,0 +1,84 @@
+"""Slots of lanes and places under concurrency keys: what is taken, by whom, and the way back."""
+
+from collections.abc import Iterable
+
+Ref = tuple[int, int]
+
+
+class Seat:
+    """One slot taken by a call, with the attempts it still holds."""
+
+    __slots__ = ("alone", "key", "lane", "left", "size")
+
+    def __init__(self, lane: str, key: str, size: int) -> None:
+        self.lane = lane
+        self.key = key
+        self.left = size
+        self.size = size
+        self.alone = size == 1
+
+
+class Slots:
+    """Who sits where. Taking and leaving are exact: every attempt leaves once, whatever is reported twice."""
+
+    def __init__(self) -> None:
+        self._limits: dict[str, int] = {}
+        self._taken: dict[str, int] = {}
+        self._keys: dict[str, int] = {}
+        self._seats: dict[Ref, Seat] = {}
+
+    def limit(self, lane: str, slots: int) -> None:
+        """Say how many slots a lane has."""
+        self._limits[lane] = slots
+        self._taken.setdefault(lane, 0)
+
+    def lanes(self) -> list[str]:
+        """The lanes there are."""
+        return list(self._limits)
+
+    def slots(self, lane: str) -> int:
+        """How many slots the lane has."""
+        return self._limits[lane]
+
+    def free(self, lane: str) -> int:
+        """How many slots of the lane are free; never negative."""
+        return max(0, self._limits[lane] - self._taken[lane])
+
+    def taken(self) -> int:
+        """How many slots are taken over all lanes."""
+        return sum(self._taken.values())
+
+    def key_taken(self, key: str) -> int:
+        """How many attempts run under a concurrency key."""
+        return self._keys.get(key, 0)
+
+    def take(self, lane: str, key: str, refs: list[Ref]) -> None:
+        """One slot for these attempts."""
+        seat = Seat(lane, key, len(refs))
+        self._taken[lane] += 1
+        if key:
+            self._keys[key] = self._keys.get(key, 0) + len(refs)
+        for ref in refs:
+            self._seats[ref] = seat
+
+    def seat(self, ref: Ref) -> Seat | None:
+        """Where an attempt sits, or None when it left or never sat."""
+        return self._seats.get(ref)
+
+    def leave(self, ref: Ref) -> Seat | None:
+        """An attempt is over for its engine; returns its seat the first time, None afterwards."""
+        seat = self._seats.pop(ref, None)
+        if seat is None:
+            return None
+        seat.left -= 1
+        if seat.left == 0:
+            self._taken[seat.lane] -= 1
+        if seat.key:
+            self._keys[seat.key] -= 1
+            if not self._keys[seat.key]:
+                del self._keys[seat.key]
+        return seat
+
+    def held(self) -> Iterable[Ref]:
+        """Every attempt that sits."""
+        return self._seats.keys()

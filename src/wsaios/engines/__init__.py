@@ -1,0 +1,1 @@
+"""Engines run attempts; each is an adapter of the Engine port."""

@@ -1,0 +1,152 @@
+"""What a running handler may ask and say."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from wsaios.engines.local.failures import shortened
+from wsaios.engines.local.results import ResultWriter
+from wsaios.kernel.engine import Attempt, Noted
+from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.ids import encode
+from wsaios.kernel.task import Failure
+
+MAX_NOTE_CHARS: Final = 500
+
+
+class Call(Protocol):
+    """What a context sees of the work it belongs to."""
+
+    cancelled: bool
+    told: bool
+
+
+class Context:
+    """The call at hand: ids, progress, checkpoint, and whether its end is asked for; usable from any thread.
+
+    In a batched handler it stands for all rows of the call: `progress` applies to each, `task_ids` are theirs in order, and
+    what belongs to one task (`task_id`, `batch_id`, `attempt`, `tenant`, `traceparent`) is that of the first row.
+    """
+
+    __slots__ = ("_attempts", "_call", "_dirty", "_handler", "_logger", "_note", "_post", "_saved", "_sent", "_writer")
+
+    def __init__(
+        self,
+        call: Call,
+        attempts: Sequence[Attempt],
+        handler: str,
+        post: "Callable[[Context], None]",
+        writer: ResultWriter,
+    ) -> None:
+        self._call = call
+        self._attempts = attempts
+        self._handler = handler
+        self._post = post
+        self._writer = writer
+        self._note: tuple[float | None, str] = (None, "")
+        self._saved = attempts[0].saved if len(attempts) == 1 else None
+        self._sent: tuple[tuple[float | None, str], bytes | None] = (self._note, self._saved)
+        self._dirty = False
+        self._logger: Any = None
+
+    def progress(self, fraction: float | None = None, note: str = "") -> None:
+        """Say how far this call has come: 0…1 (beyond is cut off; None: unsaid) and a note of at most 500 characters.
+
+        Cheap enough for every step of a loop: only the latest is passed on.
+
+        Raises:
+            InvalidInput: `fraction` is NaN.
+        """
+        if fraction is not None:
+            if math.isnan(fraction):
+                raise InvalidInput("fraction", "nan is no progress; use a number from 0 to 1, or None")
+            fraction = min(1.0, max(0.0, float(fraction)))
+        self._note = (fraction, shortened(note, MAX_NOTE_CHARS))
+        self._mark()
+
+    def save(self, data: object) -> None:
+        """Keep `data` as the checkpoint that the next attempt finds in `saved`; it returns at once.
+
+        It becomes durable soon, and no later than the end of this attempt. The newest checkpoint replaces older ones.
+
+        Raises:
+            InvalidInput: `data` is not JSON or too large, or the handler is batched: its rows may meet others next time.
+        """
+        if len(self._attempts) != 1:
+            raise InvalidInput("save", "a call with several rows has no checkpoint of its own; register the handler unbatched")
+        written = self._writer.write(data, "data")
+        if isinstance(written, Failure):
+            raise InvalidInput("save", written.message)
+        self._saved = written
+        self._mark()
+
+    @property
+    def saved(self) -> Any:
+        """The data of the last checkpoint, of this attempt or an earlier one; None when there is none."""
+        return None if self._saved is None else msgspec.json.decode(self._saved)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the end of this call is asked for: it was cancelled or has used up its time."""
+        return self._call.cancelled
+
+    @property
+    def task_id(self) -> str:
+        """The id of the task, as users see it."""
+        return encode(self._attempts[0].task)
+
+    @property
+    def task_ids(self) -> list[str]:
+        """The ids of all rows of this call, in their order."""
+        return [encode(attempt.task) for attempt in self._attempts]
+
+    @property
+    def batch_id(self) -> str | None:
+        """The id of the batch that the task is a row of, or None."""
+        batch = self._attempts[0].batch
+        return encode(batch, "batch") if batch else None
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        return self._attempts[0].number
+
+    @property
+    def tenant(self) -> str:
+        """Who the work belongs to."""
+        return self._attempts[0].tenant
+
+    @property
+    def traceparent(self) -> str | None:
+        """The W3C trace context that the task was submitted with, or None."""
+        return self._attempts[0].traceparent
+
+    @property
+    def logger(self) -> Any:
+        """A structlog logger bound with task, attempt and handler."""
+        if self._logger is None:
+            import structlog  # noqa: PLC0415  # costs more than all the rest of this engine, and few handlers ask for it
+
+            ids = self.task_ids if len(self._attempts) > 1 else self.task_id
+            self._logger = structlog.get_logger().bind(task=ids, attempt=self.attempt, handler=self._handler)
+        return self._logger
+
+    def unsent(self) -> list[Noted]:
+        """What was said since the last time, one for each row; for the engine, on its loop."""
+        self._dirty = False
+        note, saved = self._note, self._saved
+        told_note, told_saved = self._sent
+        self._sent = (note, saved)
+        if self._call.told or (note is told_note and saved is told_saved):
+            return []
+        fraction, text = note
+        news = saved if saved is not told_saved else None
+        return [Noted(each.task, each.fence, fraction, text, news) for each in self._attempts]
+
+    def _mark(self) -> None:
+        # Written before the flag is read, while `unsent` clears the flag before it reads: nothing can be overlooked.
+        if not self._dirty:
+            self._dirty = True
+            self._post(self)

@@ -1,0 +1,124 @@
+"""Coroutine handlers as tasks of the loop."""
+
+import asyncio
+import contextvars
+
+from wsaios.engines.local.arguments import Arguments
+from wsaios.engines.local.batch_call import BatchCall
+from wsaios.engines.local.outcomes import raised, returned, stopped
+from wsaios.engines.local.register import Register
+from wsaios.engines.local.results import ResultWriter
+from wsaios.engines.local.run import Run
+from wsaios.kernel.engine import Ended
+from wsaios.kernel.task import LaneSpec
+
+
+class CoroutineLane:
+    """Starts every work at once, each as a task of its own in a fresh copy of `base`.
+
+    A call that has used up its time is cancelled; if it goes on all the same, it is told as timed out after `grace_s` and keeps
+    its slot until it ends.
+    """
+
+    def __init__(
+        self, spec: LaneSpec, register: Register, writer: ResultWriter, base: contextvars.Context, grace_s: float
+    ) -> None:
+        self._slots = spec.slots
+        self._register = register
+        self._writer = writer
+        self._arguments = Arguments(register.contexts, writer)
+        self._base = base
+        self._grace_s = grace_s
+        self._runs: set[Run] = set()
+        self.stuck = 0
+
+    @property
+    def free(self) -> int:
+        """How many slots are free."""
+        return max(0, self._slots - len(self._runs))
+
+    def begin(self, run: Run) -> bool:
+        """Start a work."""
+        work = self._batch(run) if run.handler.batched else self._single(run)
+        self._runs.add(run)
+        run.task = self._register.loop.create_task(work, context=self._base.copy())
+        return True
+
+    def cancel(self, run: Run) -> None:
+        """Cancel the task of a work; it ends as cancelled unless its handler ends it otherwise."""
+        if run.cancelled or run.task is None:
+            return
+        run.cancelled = True
+        run.task.cancel()
+        if not run.begun:
+            self._finish(run, stopped(run, run.attempts))
+
+    def overdue(self, run: Run) -> None:
+        """Cancel a work that used up its time; the second time, tell that it goes on."""
+        if run.task is None:
+            return
+        if run.overdue:
+            self.stuck += 1
+            self._register.tell(run)
+            return
+        run.overdue = run.cancelled = True
+        run.task.cancel()
+        if run.begun:
+            self._register.deadlines.arm(run, self._grace_s)
+        else:
+            self._finish(run, stopped(run, run.attempts))
+
+    async def stop(self, wait_s: float) -> None:
+        """Cancel everything and wait `wait_s` at most for it to end."""
+        own = asyncio.current_task()
+        tasks = [run.task for run in self._runs if run.task is not None and run.task is not own]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=wait_s)
+
+    async def _single(self, run: Run) -> None:
+        run.begun = True
+        attempt = run.attempts[0]
+        try:
+            value = await run.handler.function(**self._arguments.of(run))
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001  # a handler may raise SystemExit; that ends its attempt, not the process
+            ended = stopped(run, run.attempts) if _stops(run, error) else raised(run.attempts, error)
+        else:
+            ended = stopped(run, run.attempts) if run.overdue else [returned(attempt, value, self._writer)]
+        self._finish(run, ended)
+
+    async def _batch(self, run: Run) -> None:
+        run.begun = True
+        call = BatchCall(run, self._writer)
+        run.partly = call.over
+        function = run.handler.function
+        while (ask := call.next()) is not None:
+            part, rows = ask
+            try:
+                results = await function(rows, **self._arguments.context(run, part))
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001  # as above
+                if _stops(run, error):
+                    break
+                call.raised(part, error)
+            else:
+                if run.overdue:
+                    break
+                call.returned(part, results)
+        self._finish(run, call.over())
+
+    def _finish(self, run: Run, ended: list[Ended]) -> None:
+        if run in self._runs:
+            self._runs.discard(run)
+            if run.told:
+                self.stuck -= 1
+        self._register.finish(run, ended)
+
+
+def _stops(run: Run, error: BaseException) -> bool:
+    """Whether this is the end that was asked for, and not one of the handler's own."""
+    return run.overdue or (run.cancelled and isinstance(error, asyncio.CancelledError))

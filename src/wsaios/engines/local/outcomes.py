@@ -1,0 +1,52 @@
+"""From what a handler answered to the end of its attempt."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from wsaios.engines.local.answers import GiveUp, RetryAfter
+from wsaios.engines.local.failures import failure_of
+from wsaios.engines.local.results import ResultWriter
+from wsaios.engines.local.run import Run
+from wsaios.kernel.engine import Attempt, Ended, Verdict
+from wsaios.kernel.task import Failure
+
+_SUCCEEDED: Final = Verdict.SUCCEEDED
+_CANCELLED: Final = Failure("Cancelled", "its end was asked for")
+
+
+def returned(attempt: Attempt, value: object, writer: ResultWriter) -> Ended:
+    """The end of an attempt whose handler returned; an exception that is returned counts as raised."""
+    if isinstance(value, BaseException):
+        return raised((attempt,), value)[0]
+    data = writer.write(value)
+    if isinstance(data, Failure):
+        return Ended(attempt.task, attempt.fence, Verdict.FAILED, failure=data)
+    return Ended(attempt.task, attempt.fence, _SUCCEEDED, data)
+
+
+def raised(attempts: Iterable[Attempt], error: BaseException) -> list[Ended]:
+    """The ends of attempts whose call raised: all the same."""
+    verdict, wait_s = Verdict.FAILED, 0.0
+    if isinstance(error, RetryAfter):
+        verdict, wait_s = Verdict.RETRY_AFTER, error.seconds
+        failure = Failure("RetryAfter", error.reason) if error.reason else None
+    elif isinstance(error, GiveUp):
+        verdict, failure = Verdict.GIVEN_UP, Failure("GiveUp", error.reason)
+    else:
+        failure = failure_of(error)
+    return [Ended(each.task, each.fence, verdict, failure=failure, retry_after_s=wait_s) for each in attempts]
+
+
+def failed(attempts: Iterable[Attempt], kind: str, message: str) -> list[Ended]:
+    """The ends of attempts that failed for a reason of the engine's own words."""
+    failure = Failure(kind, message)
+    return [Ended(each.task, each.fence, Verdict.FAILED, failure=failure) for each in attempts]
+
+
+def stopped(run: Run, attempts: Iterable[Attempt]) -> list[Ended]:
+    """The ends of attempts that were made to end: timed out or cancelled."""
+    verdict, failure = Verdict.CANCELLED, _CANCELLED
+    if run.overdue:
+        limit_s = run.work.timeout_s or 0.0
+        verdict, failure = Verdict.TIMED_OUT, Failure("TimedOut", f"it did not end within {limit_s:g} s")
+    return [Ended(each.task, each.fence, verdict, failure=failure) for each in attempts]

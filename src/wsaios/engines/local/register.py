@@ -1,0 +1,166 @@
+"""What an engine runs, what it ran lately, and what of it the sink was told."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+from wsaios.engines.local.context import Context
+from wsaios.engines.local.deadlines import Deadlines
+from wsaios.engines.local.handlers import Handler
+from wsaios.engines.local.mailbox import Mailbox
+from wsaios.engines.local.outcomes import stopped
+from wsaios.engines.local.run import Key, Lane, Run
+from wsaios.kernel.engine import Attempt, Ended, Freed, OutcomeSink, Report, Work
+
+T = TypeVar("T")
+
+REMEMBERED: Final = 16_384
+"""How many attempts that ended are surely known, so that a second submit of them is recognised."""
+
+
+class Register:
+    """The one place where works come in and their ends go out; for the loop, except `contexts.post`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sink: OutcomeSink) -> None:
+        self.loop = loop
+        self.deadlines = Deadlines(loop, _overdue)
+        self._mailboxes: list[Mailbox[Any]] = []
+        self.contexts: Mailbox[Context] = self.mailbox(self._note)
+        self.running: dict[Key, Run] = {}
+        self._recent: set[Key] = set()
+        self._older: set[Key] = set()
+        self._sink = sink
+        self._reports: list[Report] = []
+        self._flushing = False
+        self._owed = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._acknowledging: set[asyncio.Future[None]] = set()
+        self._closed = False
+
+    def mailbox(self, deliver: Callable[[T], None]) -> Mailbox[T]:
+        """A way for threads to reach `deliver`; each round ends with a flush."""
+        box = Mailbox(self.loop, deliver, self.flush)
+        self._mailboxes.append(box)
+        return box
+
+    def admit(self, work: Work, handler: Handler, lane: Lane) -> Run | None:
+        """A run for those attempts of the work that are new here; None when all were seen before."""
+        attempts: list[Attempt] = work.attempts
+        keys = [(each.task, each.fence) for each in attempts]
+        if not self._new(keys):
+            fresh = {key: each for key, each in zip(keys, attempts, strict=True) if self._new((key,))}
+            if not fresh:
+                return None
+            keys, attempts = list(fresh), list(fresh.values())
+        run = Run(work, attempts, handler, lane)
+        for key in keys:
+            self.running[key] = run
+        if not self._owed:
+            self._quiet.clear()
+        self._owed += 1
+        return run
+
+    def forget(self, run: Run) -> None:
+        """Undo `admit` for a run that could not begin."""
+        self._close(run, remember=False)
+        self._settle(run)
+
+    def finish(self, run: Run, ended: Sequence[Ended]) -> None:
+        """A run is over: report its ends, or its slot free if the ends were told before."""
+        if run.closed or self._closed:
+            return
+        self.contexts.collect()
+        if run.timer is not None:
+            self.deadlines.disarm(run)
+        self._close(run, remember=True)
+        if not run.told:
+            self._reports += ended
+            self._settle(run)
+        elif not run.replaced:
+            self._reports += [Freed(each.task, each.fence) for each in run.attempts]
+        self._soon()
+
+    def tell(self, run: Run) -> None:
+        """Report the ends of a run that is made to end but goes on, and keeps its slot."""
+        self.contexts.collect()
+        ends = run.partly() if run.partly else stopped(run, run.attempts)
+        for end in ends:
+            end.freed = False
+        self._reports += ends
+        self._settle(run)
+        self._soon()
+
+    def replace(self, run: Run) -> None:
+        """Report the slot of a run free although the run goes on: another worker took the slot over."""
+        run.replaced = True
+        self._reports += [Freed(each.task, each.fence) for each in run.attempts]
+        self._soon()
+
+    def flush(self) -> None:
+        """Give the sink now what has gathered."""
+        self._flushing = False
+        if not self._reports or self._closed:
+            return
+        reports, self._reports = self._reports, []
+        # Nothing here waits for the commit; but a sink that is a coroutine function must run all the same.
+        acknowledged = self._sink(reports)
+        if isinstance(acknowledged, Coroutine):
+            future = asyncio.ensure_future(acknowledged)
+            self._acknowledging.add(future)
+            future.add_done_callback(self._acknowledging.discard)
+
+    async def quiet(self, timeout_s: float) -> bool:
+        """Wait until the ends of all works are told; False when the time was not enough."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._quiet.wait()
+        except TimeoutError:
+            return False
+        self.flush()
+        return True
+
+    def stop(self) -> None:
+        """Tell what is known, and nothing from here on."""
+        for box in self._mailboxes:
+            box.collect()
+        self.flush()
+        self._closed = True
+        self.deadlines.stop()
+        self._quiet.set()
+
+    def _new(self, keys: Sequence[Key]) -> bool:
+        running, recent, older = self.running, self._recent, self._older
+        return not any(key in running or key in recent or key in older for key in keys)
+
+    def _close(self, run: Run, *, remember: bool) -> None:
+        run.closed = True
+        recent = self._recent
+        for each in run.attempts:
+            key = (each.task, each.fence)
+            self.running.pop(key, None)
+            if remember:
+                recent.add(key)
+        if len(recent) >= REMEMBERED:
+            self._older, self._recent = recent, set()
+
+    def _settle(self, run: Run) -> None:
+        run.told = True
+        self._owed -= 1
+        if not self._owed:
+            self._quiet.set()
+
+    def _soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self.loop.call_soon(self.flush)
+
+    def _note(self, context: Context) -> None:
+        notes = context.unsent()
+        if notes:
+            self._reports += notes
+            self._soon()
+
+
+def _overdue(run: Run) -> None:
+    run.lane.overdue(run)

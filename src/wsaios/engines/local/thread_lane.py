@@ -1,0 +1,145 @@
+"""Plain functions in daemon threads of the lane's own."""
+
+import contextvars
+import threading
+import time
+from queue import SimpleQueue
+
+from wsaios.engines.local.arguments import Arguments
+from wsaios.engines.local.batch_call import BatchCall
+from wsaios.engines.local.outcomes import raised, returned, stopped
+from wsaios.engines.local.register import Register
+from wsaios.engines.local.results import ResultWriter
+from wsaios.engines.local.run import Run
+from wsaios.kernel.engine import Ended
+from wsaios.kernel.task import LaneSpec
+
+_WAKE_S = 0.001
+
+
+class ThreadLane:
+    """A pool that grows to its slots as works come, and starts them in the order in which they came.
+
+    A thread that outlives the time of its work is stuck. Up to `max_stuck` of them are replaced; when such a one comes back
+    after all, one thread leaves.
+    """
+
+    def __init__(
+        self, spec: LaneSpec, register: Register, writer: ResultWriter, base: contextvars.Context, max_stuck: int | None
+    ) -> None:
+        self._name = spec.name
+        self._slots = spec.slots
+        self._max_stuck = spec.slots if max_stuck is None else max_stuck
+        self._register = register
+        self._writer = writer
+        self._arguments = Arguments(register.contexts, writer)
+        self._base = base
+        self._queue: SimpleQueue[Run | None] = SimpleQueue()
+        self._waiting: dict[Run, bool] = {}
+        self._over = register.mailbox(self._finish)
+        self._threads = 0
+        self._occupied = 0
+        self._replaced = 0
+        self.stuck = 0
+
+    @property
+    def free(self) -> int:
+        """How many slots are free."""
+        return max(0, self._slots - self._occupied)
+
+    def begin(self, run: Run) -> bool:
+        """Hand a work to the threads; False when there is no thread and none can be started."""
+        usable = self._threads - self._replaced
+        if usable < self._slots and usable <= self._occupied and not self._start_thread() and not usable:
+            return False
+        self._occupied += 1
+        self._waiting[run] = True
+        self._queue.put(run)
+        return True
+
+    def cancel(self, run: Run) -> None:
+        """Take a work back that waits for a thread; a running one can only be asked, by `Context.cancelled`."""
+        run.cancelled = True
+        # Whoever pops it has it, this or the thread that was about to begin.
+        if self._waiting.pop(run, False):
+            self._occupied -= 1
+            self._register.finish(run, stopped(run, run.attempts))
+
+    def overdue(self, run: Run) -> None:
+        """Tell that a work used up its time and replace its thread, unless it has not used it up yet."""
+        self._over.collect()
+        timeout_s = run.work.timeout_s
+        if run.closed or timeout_s is None:
+            return
+        # The time runs from the beginning of the call, and for a work that waited that is later than it was armed.
+        left_s = run.begun_s + timeout_s - time.monotonic() if run.begun_s else timeout_s
+        if left_s > _WAKE_S:
+            self._register.deadlines.arm(run, left_s)
+            return
+        run.overdue = run.cancelled = True
+        self.stuck += 1
+        self._register.tell(run)
+        if self._replaced < self._max_stuck and self._start_thread():
+            self._replaced += 1
+            self._occupied -= 1
+            self._register.replace(run)
+
+    async def stop(self, _wait_s: float) -> None:
+        """Begin nothing more, and let the threads go when they come back."""
+        self._waiting.clear()
+        for _ in range(self._threads):
+            self._queue.put(None)
+
+    def _start_thread(self) -> bool:
+        thread = threading.Thread(target=self._serve, name=f"wsaios-{self._name}-{self._threads + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return False
+        self._threads += 1
+        return True
+
+    def _serve(self) -> None:
+        get, claim, post = self._queue.get, self._waiting.pop, self._over.post
+        while (run := get()) is not None:
+            if not claim(run, False):
+                continue
+            if run.work.timeout_s is not None:
+                run.begun_s = time.monotonic()
+            post((run, self._batch(run) if run.handler.batched else self._single(run)))
+            # A thread that waits must not keep the last payload and result alive.
+            del run
+
+    def _single(self, run: Run) -> list[Ended]:
+        try:
+            value = self._base.copy().run(run.handler.function, **self._arguments.of(run))
+            return [returned(run.attempts[0], value, self._writer)]
+        except BaseException as error:  # noqa: BLE001  # a handler may raise SystemExit; that ends its attempt, not the thread
+            return raised(run.attempts, error)
+
+    def _batch(self, run: Run) -> list[Ended]:
+        call = BatchCall(run, self._writer)
+        run.partly = call.over
+        context = self._base.copy()
+        while (ask := call.next()) is not None:
+            part, rows = ask
+            try:
+                results = context.run(run.handler.function, rows, **self._arguments.context(run, part))
+            except BaseException as error:  # noqa: BLE001  # as above
+                call.raised(part, error)
+            else:
+                call.returned(part, results)
+        return call.over()
+
+    def _finish(self, over: tuple[Run, list[Ended]]) -> None:
+        run, ended = over
+        if run.told:
+            self.stuck -= 1
+        if run.replaced:
+            # Pool and replacement are one thread too many now; whichever takes this leaves.
+            self._replaced -= 1
+            self._threads -= 1
+            self._queue.put(None)
+        else:
+            self._occupied -= 1
+        self._register.finish(run, ended)

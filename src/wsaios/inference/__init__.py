@@ -1,0 +1,1 @@
+"""Models that run where the scheduler runs, each behind a batched handler."""

@@ -1,0 +1,231 @@
+"""Every error that WSAIOS raises, by who can act.
+
+WsaiosError
+├── CallerError            the call was wrong; nothing changed
+│   ├── InvalidInput       a field, a line or a row
+│   │   └── InputError     a place in an input file
+│   ├── UnknownTask · UnknownBatch · UnknownHandler · UnknownLane · UnknownModel · UnknownGoal
+│   ├── IdempotencyConflict
+│   ├── NotPossible        the verb does not fit the state
+│   ├── QueueFull          try again after `retry_after_s`
+│   └── TaskFailed         `result()` of a task that did not succeed
+├── OperatorError          the installation needs a hand
+│   ├── LedgerOwned        another live scheduler holds the ledger
+│   ├── LedgerTooNew · LedgerBroken · LedgerUnavailable
+│   └── MissingExtra
+├── Unacknowledged         nobody knows whether it was committed: ask again with the same key
+├── NotRunning             the scheduler is not started or already stopped
+└── Fenced                 someone else owns the ledger now; this owner stands down
+"""
+
+from __future__ import annotations
+
+
+class WsaiosError(Exception):
+    """The root of all errors of this package."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revive, (type(self), self.args, self.__dict__.copy())
+
+
+def _revive(kind: type[WsaiosError], args: tuple[object, ...], attributes: dict[str, object]) -> WsaiosError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
+
+class CallerError(WsaiosError):
+    """The call was wrong; nothing changed."""
+
+
+class InvalidInput(CallerError, ValueError):
+    """A value that was passed cannot be used."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class InputError(InvalidInput):
+    """A place in an input that cannot be used."""
+
+    def __init__(self, source: str, where: str, reason: str) -> None:
+        place = f"{source}, {where}" if where else source
+        super().__init__(place, reason)
+        self.source = source
+        self.where = where
+
+
+class UnknownTask(CallerError, LookupError):
+    """No task has this id."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"no task {task_id} in this ledger; it may have been pruned after its retention time")
+        self.task_id = task_id
+
+
+class UnknownBatch(CallerError, LookupError):
+    """No batch has this id."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"no batch {batch_id} in this ledger; `wsaios batch list` shows those there are")
+        self.batch_id = batch_id
+
+
+class UnknownHandler(CallerError, LookupError):
+    """No handler has this name, or it cannot be imported."""
+
+    def __init__(self, name: str, reason: str = "no handler of this name is registered") -> None:
+        super().__init__(f"handler {name!r}: {reason}")
+        self.name = name
+
+
+class UnknownLane(CallerError, LookupError):
+    """No lane has this name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"no lane {name!r}; there are {', '.join(sorted(known))}")
+        self.name = name
+        self.known = known
+
+
+class UnknownModel(CallerError, LookupError):
+    """No model has this name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"no model {name!r}; there are {', '.join(sorted(known))}")
+        self.name = name
+        self.known = known
+
+
+class UnknownGoal(CallerError, LookupError):
+    """No goal has this id."""
+
+    def __init__(self, goal_id: str) -> None:
+        super().__init__(f"no goal {goal_id!r}; `add` returns the ids that there are")
+        self.goal_id = goal_id
+
+
+class IdempotencyConflict(CallerError):
+    """The same key was used before with another handler or other arguments."""
+
+    def __init__(self, key: str, task_id: str) -> None:
+        super().__init__(
+            f"idempotency_key {key!r} already stands for {task_id}, which has another handler or other arguments; use a new key"
+        )
+        self.key = key
+        self.task_id = task_id
+
+
+class NotPossible(CallerError):
+    """The verb does not fit the state of what it was called on."""
+
+    def __init__(self, verb: str, what: str, state: str, hint: str = "") -> None:
+        super().__init__(f"cannot {verb} {what}: it is {state}{'; ' + hint if hint else ''}")
+        self.verb = verb
+        self.what = what
+        self.state = state
+
+
+class QueueFull(CallerError):
+    """More was accepted than the ledger has committed; nothing of this call was taken."""
+
+    def __init__(self, pending_rows: int, pending_bytes: int, retry_after_s: float) -> None:
+        super().__init__(
+            f"{pending_rows} rows ({pending_bytes} bytes) wait for their commit; try again in {retry_after_s:g} s"
+        )
+        self.pending_rows = pending_rows
+        self.pending_bytes = pending_bytes
+        self.retry_after_s = retry_after_s
+
+
+class TaskFailed(CallerError):
+    """The task ended without a result."""
+
+    def __init__(self, task_id: str, state: str, kind: str, message: str, traceback: str = "") -> None:
+        super().__init__(f"{task_id} {state}: {kind + ': ' if kind else ''}{message}")
+        self.task_id = task_id
+        self.state = state
+        self.kind = kind
+        self.message = message
+        self.traceback = traceback
+
+
+class OperatorError(WsaiosError):
+    """The installation needs a hand."""
+
+
+class LedgerOwned(OperatorError):
+    """Another live scheduler holds the ledger."""
+
+    def __init__(self, ledger: str, owner: str) -> None:
+        super().__init__(
+            f"{ledger} is owned by {owner}; stop that one, or use another ledger (--ledger, WSAIOS_LEDGER)"
+        )
+        self.ledger = ledger
+        self.owner = owner
+
+
+class LedgerTooNew(OperatorError):
+    """A newer version wrote this ledger."""
+
+    def __init__(self, ledger: str, found: int, known: int) -> None:
+        super().__init__(
+            f"{ledger} has schema {found}, this version knows {known} at most; install the version that wrote it, or a newer one"
+        )
+        self.found = found
+        self.known = known
+
+
+class LedgerBroken(OperatorError):
+    """The ledger contradicts itself or is not a ledger."""
+
+    def __init__(self, ledger: str, reason: str) -> None:
+        super().__init__(f"{ledger}: {reason}")
+        self.ledger = ledger
+        self.reason = reason
+
+
+class LedgerUnavailable(OperatorError):
+    """The ledger cannot be opened, read or written now."""
+
+    def __init__(self, ledger: str, reason: str) -> None:
+        super().__init__(f"{ledger}: {reason}")
+        self.ledger = ledger
+        self.reason = reason
+
+
+class MissingExtra(OperatorError, ImportError):
+    """An optional part is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} is not installed; run: {extra}")
+        self.what = what
+        self.extra = extra
+
+
+class Unacknowledged(WsaiosError):
+    """The commit failed or its end is unknown; repeat the call with the same idempotency_key."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"not acknowledged: {reason}; the work may or may not be accepted, repeat with the same key")
+        self.reason = reason
+
+
+class NotRunning(WsaiosError):
+    """The scheduler is not started, or already stopped."""
+
+    def __init__(self, what: str = "the scheduler") -> None:
+        super().__init__(f"{what} is not running; call start() first, or use `async with scheduler:`")
+        self.what = what
+
+
+class Fenced(WsaiosError):
+    """Someone else owns the ledger now; this owner stands down."""
+
+    def __init__(self, ledger: str, epoch: int) -> None:
+        super().__init__(f"{ledger}: epoch {epoch} is over, another owner took the ledger")
+        self.ledger = ledger
+        self.epoch = epoch

@@ -1,0 +1,168 @@
+"""What goes into a step of the core and what comes out of it."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from wsaios.kernel.engine import AttemptRef, Report, Work
+from wsaios.kernel.ledger import Commit
+from wsaios.kernel.task import Batch, HandlerSpec, LaneSpec, NewTask, Outcome
+
+Token = Any
+"""Whatever the driver wants back with the reply; None when nobody waits."""
+
+
+class Submit(msgspec.Struct):
+    """Accept these tasks, all or none; the reply is the list of their ids."""
+
+    token: Token
+    tasks: list[NewTask]
+
+
+class OpenBatch(msgspec.Struct):
+    """Begin a batch; the reply is its id."""
+
+    token: Token
+    batch: Batch
+
+
+class StageRows(msgspec.Struct):
+    """Add rows to an open batch: one task like `template` for each payload; the reply is how many rows the batch has now."""
+
+    token: Token
+    batch: int
+    template: NewTask
+    payloads: list[bytes]
+
+
+class SealBatch(msgspec.Struct):
+    """The batch is whole: its rows exist from now on; the reply is the Batch."""
+
+    token: Token
+    batch: int
+
+
+class AbortBatch(msgspec.Struct):
+    """Take an open batch back; nothing of it remains."""
+
+    token: Token
+    batch: int
+
+
+class Reported(msgspec.Struct):
+    """What the engine says; the reply, if a token is given, comes after the fenced commit."""
+
+    token: Token
+    reports: list[Report]
+
+
+Verb = Literal["cancel", "pause", "resume", "replay"]
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What a verb is meant for: a task or batch by number, a lane by name, or everything."""
+
+    kind: Literal["task", "batch", "lane", "all"]
+    number: int = 0
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """The scope as a fact's key."""
+        return f"{self.kind}:{self.name or self.number or '*'}"
+
+
+class Act(msgspec.Struct):
+    """Cancel, pause, resume or replay; the reply is the state number for a task, else how many tasks it met."""
+
+    token: Token
+    verb: Verb
+    scope: Scope
+    reason: str = ""
+
+
+class HandlerKnown(msgspec.Struct):
+    """A handler was registered."""
+
+    spec: HandlerSpec
+
+
+class LaneKnown(msgspec.Struct):
+    """A lane was added or got another number of slots."""
+
+    spec: LaneSpec
+
+
+class FactSet(msgspec.Struct):
+    """A component changed a fact; None deletes it."""
+
+    component: str
+    key: str
+    value: Any
+
+
+class Barrier(msgspec.Struct):
+    """The reply comes when everything before it is durable."""
+
+    token: Token
+
+
+class Hold(msgspec.Struct):
+    """Start nothing more (True) or go on (False)."""
+
+    held: bool
+
+
+class Only(msgspec.Struct):
+    """Start nothing but tasks of this batch; 0 lifts it."""
+
+    batch: int
+
+
+Event = (
+    Submit
+    | OpenBatch
+    | StageRows
+    | SealBatch
+    | AbortBatch
+    | Reported
+    | Act
+    | HandlerKnown
+    | LaneKnown
+    | FactSet
+    | Barrier
+    | Hold
+    | Only
+)
+
+
+class Reply(msgspec.Struct):
+    """What to tell who asked: a value, or an error when `error` is set."""
+
+    token: Token
+    value: Any = None
+    error: Exception | None = None
+
+
+class Closed(msgspec.Struct):
+    """A task ended and that is durable; `result` is empty unless it succeeded."""
+
+    outcome: Outcome
+    result: bytes
+
+
+class Effects(msgspec.Struct):
+    """What may leave once `commit` is durable, and when to step again without an event (µs UTC; None: not before one).
+
+    `again` asks for a step right after the answers. Attempts in `works` whose payload is empty find it in the answer, by task id.
+    """
+
+    commit: Commit
+    replies: list[Reply] = []
+    works: list[Work] = []
+    cancels: list[AttemptRef] = []
+    closed: list[Closed] = []
+    batches: list[Batch] = []
+    warnings: list[tuple[str, dict[str, Any]]] = []
+    wake_us: int | None = None
+    again: bool = False

@@ -1,0 +1,236 @@
+"""A task as the ledger stores it and the core holds it, its options, and its outcome."""
+
+from enum import IntEnum, IntFlag
+from typing import Any, Final, Literal
+
+import msgspec
+
+from wsaios.kernel.states import State
+
+PRIORITY_MIN: Final = -100
+PRIORITY_MAX: Final = 100
+DEFAULT_TENANT: Final = "default"
+MAX_PAYLOAD_BYTES: Final = 1 << 20
+IDEMPOTENCY_WINDOW_S: Final = 7 * 86_400.0
+HISTORY_KEPT: Final = 32
+
+Delivery = Literal["at_least_once", "at_most_once"]
+Entry = tuple[int, int, int, str | None]
+"""One line of a history: state, time in µs UTC, fence, reason."""
+
+
+class Codec(IntEnum):
+    """How payload and result bytes are written."""
+
+    JSON = 0
+    MSGPACK = 1
+    RAW = 2
+
+
+class Flag(IntFlag):
+    """Facts about a task that are not its state."""
+
+    HAS_DEPENDENTS = 1
+    STARTED = 2
+    REPLAYED = 4
+
+
+class Options(msgspec.Struct, frozen=True, array_like=True):
+    """How a task is tried; None means: as the handler says, else the default of `effective`.
+
+    Times are in seconds. `backoff` is full jitter: uniform in 0 … min(max, initial × factor^(attempt − 1)).
+    """
+
+    max_attempts: int | None = None
+    timeout_s: float | None = None
+    backoff_initial_s: float | None = None
+    backoff_factor: float | None = None
+    backoff_max_s: float | None = None
+    delivery: Delivery | None = None
+    concurrency_limit: int | None = None
+
+
+class Effective(msgspec.Struct, frozen=True):
+    """Options with nothing left open; `timeout_s` None means no limit."""
+
+    max_attempts: int
+    timeout_s: float | None
+    backoff_initial_s: float
+    backoff_factor: float
+    backoff_max_s: float
+    at_most_once: bool
+    concurrency_limit: int
+
+
+class HandlerSpec(msgspec.Struct, frozen=True):
+    """What the core knows of a registered handler; `batch_size` 1 means not batched."""
+
+    name: str
+    lane: str
+    batch_size: int = 1
+    max_wait_us: int = 10_000
+    options: Options = Options()
+    required: tuple[str, ...] = ()
+
+
+class LaneSpec(msgspec.Struct, frozen=True):
+    """A named pool of slots; `kind` is ``"async"`` for coroutines or ``"thread"`` for plain functions."""
+
+    name: str
+    slots: int
+    kind: Literal["async", "thread"] = "async"
+
+
+class Body(msgspec.Struct, array_like=True):
+    """The part of a live task that no query looks into; stored as one JSON array."""
+
+    accepted_us: int
+    priority: int = 0
+    attempts: int = 0
+    losses: int = 0
+    deaths: int = 0
+    dependencies_left: int = 0
+    flags: int = 0
+    cap: int = 0
+    resume_to: int = 0
+    deadline_us: int | None = None
+    options: Options | None = None
+    traceparent: str | None = None
+    reason: str | None = None
+    spilled: int = 0
+    history: list[Entry] = []
+
+
+class Task(msgspec.Struct, array_like=True):
+    """A task that has not ended: the row of the live table, and the core's own record of it.
+
+    Smaller `key` comes first. `stored_fence` is the fence the ledger holds for it (0: the ledger has no row yet).
+    """
+
+    id: int
+    shard: int
+    state: int
+    fence: int
+    key: int
+    due_us: int | None
+    expires_us: int | None
+    body: Body
+    stored_fence: int = 0
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True):
+    """Why an attempt or a task did not succeed."""
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+
+class Outcome(msgspec.Struct, array_like=True):
+    """How a task ended: one row, written once. `size` is the length of the result in bytes."""
+
+    id: int
+    stored_fence: int
+    fence: int
+    state: int
+    shard: int
+    ended_us: int
+    key: int
+    expires_us: int | None
+    codec: int
+    size: int
+    failure: Failure | None
+    body: Body
+
+
+class NewTask(msgspec.Struct):
+    """One call of a handler as it comes in, checked and encoded; the core gives it its id when `id` is 0."""
+
+    handler: str
+    payload: bytes
+    codec: int = 0
+    lane: str = ""
+    tenant: str = DEFAULT_TENANT
+    priority: int = 0
+    due_us: int | None = None
+    deadline_us: int | None = None
+    expires_us: int | None = None
+    options: Options | None = None
+    concurrency_key: str = ""
+    idempotency_key: str = ""
+    digest: str = ""
+    idempotency_window_us: int = int(IDEMPOTENCY_WINDOW_S * 1_000_000)
+    depends_on: tuple[int, ...] = ()
+    traceparent: str | None = None
+    id: int = 0
+
+
+class Shard(msgspec.Struct, frozen=True, array_like=True):
+    """The tasks that one queue holds; `lane` "" is the lane of the handler, `batch` 0 is none."""
+
+    id: int
+    lane: str
+    tenant: str
+    handler: str
+    batch: int
+    concurrency_key: str
+
+
+class BatchState(IntEnum):
+    """Where a batch stands; rows of an unsealed one do not exist for anyone yet."""
+
+    STAGING = 0
+    SEALED = 1
+    ABORTED = 2
+
+
+class Batch(msgspec.Struct, array_like=True):
+    """A batch: its rows are the ids of `ranges`, in input order; `ended` counts by state number."""
+
+    id: int
+    state: int
+    handler: str
+    tenant: str
+    created_us: int
+    sealed_us: int = 0
+    rows: int = 0
+    keep: bool = False
+    key: str | None = None
+    ranges: list[tuple[int, int]] = []
+    ended: dict[int, int] = {}
+    meta: dict[str, Any] = {}
+
+
+NO_OPTIONS: Final = Options()
+_CHOICES: Final = (
+    ("max_attempts", 3),
+    ("timeout_s", None),
+    ("backoff_initial_s", 1.0),
+    ("backoff_factor", 2.0),
+    ("backoff_max_s", 300.0),
+    ("delivery", "at_least_once"),
+    ("concurrency_limit", 1),
+)
+
+
+def effective(own: Options | None, handler: Options | None) -> Effective:
+    """The options that apply: the task's own, else the handler's, else the defaults.
+
+    Defaults: 3 attempts, no time limit, backoff 1 s × 2 up to 300 s, at least once, one at a time for a concurrency key.
+    """
+    own, handler = own or NO_OPTIONS, handler or NO_OPTIONS
+    found: dict[str, Any] = {}
+    for name, default in _CHOICES:
+        value = getattr(own, name)
+        if value is None:
+            value = getattr(handler, name)
+        found[name] = default if value is None else value
+    at_most_once = found.pop("delivery") == "at_most_once"
+    if at_most_once:
+        found["max_attempts"] = 1
+    return Effective(at_most_once=at_most_once, **found)
+
+
+def ended(state: int) -> bool:
+    """Whether a task in this state is over."""
+    return state >= State.SUCCEEDED

@@ -1,0 +1,73 @@
+"""Connections to the database of a ledger, and what their errors mean."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+import apsw
+
+from wsaios.kernel.errors import LedgerBroken, LedgerUnavailable, OperatorError
+
+Synchronous = Literal["FULL", "NORMAL", "OFF"]
+BUSY_MS: Final = 5_000
+CHECKPOINT_PAGES: Final = 4_000
+_CACHE_KIB: Final = 65_536
+
+
+def connect(path: Path | None, synchronous: Synchronous = "FULL") -> apsw.Connection:
+    """A connection that writes; None is a database in memory. The file is not touched yet."""
+    connection = apsw.Connection(":memory:" if path is None else str(path))
+    connection.set_busy_timeout(BUSY_MS)
+    connection.pragma("synchronous", synchronous)
+    connection.pragma("cache_size", -_CACHE_KIB)
+    connection.pragma("temp_store", "MEMORY")
+    connection.pragma("mmap_size", 0)
+    return connection
+
+
+def write_ahead(connection: apsw.Connection) -> None:
+    """Switch to the write-ahead log; this connection is the only one that moves pages from the log to the file."""
+    connection.pragma("journal_mode", "WAL")
+    connection.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+    # The log is written over from its start, not made anew: a file that does not grow is synced faster.
+    connection.pragma("journal_size_limit", -1)
+
+
+def connect_reader(path: Path) -> apsw.Connection:
+    """A connection that cannot write."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(BUSY_MS)
+    connection.pragma("query_only", value=True)
+    connection.pragma("mmap_size", 0)
+    return connection
+
+
+@contextmanager
+def translated(ledger: str) -> Iterator[None]:
+    """Turn errors of the database into errors of the ledger."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise meaning(ledger, error) from error
+
+
+def meaning(ledger: str, error: apsw.Error) -> OperatorError:
+    """What an error of the database means to a person."""
+    match error:
+        case apsw.NotADBError():
+            return LedgerBroken(ledger, "it is not a SQLite database; name another file")
+        case apsw.CorruptError():
+            return LedgerBroken(ledger, f"the file is damaged ({error}); put back a copy of it")
+        case apsw.ConstraintError():
+            return LedgerBroken(ledger, f"a rule of the ledger was violated, nothing was written: {error}")
+        case apsw.FullError():
+            return LedgerUnavailable(ledger, "the disk is full; make room and start again")
+        case apsw.ReadOnlyError():
+            return LedgerUnavailable(ledger, "it cannot be written; check the permissions of the file and its folder")
+        case apsw.CantOpenError():
+            return LedgerUnavailable(ledger, "it cannot be opened; check that it is a file and its permissions")
+        case apsw.BusyError() | apsw.LockedError():
+            return LedgerUnavailable(ledger, "another program has locked the database file; end its transaction")
+        case _:
+            return LedgerUnavailable(ledger, f"the database says: {error}")

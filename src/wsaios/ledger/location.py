@@ -1,0 +1,49 @@
+"""Where a ledger is: a path or a URL such as ``sqlite:///work.db``."""
+
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from wsaios.kernel.errors import InvalidInput
+
+_SCHEME: Final = "sqlite:///"
+_MEMORY: Final = ":memory:"
+_FORMS: Final = "use a path, sqlite:///relative.db, sqlite:////absolute/path.db or sqlite:///:memory:"
+
+
+class Location(NamedTuple):
+    """A ledger's place; `path` None is a ledger in memory that ends with its process. `name` is what messages call it."""
+
+    name: str
+    path: Path | None
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock says who owns the ledger.
+
+        Raises:
+            ValueError: a ledger in memory has none.
+        """
+        if self.path is None:
+            raise ValueError("a ledger in memory has no lock file")
+        return self.path.with_name(f"{self.path.name}.lock")
+
+
+def locate(path_or_url: str | os.PathLike[str]) -> Location:
+    """Read a path or URL.
+
+    Raises:
+        InvalidInput: it names no place that a SQLite ledger can have.
+    """
+    text = os.fspath(path_or_url)
+    if "://" in text:
+        if not text.startswith(_SCHEME):
+            raise InvalidInput("ledger", f"{text!r} is not a ledger URL that can be opened here; {_FORMS}")
+        text = text.removeprefix(_SCHEME)
+        if "?" in text or "#" in text:
+            raise InvalidInput("ledger", f"{os.fspath(path_or_url)!r} has options, which a ledger URL does not take; {_FORMS}")
+    if text == _MEMORY:
+        return Location(f"{_SCHEME}{_MEMORY}", None)
+    if not text or "\0" in text or text.endswith("/"):
+        raise InvalidInput("ledger", f"{os.fspath(path_or_url)!r} names no file; {_FORMS}")
+    return Location(text, Path(text).absolute())

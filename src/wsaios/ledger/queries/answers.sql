@@ -1,0 +1,106 @@
+-- Each answer comes as one row, so that the thread that asks returns to Python once. A task is
+-- [id, shard, state, fence, key, due_us, expires_us, body, stored_fence], as kernel/task.py reads it; an outcome is
+-- [id, stored_fence, fence, state, shard, ended_us, key, expires_us, codec, size, failure, body].
+
+-- name: ready_after
+-- Ready tasks of a shard in their order, as [task, …].
+-- shard, key, id, limit
+SELECT json_group_array(json_array(id, shard, state, fence, key, due_us, expires_us, json(body), fence)) FROM (
+    SELECT * FROM live INDEXED BY live_ready
+    WHERE state = 2 AND shard = :shard AND (key, id) > (:key, :id)
+    ORDER BY key, id LIMIT :limit
+);
+
+-- name: due_after
+-- Tasks that wait for a time, in its order, as [task, …].
+-- due_us, id, limit
+SELECT json_group_array(json_array(id, shard, state, fence, key, due_us, expires_us, json(body), fence)) FROM (
+    SELECT * FROM live INDEXED BY live_due
+    WHERE due_us IS NOT NULL AND state IN (1, 4) AND (due_us, id) > (:due_us, :id)
+    ORDER BY due_us, id LIMIT :limit
+);
+
+-- name: expiring_after
+-- Tasks that do not run and will expire, in the order of that, as [task, …].
+-- expires_us, id, limit
+SELECT json_group_array(json_array(id, shard, state, fence, key, due_us, expires_us, json(body), fence)) FROM (
+    SELECT * FROM live INDEXED BY live_expiring
+    WHERE expires_us IS NOT NULL AND state <> 3 AND (expires_us, id) > (:expires_us, :id)
+    ORDER BY expires_us, id LIMIT :limit
+);
+
+-- name: tasks_by_id
+-- The live tasks among ids, by id, as [task, …].
+-- ids: [id, …]
+SELECT json_group_array(json_array(id, shard, state, fence, key, due_us, expires_us, json(body), fence)) FROM (
+    SELECT * FROM live WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id
+);
+
+-- name: outcomes_by_id
+-- The outcomes among ids, by id, as [outcome, …].
+-- ids: [id, …]
+SELECT json_group_array(
+    json_array(id, fence, fence, state, shard, ended_us, key, expires_us, codec, size, json(failure), json(body))
+) FROM (
+    SELECT id, fence, state, shard, ended_us, key, expires_us, codec, coalesce(length(result), 0) AS size, failure, body
+    FROM outcome WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id
+);
+
+-- name: live_after
+-- Live tasks in a range of ids, by id, as [task, …].
+-- after, upto, limit
+SELECT json_group_array(json_array(id, shard, state, fence, key, due_us, expires_us, json(body), fence)) FROM (
+    SELECT * FROM live WHERE id > :after AND id <= :upto ORDER BY id LIMIT :limit
+);
+
+-- name: ended_after
+-- Outcomes in a range of ids in one of the states, by id, as [outcome, …].
+-- after, upto, states: [state, …], limit
+SELECT json_group_array(
+    json_array(id, fence, fence, state, shard, ended_us, key, expires_us, codec, size, json(failure), json(body))
+) FROM (
+    SELECT id, fence, state, shard, ended_us, key, expires_us, codec, coalesce(length(result), 0) AS size, failure, body
+    FROM outcome WHERE id > :after AND id <= :upto AND state IN (SELECT value FROM json_each(:states)) ORDER BY id LIMIT :limit
+);
+
+-- name: unsuccessful_after
+-- The same when no state is "succeeded": a few failed rows among millions are found by their own index.
+-- after, upto, states: [state, …], limit
+SELECT json_group_array(
+    json_array(id, fence, fence, state, shard, ended_us, key, expires_us, codec, size, json(failure), json(body))
+) FROM (
+    SELECT id, fence, state, shard, ended_us, key, expires_us, codec, coalesce(length(result), 0) AS size, failure, body
+    FROM outcome INDEXED BY outcome_unsuccessful
+    WHERE state <> 6 AND id > :after AND id <= :upto AND state IN (SELECT value FROM json_each(:states)) ORDER BY id LIMIT :limit
+);
+
+-- name: links_of
+-- Links from a parent, by child, as [[parent, child], …].
+-- parent, limit
+SELECT json_group_array(json_array(parent, child)) FROM (
+    SELECT parent, child FROM link WHERE parent = :parent ORDER BY child LIMIT :limit
+);
+
+-- name: keys_of
+-- Idempotency keys that are not over, in the order asked for, as [[tenant, key, task, digest, until_us], …].
+-- pairs: [[tenant, key], …]; now_us
+SELECT json_group_array(json_array(tenant, key, task, digest, until_us)) FROM (
+    SELECT row.tenant, row.key, row.task, row.digest, row.until_us
+    FROM jsonb_each(:pairs) AS pair CROSS JOIN idempotency AS row
+    ON row.tenant = pair.value ->> 0 AND row.key = pair.value ->> 1
+    WHERE row.until_us > :now_us ORDER BY pair.key
+);
+
+-- name: payloads_of
+-- Arguments of tasks: [[id, codec, length], …], and all their bytes in that order.
+-- ids: [id, …]
+SELECT json_group_array(json_array(id, codec, length(data))), CAST(group_concat(data, '') AS BLOB) FROM (
+    SELECT * FROM payload WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id
+);
+
+-- name: checkpoints_of
+-- Checkpoints of tasks: [[id, codec, length], …], and all their bytes in that order.
+-- ids: [id, …]
+SELECT json_group_array(json_array(id, codec, length(data))), CAST(group_concat(data, '') AS BLOB) FROM (
+    SELECT * FROM checkpoint WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id
+);

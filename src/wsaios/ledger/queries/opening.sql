@@ -1,0 +1,57 @@
+-- What an owner does and reads before its first commit.
+
+-- name: owner_take
+-- Become the owner under a new epoch.
+-- slot: 0 for a client, NULL for the next free one; session, host, pid, boot_id, started, who, now_us
+UPDATE owner SET
+    epoch = epoch + 1, slot = coalesce(:slot, 1 + (epoch + 1) % 1022), session = :session, host = :host, pid = :pid,
+    boot_id = :boot_id, started = :started, who = :who, since_us = :now_us, clock_us = max(clock_us, :now_us),
+    clean = CASE WHEN :slot = 0 THEN clean ELSE 0 END
+RETURNING epoch, slot, id_high, clock_us;
+
+-- name: owner_leave
+-- Say that the owner of this epoch stopped in peace; a client leaves what the owner before it said.
+-- epoch
+UPDATE owner SET clean = 1 WHERE epoch = :epoch AND slot <> 0;
+
+-- name: owner_of
+-- Who holds the ledger, or held it last: who, host, pid, since_us, clean.
+SELECT who, host, pid, since_us, clean FROM owner;
+
+-- name: shards_forget
+-- Shards that nobody needs any more; only while no core holds them in memory.
+DELETE FROM shard WHERE tasks = 0 AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.id = shard.batch AND batch.unfinished = 1);
+
+-- name: shards_all
+-- Every shard, as [[id, lane, tenant, handler, batch, concurrency_key], …].
+SELECT json_group_array(json_array(id, lane, tenant, handler, batch, concurrency_key)) FROM (SELECT * FROM shard ORDER BY id);
+
+-- name: shards_ready
+-- Shards with tasks to start, as [id, …]: one step in the index for each shard, however many tasks wait.
+WITH RECURSIVE step (shard) AS (
+    SELECT min(shard) FROM live INDEXED BY live_ready WHERE state = 2
+    UNION ALL
+    SELECT (SELECT min(live.shard) FROM live INDEXED BY live_ready WHERE live.state = 2 AND live.shard > step.shard)
+    FROM step WHERE step.shard IS NOT NULL
+)
+SELECT json_group_array(shard) FROM step WHERE shard IS NOT NULL;
+
+-- name: batches_unfinished
+-- Batches that are staged or have rows that did not end, as [batch, …].
+SELECT json_group_array(json_array(
+    id, state, handler, tenant, created_us, sealed_us, rows, json(iif(keep, 'true', 'false')), key, json(ranges), json(ended), json(meta)
+)) FROM (SELECT * FROM batch INDEXED BY batch_unfinished WHERE unfinished = 1 ORDER BY id);
+
+-- name: tasks_running
+-- Tasks that were in flight, as [task, …].
+SELECT json_group_array(json_array(id, shard, state, fence, key, due_us, expires_us, json(body), fence)) FROM (
+    SELECT * FROM live INDEXED BY live_by_state WHERE state = 3 AND state <> 2 ORDER BY id
+);
+
+-- name: releases_all
+-- Parents whose dependents are still to be told, as [id, …].
+SELECT json_group_array(parent) FROM (SELECT parent FROM release ORDER BY parent);
+
+-- name: facts_all
+-- Every fact, as [[component, key, value as JSON text], …].
+SELECT json_group_array(json_array(component, key, value)) FROM (SELECT * FROM fact ORDER BY component, key);

@@ -1,0 +1,243 @@
+"""The Ledger port on SQLite: one connection that writes, owned through a lock file."""
+
+import os
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from secrets import token_hex
+from typing import Final
+
+import apsw
+import msgspec
+
+from wsaios.kernel.errors import LedgerOwned, LedgerUnavailable
+from wsaios.kernel.failpoints import Failpoint, nothing
+from wsaios.kernel.ledger import Commit, Committed, Opening, Reads
+from wsaios.kernel.task import Batch, Shard, Task
+from wsaios.ledger.connection import Synchronous, connect, connect_reader, translated, write_ahead
+from wsaios.ledger.location import locate
+from wsaios.ledger.ownership import Holder, Kind, OwnerLock, myself
+from wsaios.ledger.schema import require, upgrade
+from wsaios.ledger.sqlite_answers import Answers
+from wsaios.ledger.sqlite_commit import CommitWriter
+from wsaios.ledger.sqlite_reads import SqliteReads
+from wsaios.ledger.sqlite_upkeep import Pruner, contradictions
+from wsaios.ledger.statements import statements
+
+_SHARDS: Final = msgspec.json.Decoder(list[Shard])
+_BATCHES: Final = msgspec.json.Decoder(list[Batch])
+_TASKS: Final = msgspec.json.Decoder(list[Task])
+_IDS: Final = msgspec.json.Decoder(list[int])
+_FACTS: Final = msgspec.json.Decoder(list[tuple[str, str, str]])
+
+
+class _Session:
+    """What belongs to one writing connection and ends with it."""
+
+    def __init__(self, ledger: str, connection: apsw.Connection, sql: Mapping[str, str], failpoint: Failpoint) -> None:
+        self.connection = connection
+        self.writer = CommitWriter(ledger, connection, sql, failpoint)
+        self.answers = Answers(connection, sql)
+        self.pruner = Pruner(connection, sql)
+        self.sound = True
+
+
+class SqliteLedger:
+    """A ledger in one SQLite file, or in memory for a process that keeps nothing.
+
+    Safe to use from several threads; `commit` and `prune` take turns.
+    """
+
+    def __init__(
+        self,
+        path_or_url: str | os.PathLike[str],
+        *,
+        failpoint: Failpoint = nothing,
+        lock_wait_s: float = 5.0,
+        synchronous: Synchronous = "FULL",
+    ) -> None:
+        """`lock_wait_s` is how long `open` waits for a client's short commit; only FULL survives a power cut.
+
+        Raises:
+            InvalidInput: `path_or_url` names no place for a ledger.
+        """
+        self._location = locate(path_or_url)
+        self.name = self._location.name
+        self._failpoint = failpoint
+        self._lock_wait_s = lock_wait_s
+        self._synchronous = synchronous
+        self._sql = statements("commit", "answers", "opening", "reads", "upkeep")
+        self._gate = threading.RLock()
+        self._lock = None if self._location.path is None else OwnerLock(self.name, self._location.lock)
+        self._holder: Holder | None = None
+        self._session: _Session | None = None
+        self._epoch = 0
+        self._readers: list[SqliteReads] = []
+
+    def open(self, now_us: int, who: str) -> Opening:
+        """As `Ledger.open`; `who` is what a second owner is told about this one."""
+        return self._open(myself("owner", who, now_us))
+
+    def open_as_client(self, now_us: int, who: str) -> Opening:
+        """Hold the ledger for one commit while no owner lives; ids are made in slot 0. Otherwise as `open`."""
+        return self._open(myself("client", who, now_us))
+
+    def commit(self, batch: Commit) -> Committed:
+        """As `Ledger.commit`."""
+        with self._gate:
+            session = self._sound()
+            try:
+                with translated(self.name):
+                    purged = session.writer.write(batch) if _has_content(batch) else 0
+                    answers = [session.answers.answer(question) for question in batch.questions]
+                    done = Committed(answers=answers, purged_rows=purged)
+                    if batch.fetch:
+                        done.payloads = session.answers.payloads("payloads_of", batch.fetch)
+                        done.saved = session.answers.payloads("checkpoints_of", batch.fetch)
+                    return done
+            except LedgerUnavailable:
+                session.sound = False
+                raise
+
+    def reopen(self, now_us: int) -> Opening:
+        """As `Ledger.reopen`."""
+        with self._gate:
+            if self._holder is None:
+                raise LedgerUnavailable(self.name, "it is not open; call open() first")
+            holder = myself(self._holder.kind, self._holder.who, now_us)
+            session = self._session
+            if session is not None and self._location.path is not None:
+                self._session = None
+                session.connection.close(force=True)
+            return self._begin(holder)
+
+    def prune(self, before_us: int, rows: int) -> int:
+        """As `Ledger.prune`."""
+        with self._gate:
+            session = self._sound()
+            with translated(self.name):
+                return session.pruner.prune(self._epoch, before_us, rows)
+
+    def reads(self) -> Reads:
+        """As `Ledger.reads`; of a file also without `open`.
+
+        Raises:
+            LedgerUnavailable: there is no ledger yet, or it has an older schema.
+        """
+        path = self._location.path
+        with self._gate:
+            if path is None:
+                reader = SqliteReads(self.name, self._sound().connection, self._sql, self._gate)
+            else:
+                if not path.exists():
+                    raise LedgerUnavailable(self.name, "there is no such ledger; a scheduler makes it when it starts")
+                with translated(self.name):
+                    connection = connect_reader(path)
+                    require(connection, self.name)
+                reader = SqliteReads(self.name, connection, self._sql, threading.RLock(), path)
+            self._readers.append(reader)
+            return reader
+
+    def check(self) -> list[str]:
+        """What is wrong inside the ledger, in words with counts; empty when nothing is. Reads everything.
+
+        Raises:
+            LedgerBroken, LedgerTooNew, LedgerUnavailable: it cannot be read at all.
+        """
+        with self._gate, translated(self.name):
+            if self._location.path is None:
+                return contradictions(self._sound().connection, self._sql)
+            connection = connect_reader(self._location.path)
+            try:
+                require(connection, self.name)
+                return contradictions(connection, self._sql)
+            finally:
+                connection.close()
+
+    def close(self) -> None:
+        """As `Ledger.close`; also closes what `reads` gave out."""
+        with self._gate:
+            for reader in self._readers:
+                reader.close()
+            self._readers.clear()
+            session, self._session = self._session, None
+            if session is not None:
+                # The next owner does what could not be done now.
+                with suppress(apsw.Error):
+                    if session.sound:
+                        session.connection.execute(self._sql["owner_leave"], {"epoch": self._epoch})
+                        session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                session.connection.close(force=True)
+            if self._lock is not None and self._holder is not None:
+                self._lock.release()
+            self._holder = None
+
+    def _open(self, holder: Holder) -> Opening:
+        with self._gate:
+            if self._holder is not None:
+                raise LedgerOwned(self.name, f"this very object, opened as {self._holder.who!r}")
+            if self._lock is not None:
+                self._lock.acquire(holder, self._lock_wait_s)
+            self._holder = holder
+            try:
+                return self._begin(holder)
+            except BaseException:
+                self.close()
+                raise
+
+    def _begin(self, holder: Holder) -> Opening:
+        """Connect under the lock that is held, raise the epoch and read what an owner needs."""
+        with translated(self.name):
+            if self._session is None:
+                self._session = _Session(self.name, self._connect(), self._sql, self._failpoint)
+            connection = self._session.connection
+            if connection.in_transaction:
+                connection.execute(self._sql["commit_undo"])
+            opening = self._take(connection, holder)
+            self._session.sound = True
+        self._epoch = opening.epoch
+        return opening
+
+    def _connect(self) -> apsw.Connection:
+        connection = connect(self._location.path, self._synchronous)
+        try:
+            upgrade(connection, self.name)
+            write_ahead(connection)
+        except BaseException:
+            connection.close(force=True)
+            raise
+        return connection
+
+    def _take(self, connection: apsw.Connection, holder: Holder) -> Opening:
+        sql = self._sql
+        owner = msgspec.structs.asdict(holder) | {
+            "slot": 0 if holder.kind == "client" else None,
+            "session": token_hex(8),
+            "now_us": holder.since_us,
+        }
+        with connection:
+            epoch, slot, id_high, clock_us = connection.execute(sql["owner_take"], owner).get
+            connection.execute(sql["shards_forget"])
+
+        def one(name: str) -> str:
+            return str(connection.execute(sql[name]).get)
+
+        return Opening(
+            epoch=epoch,
+            slot=slot,
+            id_high=id_high,
+            clock_us=clock_us,
+            shards=_SHARDS.decode(one("shards_all")),
+            ready_shards=_IDS.decode(one("shards_ready")),
+            batches=_BATCHES.decode(one("batches_unfinished")),
+            running=_TASKS.decode(one("tasks_running")),
+            releases=_IDS.decode(one("releases_all")),
+            facts=[(component, key, msgspec.json.decode(value)) for component, key, value in _FACTS.decode(one("facts_all"))],
+        )
+
+    def _sound(self) -> _Session:
+        if self._session is None:
+            raise LedgerUnavailable(self.name, "it is not open; call open() first")
+        if not self._session.sound:
+            raise LedgerUnavailable(self.name, "a commit failed; nothing can be written before reopen()")
+        return self._session

@@ -1,0 +1,86 @@
+"""Questions that the ledger answers, each with one row."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, assert_never
+
+import apsw
+import msgspec
+
+from wsaios.kernel.ledger import (
+    Answer,
+    ById,
+    DependentsOf,
+    DueAfter,
+    EndedAfter,
+    ExpiringAfter,
+    IdempotencyOf,
+    IdempotencyRow,
+    LiveAfter,
+    Payload,
+    Question,
+    ReadyAfter,
+)
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Outcome, Task
+from wsaios.ledger.sqlite_commit import as_json
+
+_TASKS: Final = msgspec.json.Decoder(list[Task])
+_OUTCOMES: Final = msgspec.json.Decoder(list[Outcome])
+_LINKS: Final = msgspec.json.Decoder(list[tuple[int, int]])
+_KEYS: Final = msgspec.json.Decoder(list[IdempotencyRow])
+_PLACES: Final = msgspec.json.Decoder(list[tuple[int, int, int]])
+
+
+class Answers:
+    """Reads through one connection what questions ask for."""
+
+    def __init__(self, connection: apsw.Connection, sql: Mapping[str, str]) -> None:
+        self._cursor = connection.cursor()
+        self._sql = sql
+
+    def answer(self, question: Question) -> Answer:
+        """The answer as of now."""
+        match question:
+            case ReadyAfter():
+                return Answer(tasks=self._tasks("ready_after", msgspec.structs.asdict(question)))
+            case DueAfter():
+                return Answer(tasks=self._tasks("due_after", msgspec.structs.asdict(question)))
+            case ExpiringAfter():
+                return Answer(tasks=self._tasks("expiring_after", msgspec.structs.asdict(question)))
+            case LiveAfter():
+                return Answer(tasks=self._tasks("live_after", msgspec.structs.asdict(question)))
+            case ById():
+                ids = {"ids": as_json(question.ids)}
+                outcomes = _OUTCOMES.decode(self._one("outcomes_by_id", ids))
+                return Answer(tasks=self._tasks("tasks_by_id", ids), outcomes=outcomes)
+            case EndedAfter():
+                return Answer(outcomes=self._ended(question))
+            case DependentsOf():
+                links = _LINKS.decode(self._one("links_of", msgspec.structs.asdict(question)))
+                children = {"ids": as_json([child for _, child in links])}
+                return Answer(links=links, tasks=self._tasks("tasks_by_id", children))
+            case IdempotencyOf():
+                parameters = {"pairs": as_json(question.pairs), "now_us": question.now_us}
+                return Answer(keys=_KEYS.decode(self._one("keys_of", parameters)))
+        assert_never(question)
+
+    def payloads(self, name: str, ids: Sequence[int]) -> dict[int, Payload]:
+        """Bytes by task; `name` is the statement that finds them."""
+        row = self._cursor.execute(self._sql[name], {"ids": as_json(ids)}).fetchone()
+        places, data = _PLACES.decode(row[0]), row[1]
+        found, place = {}, 0
+        for task, codec, size in places:
+            found[task] = Payload(task, codec, data[place : place + size])
+            place += size
+        return found
+
+    def _ended(self, question: EndedAfter) -> list[Outcome]:
+        name = "ended_after" if State.SUCCEEDED in question.states else "unsuccessful_after"
+        parameters = msgspec.structs.asdict(question) | {"states": as_json(question.states)}
+        return _OUTCOMES.decode(self._one(name, parameters))
+
+    def _tasks(self, name: str, parameters: Mapping[str, Any]) -> list[Task]:
+        return _TASKS.decode(self._one(name, parameters))
+
+    def _one(self, name: str, parameters: Mapping[str, Any]) -> str:
+        return str(self._cursor.execute(self._sql[name], parameters).get)

@@ -1,0 +1,1 @@
+"""The hub: it decides, commits, and only then lets anything leave."""

@@ -1,0 +1,222 @@
+"""The core: `step(events, now_us)` decides everything in memory and says what to commit and what may leave afterwards."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from wsaios.components.executor.executor import TaskExecutor
+from wsaios.components.executor.timers import REFILL, TimerWindow
+from wsaios.components.executor.window import Window
+from wsaios.kernel import events as ev
+from wsaios.kernel.engine import AttemptRef
+from wsaios.kernel.ledger import Answer, Committed, DueAfter, ExpiringAfter, Opening, ReadyAfter
+from wsaios.kernel.ports import Rng
+from wsaios.kernel.states import State
+from wsaios.kernel.task import BatchState, Flag, Task
+from wsaios.scheduler.batches import Batches
+from wsaios.scheduler.book import Book
+from wsaios.scheduler.cycle import Cycle
+from wsaios.scheduler.intake import Intake
+from wsaios.scheduler.links import Links
+from wsaios.scheduler.reports import Reports
+from wsaios.scheduler.verbs import Verbs
+
+_LOADS: Final = (ReadyAfter, DueAfter, ExpiringAfter)
+_DUE_AT_ONCE: Final = 4096
+_SWEEP_WINDOWS: Final = 256
+
+
+class Core:
+    """Synchronous, without I/O, the only place where state changes.
+
+    The driver's part: take the effects, commit, hand the answer to `committed`, let the effects leave, step again. When a commit
+    fails or its end is unknown, this object is thrown away and another is made from what the ledger says.
+    """
+
+    def __init__(self, executor: TaskExecutor, opening: Opening, rng: Rng, *, died: bool = True) -> None:
+        """`died` False: the last core was thrown away by a living owner, so nobody's death is counted."""
+        self.book = book = Book(executor, opening)
+        self.executor = executor
+        self.cycle = Cycle(book)
+        self._intake = Intake(book)
+        self._batches = Batches(book)
+        self._reports = Reports(book, rng, self.cycle.wake_key)
+        self._links = Links(book)
+        self._verbs = Verbs(book)
+        self._waiting: list[tuple[Any, Callable[[Answer], None]]] = []
+        self._opening: Opening | None = opening
+        self._died = died
+        self._next_sweep = _SWEEP_WINDOWS
+        self._handle: dict[type, Callable[[Any], None]] = {
+            ev.Submit: self._intake.submit,
+            ev.Reported: self._reported,
+            ev.OpenBatch: self._batches.open,
+            ev.StageRows: self._batches.stage,
+            ev.SealBatch: self._batches.seal,
+            ev.AbortBatch: self._batches.abort,
+            ev.Act: self._verbs.act,
+            ev.HandlerKnown: lambda event: executor.handler(event.spec),
+            ev.LaneKnown: lambda event: executor.lane(event.spec),
+            ev.FactSet: lambda event: book.commit.facts.append((event.component, event.key, event.value)),
+            ev.Barrier: lambda event: book.reply(event.token, True),
+            ev.Hold: self._hold,
+            ev.Only: self._only,
+        }
+
+    def step(self, events: Sequence[ev.Event], now_us: int, answer: Committed | None = None) -> ev.Effects:
+        """Take the answer to the last commit and the events; decide.
+
+        Every effect but the commit itself must wait until the commit is durable.
+        """
+        book = self.book
+        book.begin(now_us)
+        self._intake.begin()
+        if self._opening is not None:
+            self._recover(self._opening)
+            self._opening = None
+        if answer is not None:
+            self._hear(answer)
+        for event in events:
+            token = getattr(event, "token", None)
+            if token is not None:
+                book.unanswered.add(token)
+            self._handle[type(event)](event)
+        self._timers()
+        self.cycle.run()
+        self._batches.purge()
+        if book.commit.releases:
+            self._links.release()
+        self._refill()
+        effects, self._waiting = book.finish()
+        effects.wake_us = self._wake_us()
+        return effects
+
+    def committed(self, effects: ev.Effects) -> None:
+        """The commit of these effects is durable; call it before the next step."""
+        self.book.committed(effects.commit)
+
+    def unanswered(self) -> list[ev.Token]:
+        """Those who still wait for a reply that needs the ledger's answer first."""
+        return list(self.book.unanswered)
+
+    def held(self) -> list[AttemptRef]:
+        """The attempts that an engine may still be running."""
+        return [AttemptRef(*ref) for ref in self.executor.slots.held()]
+
+    def idle(self) -> bool:
+        """Whether nothing is running and nothing could start."""
+        return not self.executor.slots.taken() and not self._waiting
+
+    def _hear(self, answer: Committed) -> None:
+        """Windows first: whether a task belongs into memory depends on what they cover."""
+        told = list(zip(self._waiting, answer.answers, strict=True))
+        self._waiting = []
+        for first in (True, False):
+            for (question, then), each in told:
+                if isinstance(question, _LOADS) is first:
+                    then(each)
+
+    def _recover(self, opening: Opening) -> None:
+        book, executor = self.book, self.executor
+        executor.due.reset()
+        executor.expiring.reset()
+        for task in book.adopt(opening.running):
+            self._revive(task)
+        for number in opening.ready_shards:
+            executor.open(book.shards[number], complete=False)
+        for batch in list(book.batches.values()):
+            if batch.state == BatchState.STAGING:
+                self._batches.discard(batch)
+            elif batch.state == BatchState.ABORTED:
+                self._batches.purging[batch.id] = batch
+        self._links.recover(opening.releases)
+        for component, key, value in opening.facts:
+            if component == "sweep":
+                self._verbs.recover(key, value)
+
+    def _revive(self, task: Task) -> None:
+        """A task that was in flight when its owner ended: once more, or lost where that is not allowed."""
+        book, executor = self.book, self.executor
+        shard = book.shards[task.shard]
+        executor.open(shard, complete=False)
+        if self._died:
+            task.body.deaths += 1
+        if executor.options(task, shard.handler).at_most_once:
+            book.close(task, State.LOST, "its owner died while it ran, and it may run at most once", fence=True)
+            return
+        task.body.attempts -= 1
+        task.body.flags |= Flag.STARTED
+        task.due_us = None
+        book.move(task, State.READY, "its owner died while it ran" if self._died else "the core was rebuilt", fence=True)
+        executor.offer(task, shard)
+
+    def _reported(self, event: ev.Reported) -> None:
+        for report in event.reports:
+            self._reports.take(report)
+        self.book.reply(event.token, True)
+
+    def _hold(self, event: ev.Hold) -> None:
+        self.cycle.held = event.held
+
+    def _only(self, event: ev.Only) -> None:
+        self.cycle.only = event.batch
+        self.cycle.wake("only")
+
+    def _timers(self) -> None:
+        book, executor = self.book, self.executor
+        for task in executor.due.due(book.now_us, _DUE_AT_ONCE):
+            task.due_us = None
+            if task.state == State.PENDING and task.body.dependencies_left:
+                book.touch(task)
+                continue
+            book.move(task, State.READY, "its time has come")
+            executor.offer(task, book.shards[task.shard])
+        for task in executor.expiring.due(book.now_us, _DUE_AT_ONCE):
+            book.close(task, State.EXPIRED, "not started by its expires_at")
+
+    def _refill(self) -> None:
+        """Keep the best rows of every shard in memory, and no more than that."""
+        book, executor = self.book, self.executor
+        room = executor.room()
+        touched, executor.touched = executor.touched, {}
+        for window in touched.values():
+            if window.thirsty(room) and window.parked in {"", "fill", "key"}:
+                window.asked = True
+                question = ReadyAfter(window.shard.id, *window.bound, room // 2)
+                book.ask(question, partial(self._loaded, window, room // 2))
+            elif len(window) > room:
+                for task in window.trim(room):
+                    book.forget(task)
+        for timer, ask in ((executor.due, DueAfter), (executor.expiring, ExpiringAfter)):
+            if timer.thirsty():
+                timer.asked = True
+                book.ask(ask(*timer.bound, REFILL), partial(self._timed, timer))
+            for task in timer.trim():
+                book.forget(task)
+        if len(executor.windows) > self._next_sweep:
+            self._forget_windows()
+
+    def _forget_windows(self) -> None:
+        for window in list(self.executor.windows.values()):
+            if window.complete and not len(window) and window.parked != "seal":
+                self.executor.drop(window)
+        self._next_sweep = max(_SWEEP_WINDOWS, 2 * len(self.executor.windows))
+
+    def _loaded(self, window: Window, limit: int, answer: Answer) -> None:
+        tasks, executor = answer.tasks, self.executor
+        bound = (tasks[-1].key, tasks[-1].id) if len(tasks) >= limit else None
+        window.extend([task for task in self.book.adopt(tasks) if not executor.suspect(task)], bound)
+        executor.touched[window.shard.id] = window
+        executor.awake(window)
+
+    def _timed(self, timer: TimerWindow, answer: Answer) -> None:
+        tasks, bound = answer.tasks, None
+        if len(tasks) >= REFILL:
+            last = tasks[-1]
+            bound = (last.due_us if timer is self.executor.due else last.expires_us) or 0, last.id
+        timer.extend(self.book.adopt(tasks), bound)
+
+    def _wake_us(self) -> int | None:
+        executor = self.executor
+        times = (executor.due.next_us(), executor.expiring.next_us(), self.cycle.next_us())
+        return min((time for time in times if time is not None), default=None)

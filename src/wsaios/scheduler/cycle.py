@@ -1,0 +1,185 @@
+"""One scheduling decision after the other: the best eligible head, its micro-batch, a slot, its limits."""
+
+from typing import Final
+
+from wsaios.components.executor.window import Window
+from wsaios.kernel.engine import Attempt, Work
+from wsaios.kernel.ids import encode
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Effective, Flag, Task
+from wsaios.scheduler.book import Book
+
+_RUNNING = State.RUNNING
+_STARTED: Final = int(Flag.STARTED)
+
+
+class Cycle:
+    """Fills free slots in the order of the policy.
+
+    A window that cannot give anything now is parked with the reason, and whatever ends the reason unparks it: nothing is looked
+    at twice in vain. Filters (paused, limits) come before the choice of rows; what is reserved is given back by `Slots.leave`.
+    """
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._executor = book.executor
+        self._fills: dict[int, int] = {}
+        self._keyed: dict[str, list[int]] = {}
+        self.held = False
+        self.only = 0
+        self.alone: tuple[int, int] | None = None
+
+    def run(self) -> None:
+        """Start whatever may start."""
+        if self.held:
+            return
+        executor = self._executor
+        if self._alone():
+            return
+        self._filled()
+        for lane in executor.lanes:
+            if f"lane:{lane}" not in self._book.paused and "all:*" not in self._book.paused:
+                self._lane(lane)
+
+    def next_us(self) -> int | None:
+        """When a micro-batch has waited long enough to start under-filled."""
+        return min(self._fills.values(), default=None)
+
+    def wake(self, reason: str) -> None:
+        """Look again at every window that was parked for this reason."""
+        for window in list(self._executor.windows.values()):
+            if window.parked == reason:
+                self._executor.unpark(window)
+
+    def wake_key(self, key: str) -> None:
+        """A place under a concurrency key is free."""
+        for number in self._keyed.pop(key, ()):
+            window = self._executor.windows.get(number)
+            if window is not None and window.parked == "key":
+                self._executor.unpark(window)
+
+    def _lane(self, lane: str) -> None:
+        executor = self._executor
+        heads, windows, policy = executor.lanes[lane], executor.windows, executor.policy
+        free = executor.slots.free(lane)
+        while free > 0:
+            head = policy.choose(heads)
+            if head is None:
+                return
+            window = windows[head.shard]
+            if self._blocked(window):
+                continue
+            task = window.head()
+            if task is None:
+                executor.touched[head.shard] = window
+                return
+            free -= self._start(window, task, lane)
+
+    def _blocked(self, window: Window) -> bool:
+        paused, shard = self._book.paused, window.shard
+        if paused and shard.batch and f"batch:{shard.batch}" in paused:
+            window.parked = "pause"
+        elif self.only and shard.batch != self.only:
+            window.parked = "only"
+        else:
+            return False
+        return True
+
+    def _start(self, window: Window, head: Task, lane: str) -> bool:
+        book, executor, shard = self._book, self._executor, window.shard
+        spec = executor.handlers[shard.handler]
+        options = executor.options(head, shard.handler)
+        most = spec.batch_size
+        if head.expires_us is not None and head.expires_us <= book.now_us and not head.body.flags & _STARTED:
+            window.take(1)
+            book.close(head, State.EXPIRED, "not started by its expires_at")
+            return False
+        if shard.concurrency_key:
+            room = options.concurrency_limit - executor.slots.key_taken(shard.concurrency_key)
+            if room <= 0:
+                window.parked = "key"
+                self._keyed.setdefault(shard.concurrency_key, []).append(shard.id)
+                return False
+            most = min(most, room)
+        if most > 1 and self._fills_up(window, most, spec.max_wait_us):
+            return False
+        tasks = window.take(most)
+        executor.touched[shard.id] = window
+        self._dispatch(tasks, lane, shard.handler, options)
+        return True
+
+    def _dispatch(self, tasks: list[Task], lane: str, handler: str, options: Effective) -> None:
+        book, shards = self._book, self._book.shards
+        attempts: list[Attempt] = []
+        refs: list[tuple[int, int]] = []
+        first = shards[tasks[0].shard]
+        for task in tasks:
+            body = task.body
+            body.attempts += 1
+            body.flags |= _STARTED
+            book.move(task, _RUNNING, None, fence=True)
+            payload = book.payload(task)
+            codec, data = (payload.codec, payload.data) if payload is not None else (-1, b"")
+            refs.append((task.id, task.fence))
+            attempts.append(
+                Attempt(
+                    task.id, task.fence, body.attempts, codec, data, first.tenant, first.batch, None, body.traceparent
+                )
+            )
+        self._executor.slots.take(lane, first.concurrency_key, refs)
+        book.effects.works.append(Work(handler, lane, attempts, options.timeout_s, options.at_most_once))
+
+    def _fills_up(self, window: Window, most: int, max_wait_us: int) -> bool:
+        """Whether an under-filled micro-batch should still wait for more rows."""
+        if not window.complete or len(window) >= most * 2 or window.ready(most) >= most:
+            return False
+        head = window.head()
+        if head is None or head.body.cap:
+            return False
+        since = min(window.oldest_us(most), self._book.now_us)
+        until = since + max_wait_us
+        if until <= self._book.now_us:
+            return False
+        window.parked = "fill"
+        self._fills[window.shard.id] = until
+        return True
+
+    def _filled(self) -> None:
+        now = self._book.now_us
+        for number in [number for number, until in self._fills.items() if until <= now]:
+            del self._fills[number]
+            window = self._executor.windows.get(number)
+            if window is not None and window.parked == "fill":
+                self._executor.unpark(window)
+
+    def _alone(self) -> bool:
+        """Tasks that were in flight at several deaths of their owner run one at a time, with nothing beside them."""
+        busy = self._executor.slots.taken() > 0
+        if self.alone is not None and busy:
+            return True
+        self.alone = None
+        for task in self._executor.suspects.values():
+            lane = self._suspect_lane(task)
+            if lane is None:
+                continue
+            if not busy:
+                self._run_alone(task, lane)
+            return True
+        return False
+
+    def _suspect_lane(self, task: Task) -> str | None:
+        shard = self._book.shards[task.shard]
+        spec = self._executor.handlers.get(shard.handler)
+        lane = shard.lane or (spec.lane if spec else "")
+        if spec is None or lane not in self._executor.lanes or (self.only and shard.batch != self.only):
+            return None
+        if {"all:*", f"lane:{lane}", f"batch:{shard.batch}"} & self._book.paused:
+            return None
+        return lane
+
+    def _run_alone(self, task: Task, lane: str) -> None:
+        del self._executor.suspects[task.id]
+        self._book.warn("task runs alone: it was in flight at several deaths of its owner", task=encode(task.id))
+        handler = self._book.shards[task.shard].handler
+        self._dispatch([task], lane, handler, self._executor.options(task, handler))
+        self.alone = (task.id, task.fence)

@@ -1,0 +1,283 @@
+"""Drives the core against the real clock, ledger and engine: gather, step, commit, and only then let go."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from wsaios.kernel.engine import Ended, Engine, Receipt, Report, Verdict, Work
+from wsaios.kernel.errors import Fenced, LedgerUnavailable, NotRunning, Unacknowledged, WsaiosError
+from wsaios.kernel.events import Effects, Event, FactSet, HandlerKnown, Hold, LaneKnown, Only, Reported, Token
+from wsaios.kernel.failpoints import Failpoint, nothing
+from wsaios.kernel.ledger import Committed, Ledger, Opening
+from wsaios.kernel.ports import Clock
+from wsaios.kernel.task import Failure
+from wsaios.scheduler.core import Core
+from wsaios.scheduler.threads import CallThread
+from wsaios.scheduler.watch import Watch
+
+_REBUILD_WAITS_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+_FETCH: Final = -1
+_SAID_ONCE: Final = (FactSet, HandlerKnown, LaneKnown, Hold, Only)
+
+
+class Log(Protocol):
+    """Where the driver tells what an operator should know."""
+
+    def warning(self, event: str, **fields: Any) -> Any:
+        """Something is odd and handled."""
+
+    def error(self, event: str, **fields: Any) -> Any:
+        """Something is wrong and needs a hand."""
+
+
+class Loop:
+    """One owner at work. Steps and commits alternate: the next step takes whatever gathered while the last commit ran."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        engine: Engine,
+        clock: Clock,
+        build: Callable[[Opening, bool], Core],
+        *,
+        log: Log,
+        failpoint: Failpoint = nothing,
+    ) -> None:
+        """`build(opening, died)` makes a core from what the ledger says."""
+        self._ledger = ledger
+        self._engine = engine
+        self._clock = clock
+        self._build = build
+        self._log = log
+        self._failpoint = failpoint
+        self._thread = CallThread("wsaios-ledger")
+        self._inbox: list[Event] = []
+        self._waker: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._driver: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._room: list[asyncio.Future[None]] = []
+        self.core: Core | None = None
+        self.watch = Watch()
+        self.pending_rows = 0
+        self.pending_bytes = 0
+        self._posted = (0, 0)
+        self.commits = 0
+        self.ended: BaseException | None = None
+
+    async def start(self, who: str, *, first: Sequence[Event] = ()) -> Opening:
+        """Own the ledger, recover, and begin; `first` are events of the very first step.
+
+        Raises:
+            LedgerOwned, LedgerTooNew, LedgerBroken, LedgerUnavailable: nothing was started.
+        """
+        self._thread.start()
+        try:
+            opening = await self._thread.call(self._ledger.open, self._clock.now_us(), who)
+        except BaseException:
+            self._thread.stop()
+            raise
+        self.core = self._build(opening, True)
+        self._inbox[:0] = first
+        await self._engine.start(self._sink)
+        self._driver = asyncio.get_running_loop().create_task(self._drive(), name="wsaios-driver")
+        return opening
+
+    def post(self, event: Event, rows: int = 0, size_bytes: int = 0) -> None:
+        """Hand an event to the next step; rows and bytes count until their commit."""
+        if rows:
+            self.pending_rows += rows
+            self.pending_bytes += size_bytes
+            self._posted = (self._posted[0] + rows, self._posted[1] + size_bytes)
+        self._inbox.append(event)
+        waker = self._waker
+        if waker is not None:
+            self._waker = None
+            if not waker.done():
+                waker.set_result(None)
+
+    async def room(self) -> None:
+        """Wait until the next commit has made room."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._room.append(future)
+        await future
+
+    async def read(self, function: Callable[..., Any], *arguments: object) -> Any:
+        """Run a call on the ledger's own thread, between two commits."""
+        return await self._thread.call(function, *arguments)
+
+    def running(self) -> bool:
+        """Whether events are taken."""
+        return self._driver is not None and not self._driver.done() and not self._stopping
+
+    async def stop(self) -> None:
+        """Commit what came in, end the engine, release the ledger. Safe to call twice."""
+        if self._driver is None:
+            return
+        self._stopping = True
+        self._wake()
+        await asyncio.gather(self._driver, return_exceptions=True)
+        await self._engine.stop()
+        self._refuse_all(NotRunning())
+        if self._thread is not None:
+            await asyncio.gather(self._thread.call(self._ledger.close), return_exceptions=True)
+            self._thread.stop()
+        self._driver = None
+
+    def _wake(self) -> None:
+        waker, self._waker = self._waker, None
+        if waker is not None and not waker.done():
+            waker.set_result(None)
+
+    async def _sink(self, reports: Sequence[Report]) -> None:
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.post(Reported(done, list(reports)))
+        await done
+
+    async def _drive(self) -> None:
+        answer: Committed | None = None
+        wake_us: int | None = None
+        again = True
+        try:
+            while True:
+                if not self._inbox and not again:
+                    if self._stopping:
+                        return
+                    await self._wait(wake_us)
+                events, self._inbox = self._inbox, []
+                (rows, size), self._posted = self._posted, (0, 0)
+                effects = await self._step(events, answer)
+                if effects is None:
+                    answer, again = None, True
+                else:
+                    answer, wake_us, again = effects[1], effects[0].wake_us, effects[0].again
+                self.pending_rows -= rows
+                self.pending_bytes -= size
+                self._make_room()
+        except Fenced as error:
+            self._log.error("another owner took the ledger; this one stands down", reason=str(error))
+            self._end(error)
+        except Exception as error:  # noqa: BLE001  # the driver must tell those who wait, whatever it was
+            self._log.error("the scheduler stopped", reason=f"{type(error).__name__}: {error}")
+            self._end(error)
+
+    async def _step(self, events: list[Event], answer: Committed | None) -> tuple[Effects, Committed | None] | None:
+        """One step with its commit and its effects; None when the core had to be rebuilt."""
+        core = self.core
+        assert core is not None
+        try:
+            effects = core.step(events, self._clock.now_us(), answer)
+            commit = effects.commit
+            told: Committed | None = None
+            if commit.writes() or commit.questions or commit.fetch:
+                told = await self._thread.call(self._ledger.commit, commit)
+                self.commits += 1
+            else:
+                await asyncio.sleep(0)
+        except Fenced:
+            self._refuse(events, Unacknowledged("another owner took the ledger"))
+            raise
+        except Exception as error:  # noqa: BLE001  # after any failure the core is rebuilt from the ledger
+            await self._rebuild(events, error)
+            return None
+        self._failpoint("driver.after_commit")
+        core.committed(effects)
+        await self._let_go(effects, told)
+        return effects, told if commit.questions else None
+
+    async def _let_go(self, effects: Effects, told: Committed | None) -> None:
+        for reply in effects.replies:
+            _answer(reply.token, reply.value, reply.error)
+        self._failpoint("driver.after_acknowledge")
+        if effects.cancels:
+            self._engine.cancel(effects.cancels)
+        if effects.works:
+            self._failpoint("driver.before_dispatch")
+            await self._dispatch(effects.works, told)
+            self._failpoint("driver.after_dispatch")
+        if effects.closed:
+            self.watch.closed(effects.closed)
+        if effects.batches:
+            self.watch.finished(effects.batches)
+        for message, fields in effects.warnings:
+            self._log.warning(message, **fields)
+
+    async def _dispatch(self, works: list[Work], told: Committed | None) -> None:
+        for work in works:
+            for attempt in work.attempts:
+                if attempt.codec == _FETCH and told is not None:
+                    payload = told.payloads[attempt.task]
+                    attempt.codec, attempt.payload = payload.codec, payload.data
+                    saved = told.saved.get(attempt.task)
+                    attempt.saved = saved.data if saved is not None else None
+        receipts = await self._engine.submit(works)
+        for work, receipt in zip(works, receipts, strict=True):
+            if receipt == Receipt.REJECTED:
+                failure = Failure("Rejected", f"the engine has no handler {work.handler!r} or no lane {work.lane!r}")
+                reports: list[Report] = [
+                    Ended(attempt.task, attempt.fence, Verdict.FAILED, failure=failure) for attempt in work.attempts
+                ]
+                self.post(Reported(None, reports))
+
+    async def _rebuild(self, events: list[Event], error: Exception) -> None:
+        """Throw the core away and make another from what the ledger says; those who waited are told that nobody knows."""
+        self._log.error("the core is rebuilt from the ledger", reason=f"{type(error).__name__}: {error}")
+        core, self.core = self.core, None
+        reason = Unacknowledged(str(error))
+        self._refuse(events, reason)
+        if core is not None:
+            for token in core.unanswered():
+                _answer(token, None, reason)
+            self._engine.cancel(core.held())
+        self._inbox[:0] = [event for event in events if isinstance(event, _SAID_ONCE)]
+        for attempt, wait_s in enumerate(_REBUILD_WAITS_S):
+            await asyncio.sleep(wait_s)
+            try:
+                opening = await self._thread.call(self._ledger.reopen, self._clock.now_us())
+            except LedgerUnavailable as again:
+                if attempt + 1 == len(_REBUILD_WAITS_S):
+                    raise
+                self._log.warning("the ledger cannot be opened again yet", reason=str(again))
+            else:
+                self.core = self._build(opening, False)
+                return
+
+    def _refuse(self, events: Sequence[Event], error: WsaiosError) -> None:
+        for event in events:
+            _answer(getattr(event, "token", None), None, error)
+
+    def _refuse_all(self, error: WsaiosError) -> None:
+        events, self._inbox = self._inbox, []
+        self._refuse(events, error)
+        self.watch.fail(error)
+        self._make_room()
+
+    def _end(self, error: BaseException) -> None:
+        self.ended = error
+        self._stopping = True
+        self._refuse_all(error if isinstance(error, WsaiosError) else NotRunning())
+
+    def _make_room(self) -> None:
+        waiting, self._room = self._room, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def _wait(self, wake_us: int | None) -> None:
+        loop = asyncio.get_running_loop()
+        self._waker = waker = loop.create_future()
+        timer = None
+        if wake_us is not None:
+            timer = loop.call_later(max(0, wake_us - self._clock.now_us()) / 1e6, self._wake)
+        await waker
+        if timer is not None:
+            timer.cancel()
+
+
+def _answer(token: Token, value: object, error: Exception | None) -> None:
+    if token is None or token.done():
+        return
+    if error is None:
+        token.set_result(value)
+    else:
+        token.set_exception(error)

@@ -1,0 +1,149 @@
+"""What becomes of the engine's reports: outcomes, retries and losses; those whose fence is over are counted and refused."""
+
+from collections.abc import Callable
+from typing import Final
+
+from wsaios.components.executor.retry import POISON_LOSSES, backoff_s, exhausted, half
+from wsaios.components.executor.slots import Seat
+from wsaios.kernel.engine import Ended, Freed, Noted, Report, Started, Verdict, WorkerLost
+from wsaios.kernel.ledger import Payload
+from wsaios.kernel.ports import Rng
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Effective, Failure, Task
+from wsaios.scheduler.book import Book
+
+_SUCCEEDED: Final = Verdict.SUCCEEDED
+_RUNNING: Final = int(State.RUNNING)
+_UNASKED: Final = Failure("Cancelled", "the attempt ended itself as cancelled")
+_NO_FAILURE: Final = Failure("Unknown", "the engine gave no reason")
+
+
+class Reports:
+    """Applies reports to tasks and slots."""
+
+    def __init__(self, book: Book, rng: Rng, key_freed: Callable[[str], None]) -> None:
+        """`key_freed` is told when a place under a concurrency key became free."""
+        self._book = book
+        self._rng = rng
+        self._key_freed = key_freed
+
+    def take(self, report: Report) -> None:
+        """One report; a slot is freed exactly once, an outcome counts only under the current fence."""
+        if type(report) is Ended:
+            self._ended(report)
+        elif type(report) is Noted:
+            self._noted(report)
+        elif type(report) is WorkerLost:
+            self._lost(report)
+        elif type(report) is Freed:
+            self._free((report.task, report.fence))
+        else:
+            assert type(report) is Started
+            self._book.counts["started"] += 1
+
+    def _ended(self, report: Ended) -> None:
+        ref = (report.task, report.fence)
+        seat = self._free(ref) if report.freed else self._book.executor.slots.seat(ref)
+        task = self._holder(ref)
+        if task is None:
+            return
+        if report.verdict == _SUCCEEDED:
+            self._book.close(task, State.SUCCEEDED, result=report.result)
+            return
+        failure = report.failure or _NO_FAILURE
+        options = self._options(task)
+        if report.verdict == Verdict.FAILED:
+            self._failed(task, options, failure)
+        elif report.verdict == Verdict.TIMED_OUT:
+            self._timed_out(task, options, failure, seat)
+        elif report.verdict == Verdict.RETRY_AFTER:
+            task.body.attempts -= 1
+            self._retry(task, report.retry_after_s, f"the handler asked to be called again: {failure.message}")
+        elif report.verdict == Verdict.GIVEN_UP:
+            self._book.close(task, State.FAILED, f"given up: {failure.message}", failure=failure)
+        else:
+            self._failed(task, options, report.failure or _UNASKED)
+
+    def _failed(self, task: Task, options: Effective, failure: Failure) -> None:
+        reason = f"{failure.kind}: {failure.message}"
+        if exhausted(options, task.body.attempts):
+            self._book.close(task, State.FAILED, reason, failure=failure)
+        else:
+            self._retry(task, backoff_s(options, task.body.attempts, self._rng), reason)
+
+    def _timed_out(self, task: Task, options: Effective, failure: Failure, seat: Seat | None) -> None:
+        if seat is not None and seat.size > 1 and not options.at_most_once:
+            task.body.cap = half(seat.size)
+            self._requeue(task, f"its micro-batch of {seat.size} timed out; tried again in halves")
+        elif exhausted(options, task.body.attempts):
+            self._book.close(task, State.FAILED, f"{failure.kind}: {failure.message}", failure=failure, fence=True)
+        else:
+            wait_s = backoff_s(options, task.body.attempts, self._rng)
+            self._retry(task, wait_s, f"{failure.kind}: {failure.message}", fence=True)
+
+    def _retry(self, task: Task, wait_s: float, reason: str, *, fence: bool = False) -> None:
+        book = self._book
+        book.move(task, State.RETRYING, reason, fence=fence)
+        task.due_us = book.now_us + max(0, int(wait_s * 1_000_000))
+        book.executor.due.add(task)
+
+    def _requeue(self, task: Task, reason: str, *, counted: bool = False) -> None:
+        """Back to the queue under a new fence, or `lost` where a second run is not allowed."""
+        book = self._book
+        if counted:
+            book.close(task, State.LOST, reason, failure=Failure("Lost", reason), fence=True)
+            return
+        task.body.attempts -= 1
+        task.due_us = None
+        book.move(task, State.READY, reason, fence=True)
+        book.executor.offer(task, book.shards[task.shard])
+
+    def _lost(self, report: WorkerLost) -> None:
+        book = self._book
+        alone = len(report.held) == 1
+        for ref in report.held:
+            seat = self._free((ref.task, ref.fence))
+            task = self._holder((ref.task, ref.fence))
+            if task is None:
+                continue
+            options = self._options(task)
+            if options.at_most_once:
+                self._requeue(task, report.reason, counted=True)
+            elif not alone:
+                size = min(len(report.held), seat.size) if seat is not None else len(report.held)
+                task.body.cap = half(size)
+                self._requeue(task, f"{report.reason}; tried again in halves" if size > 1 else report.reason)
+            else:
+                task.body.losses += 1
+                if task.body.losses >= POISON_LOSSES:
+                    reason = f"poison: {task.body.losses} workers died while they held this attempt and nothing else"
+                    book.close(task, State.FAILED, reason, failure=Failure("Poison", reason), fence=True)
+                else:
+                    self._requeue(task, report.reason)
+
+    def _noted(self, report: Noted) -> None:
+        task = self._holder((report.task, report.fence))
+        if task is None:
+            return
+        if report.fraction is not None or report.note:
+            self._book.notes[task.id] = (report.fraction, report.note)
+        if report.saved is not None:
+            self._book.commit.saved.append(Payload(task.id, 0, report.saved))
+
+    def _holder(self, ref: tuple[int, int]) -> Task | None:
+        """The task that this attempt still holds; a stale report is counted and refused."""
+        task = self._book.tasks.get(ref[0])
+        if task is None or task.state != _RUNNING or task.fence != ref[1]:
+            self._book.counts["stale"] += 1
+            return None
+        return task
+
+    def _free(self, ref: tuple[int, int]) -> Seat | None:
+        seat = self._book.executor.slots.leave(ref)
+        if seat is not None and seat.key:
+            self._key_freed(seat.key)
+        return seat
+
+    def _options(self, task: Task) -> Effective:
+        shard = self._book.shards[task.shard]
+        return self._book.executor.options(task, shard.handler)

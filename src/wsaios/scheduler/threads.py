@@ -1,0 +1,61 @@
+"""A thread of its own for calls that block, each answered on the loop."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Job = tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]
+
+
+class CallThread:
+    """Runs calls one after the other, in the order given."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Begin; must be called on the loop that will wait for the answers."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def call(self, function: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
+        """A future of what the function returns or raises."""
+        assert self._loop is not None
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put((future, function, arguments))
+        return future
+
+    def stop(self) -> None:
+        """End after the calls given so far."""
+        self._jobs.put(None)
+
+    def _run(self) -> None:
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            future, function, arguments = job
+            try:
+                value, error = function(*arguments), None
+            except BaseException as caught:  # noqa: BLE001  # whatever it is belongs to the caller
+                value, error = None, caught
+            loop = self._loop
+            assert loop is not None
+            try:
+                loop.call_soon_threadsafe(_settle, future, value, error)
+            except RuntimeError:
+                return
+
+
+def _settle(future: asyncio.Future[Any], value: object, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error)

@@ -1,0 +1,70 @@
+"""Who waits for which task or batch to end."""
+
+import asyncio
+from collections.abc import Callable
+
+from wsaios.kernel.events import Closed
+from wsaios.kernel.task import Batch
+
+Listener = Callable[[list[Closed]], None]
+
+
+class Watch:
+    """Futures by task and batch, and listeners to everything that ends; told after the commit."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[int, list[asyncio.Future[Closed]]] = {}
+        self._batches: dict[int, list[asyncio.Future[Batch]]] = {}
+        self._listeners: dict[Listener, None] = {}
+
+    def task(self, number: int) -> "asyncio.Future[Closed]":
+        """Done when the task ends from now on; `drop` it when it is no longer wanted."""
+        future: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
+        self._tasks.setdefault(number, []).append(future)
+        return future
+
+    def drop(self, number: int, future: "asyncio.Future[Closed]") -> None:
+        """No longer wait."""
+        waiting = self._tasks.get(number)
+        if waiting is not None and future in waiting:
+            waiting.remove(future)
+            if not waiting:
+                del self._tasks[number]
+
+    def batch(self, number: int) -> "asyncio.Future[Batch]":
+        """Done when the last row of the batch ends."""
+        future: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
+        self._batches.setdefault(number, []).append(future)
+        return future
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Have everything that ends told to `listener`; returns what ends that."""
+        self._listeners[listener] = None
+        return lambda: self._listeners.pop(listener, None)
+
+    def closed(self, closed: list[Closed]) -> None:
+        """Tell everyone."""
+        tasks = self._tasks
+        if tasks:
+            for each in closed:
+                for future in tasks.pop(each.outcome.id, ()):
+                    if not future.done():
+                        future.set_result(each)
+        for listener in list(self._listeners):
+            listener(closed)
+
+    def finished(self, batches: list[Batch]) -> None:
+        """Tell those who wait for batches."""
+        for batch in batches:
+            for future in self._batches.pop(batch.id, ()):
+                if not future.done():
+                    future.set_result(batch)
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more will come: tell everyone why."""
+        for futures in (*self._tasks.values(), *self._batches.values()):
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
+        self._tasks.clear()
+        self._batches.clear()
