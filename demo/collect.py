@@ -23,12 +23,15 @@ from wsaios.inference.weights import minilm_folder
 
 MAX_TOKENS = 64  # of the model, the two that mark beginning and end included
 
-# Importing these opens a browser or a window, prints, touches the terminal or runs tests; or they are codecs, data,
-# leftovers and other names of things that stand here under a better one.
 SKIPPED = frozenset(
-    "antigravity distutils encodings ensurepip genericpath idlelib lib2to3 msilib nt ntpath posix posixpath pydoc_data"
-    " readline rlcompleter sre_compile sre_constants sre_parse test this tkinter turtle turtledemo winreg winsound"
-    " xxlimited xxlimited_35 xxsubtype".split()
+    # to import them opens a browser or a window, prints, touches the terminal or runs tests
+    {"antigravity", "idlelib", "readline", "rlcompleter", "test", "this", "tkinter", "turtle", "turtledemo"}
+    # replaced by installers, or carried for them
+    | {"distutils", "ensurepip", "lib2to3"}
+    # other names of what stands here under a better one
+    | {"genericpath", "nt", "ntpath", "posix", "posixpath", "sre_compile", "sre_constants", "sre_parse"}
+    # codecs, data, examples
+    | {"encodings", "pydoc_data", "xxlimited", "xxlimited_35", "xxsubtype"}
 )
 SKIPPED_PARTS = frozenset(("test", "tests"))
 
@@ -69,7 +72,7 @@ def first_prose(docstring: str) -> str:
 
 
 def model_clip(max_tokens: int) -> Callable[[str], str]:
-    """Return a function that cuts a text to what makes at most `max_tokens` tokens of the model, never inside a token."""
+    """Return a function that cuts a text, between tokens, to at most `max_tokens` tokens of the model."""
     tokenizer = Tokenizer.from_file(str(minilm_folder() / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()

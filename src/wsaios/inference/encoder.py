@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsaios.inference.gelu import twice_gelu
+
+# Kernels of BLAS take tokens by four: to multiply a remainder costs more than the zeros that complete it.
+_STEP: Final = 4
 
 Floats: TypeAlias = NDArray[np.float32]
 Ids: TypeAlias = NDArray[np.int64]
@@ -66,7 +69,8 @@ class _Scratch:
     """Buffers in which rows take turns; a fresh one for every row would cost a page fault per 4 KiB."""
 
     projected: Floats  # (n_tokens of the longest row, 3 · dim)
-    context: Floats  # (n_tokens, dim)
+    context: Floats  # (n_tokens, dim), finite from the start: the zeros behind a row meet it
+    attended: Floats  # (n_tokens, dim)
     wide: Floats  # (n_tokens, inner)
     gelu: Floats  # (3, n_tokens, inner)
 
@@ -95,43 +99,44 @@ class BertEncoder:
         """Embed rows of 1 to 512 token ids each; returns (n_rows, dim).
 
         A row has the same bits whatever rows it comes with: BLAS chooses its steps, and so its rounding, by the shape
-        of a product and the place in it, so that each row is multiplied alone and unpadded. On rows of 18 tokens that
-        takes about a fifth longer than padded batches.
+        of a product and the place in it, so each row is multiplied alone, padded
+        to a multiple of four tokens. That takes about a quarter longer than batches padded to their longest row.
         """
-        scratch = self._scratch(max((len(ids) for ids in rows), default=0))
+        lengths = [len(ids) for ids in rows]
+        scratch = self._scratch(max(lengths, default=0) + _STEP)
         hidden = [self._embedded(ids) for ids in rows]
         # Layer by layer: the weights of one fit into a processor's cache beside the rows, those of all do not.
         for layer in self._layers:
-            for x in hidden:
-                self._attend(layer, x, scratch)
+            for x, n_tokens in zip(hidden, lengths, strict=True):
+                self._attend(layer, x, n_tokens, scratch)
                 self._transform(layer, x, scratch)
-        return self._pooled(hidden)
+        return self._pooled([x[:n_tokens] for x, n_tokens in zip(hidden, lengths, strict=True)])
 
     def _embedded(self, ids: Ids) -> Floats:
-        x: Floats = self._words[ids]
-        x += self._places[: len(ids)]
+        x = np.zeros((len(ids) + -len(ids) % _STEP, self.dim), np.float32)
+        np.add(self._words[ids], self._places[: len(ids)], out=x[: len(ids)])
         self._norm.apply(x)
         return x
 
-    def _attend(self, layer: _Layer, x: Floats, scratch: _Scratch) -> None:
+    def _attend(self, layer: _Layer, x: Floats, n_tokens: int, scratch: _Scratch) -> None:
         projected = scratch.projected[: len(x)]
         context = scratch.context[: len(x)]
         layer.query_key_value.into(projected, x)
-        by_head = projected.reshape(len(x), 3, self._heads, -1)
+        by_head = projected[:n_tokens].reshape(n_tokens, 3, self._heads, -1)
         query, key, value = by_head.transpose(1, 2, 0, 3)  # each (heads, n_tokens, dim / heads), a view
         scores = np.matmul(query, key.transpose(0, 2, 1))
         scores -= scores.max(axis=-1, keepdims=True)
         np.exp(scores, out=scores)
         scores /= scores.sum(axis=-1, keepdims=True)
-        np.matmul(scores, value, out=context.reshape(len(x), self._heads, -1).transpose(1, 0, 2))
-        attended = scratch.wide[: len(x), : self.dim]
+        np.matmul(scores, value, out=context[:n_tokens].reshape(n_tokens, self._heads, -1).transpose(1, 0, 2))
+        attended = scratch.attended[: len(x)]
         layer.attention_out.into(attended, context)
         x += attended
         layer.attention_norm.apply(x)
 
     def _transform(self, layer: _Layer, x: Floats, scratch: _Scratch) -> None:
         wide = scratch.wide[: len(x)]
-        narrow = scratch.context[: len(x)]
+        narrow = scratch.attended[: len(x)]
         layer.widen.into(wide, x)
         twice_gelu(wide, scratch.gelu[:, : len(x)])
         layer.narrow.into(narrow, wide)
@@ -140,16 +145,17 @@ class BertEncoder:
 
     def _pooled(self, hidden: Sequence[Floats]) -> Floats:
         vectors = np.empty((len(hidden), self.dim), np.float32)
-        for vector, x in zip(vectors, hidden, strict=True):
-            np.mean(x, axis=0, out=vector)
-            vector /= max(np.linalg.norm(vector), np.float32(1e-12))
+        for row, x in enumerate(hidden):
+            mean = x.mean(axis=0)
+            vectors[row] = mean / max(np.linalg.norm(mean), 1e-12)
         return vectors
 
     def _scratch(self, n_tokens: int) -> _Scratch:
         inner = self._layers[0].widen.bias.size
         return _Scratch(
             projected=np.empty((n_tokens, 3 * self.dim), np.float32),
-            context=np.empty((n_tokens, self.dim), np.float32),
+            context=np.zeros((n_tokens, self.dim), np.float32),
+            attended=np.empty((n_tokens, self.dim), np.float32),
             wide=np.empty((n_tokens, inner), np.float32),
             gelu=np.empty((3, n_tokens, inner), np.float32),
         )

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 # erf(z) = 1 − (a1·t + … + a5·t⁵)·exp(−z²) + ε with t = 1 / (1 + p·z), z ≥ 0, |ε| ≤ 1.5e-7.
-# Source: Abramowitz & Stegun, Handbook of Mathematical Functions, formula 7.1.26. Signs turned: the sum below is erf(z) − 1.
+# Source: Abramowitz & Stegun, Handbook of Mathematical Functions, formula 7.1.26.
+# Here the signs of a1 to a5 are turned, so that the sum is erf(z) − 1.
 _P: Final = np.float32(0.3275911 / 2**0.5)  # z = |x| / √2
 _A1, _A2, _A3, _A4, _A5 = (np.float32(-a) for a in (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429))
 

@@ -13,10 +13,14 @@ Token = Any
 
 
 class Submit(msgspec.Struct):
-    """Accept these tasks, all or none; the reply is the list of their ids."""
+    """Accept these tasks, all or none; the reply is the list of their ids.
+
+    A `client_token` that was accepted before gets the ids of that time: a retry after a lost reply does not double.
+    """
 
     token: Token
     tasks: list[NewTask]
+    client_token: str = ""
 
 
 class OpenBatch(msgspec.Struct):
@@ -119,8 +123,13 @@ class Only(msgspec.Struct):
     batch: int
 
 
+class Recall(msgspec.Struct):
+    """The owner ends in good order: what still runs goes back into the queue under a new fence."""
+
+
 Event = (
-    Submit
+    Recall
+    | Submit
     | OpenBatch
     | StageRows
     | SealBatch

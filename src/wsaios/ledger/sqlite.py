@@ -11,7 +11,7 @@ import apsw
 import msgspec
 
 from wsaios.kernel.errors import LedgerOwned, LedgerUnavailable
-from wsaios.kernel.failpoints import Failpoint, nothing
+from wsaios.kernel.failpoints import FAMILIES, Failpoint, nothing
 from wsaios.kernel.ledger import Commit, Committed, Opening, Reads
 from wsaios.kernel.task import Batch, Shard, Task
 from wsaios.ledger.connection import Synchronous, connect, connect_reader, translated, write_ahead
@@ -38,7 +38,7 @@ class _Session:
         self.connection = connection
         self.writer = CommitWriter(ledger, connection, sql, failpoint)
         self.answers = Answers(connection, sql)
-        self.pruner = Pruner(connection, sql)
+        self.pruner = Pruner(ledger, connection, sql)
         self.sound = True
 
 
@@ -88,7 +88,7 @@ class SqliteLedger:
             session = self._sound()
             try:
                 with translated(self.name):
-                    purged = session.writer.write(batch) if _has_content(batch) else 0
+                    purged = session.writer.write(batch) if any(getattr(batch, family) for family in FAMILIES) else 0
                     answers = [session.answers.answer(question) for question in batch.questions]
                     done = Committed(answers=answers, purged_rows=purged)
                     if batch.fetch:

@@ -8,6 +8,7 @@ import msgspec
 
 from wsaios.kernel.ledger import (
     Answer,
+    BatchById,
     ById,
     DependentsOf,
     DueAfter,
@@ -21,11 +22,12 @@ from wsaios.kernel.ledger import (
     ReadyAfter,
 )
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Outcome, Task
+from wsaios.kernel.task import Batch, Outcome, Task
 from wsaios.ledger.sqlite_commit import as_json
 
 _TASKS: Final = msgspec.json.Decoder(list[Task])
 _OUTCOMES: Final = msgspec.json.Decoder(list[Outcome])
+_BATCHES: Final = msgspec.json.Decoder(list[Batch])
 _LINKS: Final = msgspec.json.Decoder(list[tuple[int, int]])
 _KEYS: Final = msgspec.json.Decoder(list[IdempotencyRow])
 _PLACES: Final = msgspec.json.Decoder(list[tuple[int, int, int]])
@@ -62,14 +64,15 @@ class Answers:
             case IdempotencyOf():
                 parameters = {"pairs": as_json(question.pairs), "now_us": question.now_us}
                 return Answer(keys=_KEYS.decode(self._one("keys_of", parameters)))
+            case BatchById():
+                return Answer(batches=_BATCHES.decode(self._one("batch_by_id", {"id": question.id})))
         assert_never(question)
 
     def payloads(self, name: str, ids: Sequence[int]) -> dict[int, Payload]:
         """Bytes by task; `name` is the statement that finds them."""
-        row = self._cursor.execute(self._sql[name], {"ids": as_json(ids)}).fetchone()
-        places, data = _PLACES.decode(row[0]), row[1]
+        places, data = self._cursor.execute(self._sql[name], {"ids": as_json(ids)}).get
         found, place = {}, 0
-        for task, codec, size in places:
+        for task, codec, size in _PLACES.decode(places):
             found[task] = Payload(task, codec, data[place : place + size])
             place += size
         return found

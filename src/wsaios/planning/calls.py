@@ -11,7 +11,15 @@ from wsaios.kernel.ids import decode
 from wsaios.kernel.json_text import ResultWriter
 from wsaios.kernel.task import IDEMPOTENCY_WINDOW_S, Delivery, Failure, HandlerSpec, NewTask, Options
 
-TRIES: Final = ("max_attempts", "timeout_s", "backoff_initial_s", "backoff_factor", "backoff_max_s", "delivery", "concurrency_limit")
+TRIES: Final = (
+    "max_attempts",
+    "timeout_s",
+    "backoff_initial_s",
+    "backoff_factor",
+    "backoff_max_s",
+    "delivery",
+    "concurrency_limit",
+)
 CALLS: Final = (
     "priority",
     "delay_s",

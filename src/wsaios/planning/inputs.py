@@ -70,7 +70,7 @@ def kind_of(filename: str) -> Kind:
     kind = _KINDS.get(suffix)
     if kind is None:
         raise InputError(
-            filename, "", "what it holds is told by its name, which must end in .csv, .json, .jsonl or .ndjson"
+            filename, "", "the name must end in .csv, .json, .jsonl or .ndjson, to tell what the file holds"
         )
     return kind
 
@@ -83,7 +83,7 @@ def read_rows(chunks: Iterable[bytes], *, source: str, kind: Kind) -> Iterator[R
     rows = _READERS[kind](chunks, source)
     first = next(rows, None)
     if first is None:
-        raise InputError(source, "", "there are no data rows in it")
+        raise InputError(source, "", "the file is empty: there is no data row in it")
     yield first
     yield from rows
 

@@ -42,9 +42,11 @@ def name_of(value: object) -> str:
     """What JSON calls this value, with its article."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, list):
-        return "an array"
-    return "a text" if isinstance(value, str) else "a number"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a text"
+    return "an array" if isinstance(value, list) else "an object"
 
 
 def _refuse_constant(name: str) -> object:

@@ -162,7 +162,8 @@ class _Array:
         while len(self._data) - self._at < 4 and self._extend():  # noqa: PLR2004 - the longest character
             pass
         offset = self._offset + self._at
-        text = as_text(self._data[self._at : self._at + 4], self._source, offset, self.line, complete=False)
+        data = self._data[self._at : self._at + 4]
+        text = as_text(data, self._source, offset, self.line, complete=len(data) < 4)  # noqa: PLR2004 - the same
         reason = f"broken JSON at byte {offset}: {text[:1]!r} {where}; {rule}"
         raise InputError(self._source, f"line {self.line}", reason)
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from wsaios.kernel.errors import InputError, InvalidInput
+from wsaios.planning.json_fault import name_of
 from wsaios.planning.rows import Row
 
 _NAMED_AT_MOST: Final = 20
@@ -65,7 +66,7 @@ def row_id(row: Row, column: str, *, source: str) -> str | int:
     elif type(found) is int:
         return found
     elif found is not None:
-        reason = f"the id in column {column!r} must be a text or a whole number, not {type(found).__name__}"
+        reason = f"the id in column {column!r} must be a text or a whole number, not {name_of(found)}"
         raise InputError(source, row.place, reason)
     raise InputError(source, row.place, f"the id in column {column!r} is empty")
 

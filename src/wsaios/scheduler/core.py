@@ -12,7 +12,7 @@ from wsaios.kernel.engine import AttemptRef
 from wsaios.kernel.ledger import Answer, Committed, DueAfter, ExpiringAfter, Opening, ReadyAfter
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.states import State
-from wsaios.kernel.task import BatchState, Flag, Task
+from wsaios.kernel.task import BatchState, Failure, Flag, Task
 from wsaios.scheduler.batches import Batches
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.cycle import Cycle
@@ -61,6 +61,7 @@ class Core:
             ev.Barrier: lambda event: book.reply(event.token, True),
             ev.Hold: self._hold,
             ev.Only: self._only,
+            ev.Recall: self._recall,
         }
 
     def step(self, events: Sequence[ev.Event], now_us: int, answer: Committed | None = None) -> ev.Effects:
@@ -135,19 +136,32 @@ class Core:
                 self._verbs.recover(key, value)
 
     def _revive(self, task: Task) -> None:
-        """A task that was in flight when its owner ended: once more, or lost where that is not allowed."""
-        book, executor = self.book, self.executor
-        shard = book.shards[task.shard]
-        executor.open(shard, complete=False)
+        """A task that was in flight when its owner died or its core was thrown away."""
+        self.executor.open(self.book.shards[task.shard], complete=False)
         if self._died:
             task.body.deaths += 1
+        self._again(task, "its owner died while it ran" if self._died else "the core was rebuilt while it ran")
+
+    def _recall(self, _: ev.Recall) -> None:
+        running = {number for number, _ in self.executor.slots.held()}
+        for number in running:
+            task = self.book.tasks.get(number)
+            if task is not None and task.state == State.RUNNING:
+                self.book.cancel_attempt(task)
+                self._again(task, "the scheduler stopped while it ran")
+
+    def _again(self, task: Task, reason: str) -> None:
+        """Once more, or lost where that is not allowed."""
+        book, executor = self.book, self.executor
+        shard = book.shards[task.shard]
         if executor.options(task, shard.handler).at_most_once:
-            book.close(task, State.LOST, "its owner died while it ran, and it may run at most once", fence=True)
+            reason = f"{reason}, and it may run at most once"
+            book.close(task, State.LOST, reason, failure=Failure("Lost", reason), fence=True)
             return
         task.body.attempts -= 1
         task.body.flags |= Flag.STARTED
         task.due_us = None
-        book.move(task, State.READY, "its owner died while it ran" if self._died else "the core was rebuilt", fence=True)
+        book.move(task, State.READY, reason, fence=True)
         executor.offer(task, shard)
 
     def _reported(self, event: ev.Reported) -> None:

@@ -13,6 +13,8 @@ from wsaios.kernel.task import Body, Flag, NewTask, Options, Task
 from wsaios.scheduler.book import Book
 
 _READY, _PENDING = State.READY, State.PENDING
+CLIENT: Final = "\0client"
+CLIENT_WINDOW_US: Final = 3_600_000_000
 NO_DEPENDENCY: Final = "waits for its dependencies"
 NOT_YET: Final = "waits for its time"
 
@@ -32,6 +34,8 @@ class Intake:
         """Accept all tasks of the event or none."""
         parents = {parent for new in event.tasks for parent in new.depends_on}
         pairs = {(new.tenant, new.idempotency_key) for new in event.tasks if new.idempotency_key}
+        if event.client_token:
+            pairs.add((CLIENT, event.client_token))
         refused = self._refusal(event.tasks)
         if refused is not None:
             self._book.reply(event.token, error=refused)
@@ -72,6 +76,10 @@ class Intake:
     def _accept(self, event: Submit, live: dict[int, Task], over: dict[int, State]) -> None:
         ids: list[int] = []
         fresh: list[NewTask] = []
+        sent = self._keys.get((CLIENT, event.client_token)) if event.client_token else None
+        if sent is not None:
+            self._book.reply(event.token, [sent.task])
+            return
         for new in event.tasks:
             for parent in new.depends_on:
                 if parent not in live and parent not in over:
@@ -89,15 +97,18 @@ class Intake:
             ids.append(new.id)
             fresh.append(new)
             if new.idempotency_key:
-                self._record_key(new)
+                self._record_key(
+                    new.tenant, new.idempotency_key, new.id, new.digest, new.idempotency_window_us
+                )
         for new in fresh:
             self._take(new, live, over)
+        if event.client_token:
+            self._record_key(CLIENT, event.client_token, ids[0], "", CLIENT_WINDOW_US)
         self._book.reply(event.token, ids)
 
-    def _record_key(self, new: NewTask) -> None:
-        until = self._book.now_us + new.idempotency_window_us
-        row = IdempotencyRow(new.tenant, new.idempotency_key, new.id, new.digest, until)
-        self._keys[new.tenant, new.idempotency_key] = row
+    def _record_key(self, tenant: str, key: str, task: int, digest: str, window_us: int) -> None:
+        row = IdempotencyRow(tenant, key, task, digest, self._book.now_us + window_us)
+        self._keys[tenant, key] = row
         self._book.commit.keys.append(row)
 
     def _take(self, new: NewTask, live: dict[int, Task], over: dict[int, State]) -> None:

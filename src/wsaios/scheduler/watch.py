@@ -62,9 +62,14 @@ class Watch:
 
     def fail(self, error: Exception) -> None:
         """Nothing more will come: tell everyone why."""
-        for futures in (*self._tasks.values(), *self._batches.values()):
-            for future in futures:
-                if not future.done():
-                    future.set_exception(error)
+        waiting: list[asyncio.Future[Closed] | asyncio.Future[Batch]] = []
+        for tasks in self._tasks.values():
+            waiting.extend(tasks)
+        for batches in self._batches.values():
+            waiting.extend(batches)
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()
         self._tasks.clear()
         self._batches.clear()

@@ -68,10 +68,10 @@ class GoalQueue:
     def add(
         self, desc: str, priority: int = DEFAULT_PRIORITY, *, cadence_s: float | None = None, tenant: str = "default"
     ) -> str:
-        """Want `desc` and get its id; an open goal only gets the new priority, a finished one opens again, last in
-        line.
+        """Want `desc` and get its id, which is the same whenever it is added.
 
-        `cadence_s` None keeps what the goal has, else 1 s.
+        An open goal only gets the new priority; a finished one opens again, behind its equals. `cadence_s` None keeps
+        what the goal has, else 1 s.
 
         Raises:
             InvalidInput: an empty description, a priority that is no int, a cadence that is not above 0.

@@ -50,9 +50,10 @@ class StateStore:
         return default if isinstance(found, Absent) else found
 
     def set(self, key: str, value: object) -> None:
-        """Make `value` what is at `key`, in place of all that was at or below it. The last write wins: below a
-        number or a
-        text, it takes their place. An equal value changes nothing and tells nobody.
+        """Make `value` what is at `key`, in place of all that was at or below it.
+
+        The last write wins: one below a number or a text takes their place. An equal value changes nothing and tells
+        nobody.
 
         Raises:
             InvalidInput: names the place in `value` that is not JSON, or the fault of the key.

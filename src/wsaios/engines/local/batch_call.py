@@ -29,7 +29,7 @@ class BatchCall:
         self._parts: list[Part] = [run.attempts]
 
     def next(self) -> tuple[Part, list[dict[str, Any]]] | None:
-        """Which attempts to call next and their rows, which are fresh ones; None when all are done or stop was asked."""
+        """Which attempts to call next and their rows, fresh ones; None when all are done or the end was asked for."""
         while self._parts and not self._run.cancelled:
             part: list[Attempt] = []
             rows: list[dict[str, Any]] = []

@@ -26,8 +26,8 @@ class Call(Protocol):
 class Context:
     """The call at hand: ids, progress, checkpoint, and whether its end is asked for; usable from any thread.
 
-    In a batched handler it stands for all rows of the call: `progress` applies to each, `task_ids` are theirs in order, and
-    what belongs to one task (`task_id`, `batch_id`, `attempt`, `tenant`, `traceparent`) is that of the first row.
+    In a batched handler it stands for all rows of the call: `progress` applies to each, `task_ids` are theirs in order,
+    and what belongs to one task (`task_id`, `batch_id`, `attempt`, `tenant`, `traceparent`) is that of the first row.
     """
 
     __slots__ = ("_attempts", "_call", "_dirty", "_handler", "_logger", "_note", "_post", "_saved", "_sent", "_writer")
@@ -72,10 +72,10 @@ class Context:
         It becomes durable soon, and no later than the end of this attempt. The newest checkpoint replaces older ones.
 
         Raises:
-            InvalidInput: `data` is not JSON or too large, or the handler is batched: its rows may meet others next time.
+            InvalidInput: `data` is not JSON or too large, or the call has several rows, which may part next time.
         """
         if len(self._attempts) != 1:
-            raise InvalidInput("save", "a call with several rows has no checkpoint of its own; register the handler unbatched")
+            raise InvalidInput("save", "a call with several rows has no checkpoint; register the handler unbatched")
         written = self._writer.write(data, "data")
         if isinstance(written, Failure):
             raise InvalidInput("save", written.message)

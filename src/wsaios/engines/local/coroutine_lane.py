@@ -16,8 +16,8 @@ from wsaios.kernel.task import LaneSpec
 class CoroutineLane:
     """Starts every work at once, each as a task of its own in a fresh copy of `base`.
 
-    A call that has used up its time is cancelled; if it goes on all the same, it is told as timed out after `grace_s` and keeps
-    its slot until it ends.
+    A call that has used up its time is cancelled; if it goes on all the same, it is told as timed out after `grace_s`
+    and keeps its slot until it ends.
     """
 
     def __init__(
@@ -29,18 +29,18 @@ class CoroutineLane:
         self._arguments = Arguments(register.contexts, writer)
         self._base = base
         self._grace_s = grace_s
-        self._runs: set[Run] = set()
+        self._occupied = 0
         self.stuck = 0
 
     @property
     def free(self) -> int:
         """How many slots are free."""
-        return max(0, self._slots - len(self._runs))
+        return max(0, self._slots - self._occupied)
 
     def begin(self, run: Run) -> bool:
         """Start a work."""
+        self._occupied += 1
         work = self._batch(run) if run.handler.batched else self._single(run)
-        self._runs.add(run)
         run.task = self._register.loop.create_task(work, context=self._base.copy())
         return True
 
@@ -71,7 +71,8 @@ class CoroutineLane:
     async def stop(self, wait_s: float) -> None:
         """Cancel everything and wait `wait_s` at most for it to end."""
         own = asyncio.current_task()
-        tasks = [run.task for run in self._runs if run.task is not None and run.task is not own]
+        mine = {run.task for run in self._register.running.values() if run.lane is self}
+        tasks = [task for task in mine if task is not None and task is not own]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -112,11 +113,11 @@ class CoroutineLane:
         self._finish(run, call.over())
 
     def _finish(self, run: Run, ended: list[Ended]) -> None:
-        if run in self._runs:
-            self._runs.discard(run)
+        if not run.closed:
+            self._occupied -= 1
             if run.told:
                 self.stuck -= 1
-        self._register.finish(run, ended)
+            self._register.finish(run, ended)
 
 
 def _stops(run: Run, error: BaseException) -> bool:

@@ -41,7 +41,7 @@ class Deadlines:
             return
         run.timer = None
         self._gone += 1
-        # Entries that are gone stay until their time comes, which may be hours; half of the heap is the most they may take.
+        # Entries that are gone would stay until their time comes, hours perhaps; they may take half of the heap.
         if self._gone > _TIDY_AT and self._gone * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if entry[2].timer is entry]
             heapify(self._heap)

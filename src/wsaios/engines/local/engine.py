@@ -26,8 +26,9 @@ def utc_us() -> int:
 class LocalEngine:
     """Runs coroutines as tasks of the loop and plain functions in threads, in lanes.
 
-    `max_stuck` bounds the threads of a lane that are replaced because they outlived their time (None: as many as it has
-    slots); `grace_s` is how long a cancelled coroutine may take to end before it counts as stuck, and how long `stop` waits.
+    `lanes` is read at every `start`. `max_stuck` bounds the threads of a lane that are replaced because they outlived
+    their time (None: as many as it has slots); `grace_s` is how long a coroutine that timed out may take to end before it
+    is stuck, and how long `stop` waits; a result may have `max_result_bytes` as JSON.
     """
 
     name = "local"
@@ -102,7 +103,7 @@ class LocalEngine:
         return {ref: "running" if ref in running else "unknown" for ref in refs}
 
     async def drain(self, timeout_s: float) -> bool:
-        """Wait until the ends of all attempts are reported; a stuck call, whose end was told already, is not waited for."""
+        """Wait until the ends of all attempts are reported; calls that are stuck have reported theirs."""
         return self._register is None or await self._register.quiet(timeout_s)
 
     async def stop(self) -> None:

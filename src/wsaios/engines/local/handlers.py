@@ -1,5 +1,6 @@
 """Which callable stands behind a handler's name, and how it wants to be called."""
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ _REST: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """A registered callable; `context` names the parameter that takes the Context, `required` those that have no default."""
+    """A registered callable; `context` names the parameter for the Context, `required` those without a default."""
 
     name: str
     function: Callable[..., Any]
@@ -51,10 +52,10 @@ class Handlers:
             raise InvalidInput("name", "a handler needs a name")
         if not callable(function):
             raise InvalidInput(f"handler {name!r}", f"{type(function).__name__} cannot be called; pass a function")
-        handler = _inspected(name, function, lane, batched)
+        handler = _inspected(name, function, lane, batched=batched)
         known = self._known.setdefault(name, handler)
         if known != handler:
-            raise InvalidInput("name", f"a handler {name!r} is registered already, with another function; use a new name")
+            raise InvalidInput("name", f"{name!r} is a handler already, with another function; use a new name")
         return known
 
     def get(self, name: str) -> Handler | None:
@@ -71,7 +72,7 @@ class Handlers:
         return len(self._known)
 
 
-def _inspected(name: str, function: Callable[..., Any], lane: str | None, batched: bool) -> Handler:
+def _inspected(name: str, function: Callable[..., Any], lane: str | None, *, batched: bool) -> Handler:
     where = f"handler {name!r}"
     call = _body(function)
     if inspect.isgeneratorfunction(call) or inspect.isasyncgenfunction(call):
@@ -97,15 +98,13 @@ def _body(function: Any) -> Any:
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    try:
+    # Annotations are code of the user and may name what exists only for type checkers.
+    with contextlib.suppress(Exception):
         return inspect.signature(function, eval_str=True).parameters
-    except Exception:  # noqa: BLE001  # annotations are code of the user and may name what exists only for type checkers
-        pass
-    try:
+    with contextlib.suppress(ValueError, TypeError):
         return inspect.signature(function).parameters
-    except (ValueError, TypeError):
-        # Some functions of C tell nothing; they are called with whatever the caller names.
-        return {}
+    # Some functions of C tell nothing; they are called with whatever the caller names.
+    return {}
 
 
 def _context_name(parameters: Mapping[str, inspect.Parameter]) -> str | None:

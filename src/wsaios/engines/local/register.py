@@ -19,14 +19,14 @@ REMEMBERED: Final = 16_384
 
 
 class Register:
-    """The one place where works come in and their ends go out; for the loop, except `contexts.post`."""
+    """The one place where works come in and their ends go out; for the loop alone."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sink: OutcomeSink) -> None:
         self.loop = loop
         self.deadlines = Deadlines(loop, _overdue)
+        self.running: dict[Key, Run] = {}
         self._mailboxes: list[Mailbox[Any]] = []
         self.contexts: Mailbox[Context] = self.mailbox(self._note)
-        self.running: dict[Key, Run] = {}
         self._recent: set[Key] = set()
         self._older: set[Key] = set()
         self._sink = sink
@@ -46,16 +46,19 @@ class Register:
 
     def admit(self, work: Work, handler: Handler, lane: Lane) -> Run | None:
         """A run for those attempts of the work that are new here; None when all were seen before."""
-        attempts: list[Attempt] = work.attempts
-        keys = [(each.task, each.fence) for each in attempts]
-        if not self._new(keys):
-            fresh = {key: each for key, each in zip(keys, attempts, strict=True) if self._new((key,))}
-            if not fresh:
-                return None
-            keys, attempts = list(fresh), list(fresh.values())
-        run = Run(work, attempts, handler, lane)
+        attempts: list[Attempt] = []
+        keys: list[Key] = []
+        running, recent, older = self.running, self._recent, self._older
+        for attempt in work.attempts:
+            key = (attempt.task, attempt.fence)
+            if key not in running and key not in recent and key not in older:
+                attempts.append(attempt)
+                keys.append(key)
+        if not keys:
+            return None
+        run = Run(work, attempts, keys, handler, lane)
         for key in keys:
-            self.running[key] = run
+            running[key] = run
         if not self._owed:
             self._quiet.clear()
         self._owed += 1
@@ -63,23 +66,33 @@ class Register:
 
     def forget(self, run: Run) -> None:
         """Undo `admit` for a run that could not begin."""
-        self._close(run, remember=False)
+        run.closed = True
+        for key in run.keys:
+            del self.running[key]
         self._settle(run)
 
     def finish(self, run: Run, ended: Sequence[Ended]) -> None:
         """A run is over: report its ends, or its slot free if the ends were told before."""
         if run.closed or self._closed:
             return
-        self.contexts.collect()
+        run.closed = True
+        if self.contexts.items:
+            self.contexts.collect()
         if run.timer is not None:
             self.deadlines.disarm(run)
-        self._close(run, remember=True)
+        running, recent = self.running, self._recent
+        for key in run.keys:
+            del running[key]
+            recent.add(key)
+        if len(recent) >= REMEMBERED:
+            self._older, self._recent = recent, set()
         if not run.told:
             self._reports += ended
             self._settle(run)
         elif not run.replaced:
-            self._reports += [Freed(each.task, each.fence) for each in run.attempts]
-        self._soon()
+            self._reports += [Freed(*key) for key in run.keys]
+        if not self._flushing:
+            self._soon()
 
     def tell(self, run: Run) -> None:
         """Report the ends of a run that is made to end but goes on, and keeps its slot."""
@@ -94,7 +107,7 @@ class Register:
     def replace(self, run: Run) -> None:
         """Report the slot of a run free although the run goes on: another worker took the slot over."""
         run.replaced = True
-        self._reports += [Freed(each.task, each.fence) for each in run.attempts]
+        self._reports += [Freed(*key) for key in run.keys]
         self._soon()
 
     def flush(self) -> None:
@@ -128,21 +141,6 @@ class Register:
         self._closed = True
         self.deadlines.stop()
         self._quiet.set()
-
-    def _new(self, keys: Sequence[Key]) -> bool:
-        running, recent, older = self.running, self._recent, self._older
-        return not any(key in running or key in recent or key in older for key in keys)
-
-    def _close(self, run: Run, *, remember: bool) -> None:
-        run.closed = True
-        recent = self._recent
-        for each in run.attempts:
-            key = (each.task, each.fence)
-            self.running.pop(key, None)
-            if remember:
-                recent.add(key)
-        if len(recent) >= REMEMBERED:
-            self._older, self._recent = recent, set()
 
     def _settle(self, run: Run) -> None:
         run.told = True

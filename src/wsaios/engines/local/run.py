@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from wsaios.engines.local.handlers import Handler
-from wsaios.kernel.engine import Attempt, AttemptRef, Ended, Work
+from wsaios.kernel.engine import Attempt, Ended, Work
 
 Key = tuple[int, int]
 """(task, fence), as a plain tuple: equal to an AttemptRef, and faster to make."""
@@ -24,57 +26,36 @@ class Lane(Protocol):
         """What was armed for this work has come due."""
 
 
-class Run:
-    """A work, who runs it, and how far that has come.
+class Run(msgspec.Struct, eq=False):
+    """A work, who runs it, and how far that has come; `keys` stand beside `attempts`, one each.
 
-    `partly` gives the ends of a batched call as far as they are known. `told`: the ends of its attempts are reported; `closed`: it no longer runs; between the two its slot is occupied, unless
+    `named` are the attempts whose end was asked for, `partly` gives the ends of a batched call as far as they are
+    known. `told`: the ends are reported; `closed`: it no longer runs; between the two its slot is occupied, unless
     `replaced`, which means that another worker took the slot over.
     """
 
-    __slots__ = (
-        "attempts",
-        "begun",
-        "begun_s",
-        "cancelled",
-        "closed",
-        "handler",
-        "lane",
-        "named",
-        "overdue",
-        "partly",
-        "replaced",
-        "task",
-        "timer",
-        "told",
-        "work",
-    )
-
-    def __init__(self, work: Work, attempts: list[Attempt], handler: Handler, lane: Lane) -> None:
-        self.work = work
-        self.attempts = attempts
-        self.handler = handler
-        self.lane = lane
-        self.begun = False
-        self.begun_s = 0.0
-        self.cancelled = False
-        self.overdue = False
-        self.told = False
-        self.closed = False
-        self.replaced = False
-        self.named: set[Key] | None = None
-        self.partly: Callable[[], list[Ended]] | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.timer: tuple[float, int, Run] | None = None
-
-    def refs(self) -> list[AttemptRef]:
-        """The attempts of this work."""
-        return [AttemptRef(attempt.task, attempt.fence) for attempt in self.attempts]
+    work: Work
+    attempts: list[Attempt]
+    keys: list[Key]
+    handler: Handler
+    lane: Lane
+    task: asyncio.Task[None] | None = None
+    timer: "tuple[float, int, Run] | None" = None
+    partly: Callable[[], list[Ended]] | None = None
+    named: set[Key] | None = None
+    begun_s: float = 0.0
+    begun: bool = False
+    cancelled: bool = False
+    overdue: bool = False
+    told: bool = False
+    closed: bool = False
+    replaced: bool = False
 
     def name(self, key: Key) -> bool:
         """Note that the end of this attempt is asked for; True once that holds for all attempts of the work."""
-        if len(self.attempts) == 1:
+        if len(self.keys) == 1:
             return True
         if self.named is None:
             self.named = set()
         self.named.add(key)
-        return len(self.named) == len(self.attempts)
+        return len(self.named) == len(self.keys)

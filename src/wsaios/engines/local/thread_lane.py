@@ -20,8 +20,8 @@ _WAKE_S = 0.001
 class ThreadLane:
     """A pool that grows to its slots as works come, and starts them in the order in which they came.
 
-    A thread that outlives the time of its work is stuck. Up to `max_stuck` of them are replaced; when such a one comes back
-    after all, one thread leaves.
+    A thread that outlives the time of its work is stuck. Up to `max_stuck` of them are replaced; when such a one comes
+    back after all, one thread leaves.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ThreadLane:
         """Take a work back that waits for a thread; a running one can only be asked, by `Context.cancelled`."""
         run.cancelled = True
         # Whoever pops it has it, this or the thread that was about to begin.
-        if self._waiting.pop(run, False):
+        if self._waiting.pop(run, None):
             self._occupied -= 1
             self._register.finish(run, stopped(run, run.attempts))
 
@@ -102,7 +102,7 @@ class ThreadLane:
     def _serve(self) -> None:
         get, claim, post = self._queue.get, self._waiting.pop, self._over.post
         while (run := get()) is not None:
-            if not claim(run, False):
+            if not claim(run, None):
                 continue
             if run.work.timeout_s is not None:
                 run.begun_s = time.monotonic()

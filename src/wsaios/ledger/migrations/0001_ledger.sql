@@ -1,5 +1,6 @@
 -- The first schema: who owns the ledger, live tasks, what ended, and the facts of the components.
--- Times are µs UTC, ids have 63 bits, states are the numbers of kernel/states.py (1…5 live, 6…10 ended).
+-- Times are µs UTC, ids have 63 bits, states are the numbers of kernel/states.py (1…5 live, 6…10 ended). A body is a JSON array in
+-- SQLite's binary form, as it comes out of the statement that writes it; json(body) shows it.
 
 -- One row: the owner of now or, when `clean` is set, of last time. On SQLite the lock file decides; lease_until_us stays NULL.
 CREATE TABLE owner (
@@ -60,7 +61,7 @@ CREATE TABLE live (
     key        INTEGER NOT NULL,
     due_us     INTEGER,
     expires_us INTEGER,
-    body       TEXT    NOT NULL
+    body       BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX live_ready ON live (shard, key, id) WHERE state = 2;
 CREATE INDEX live_due ON live (due_us, id) WHERE due_us IS NOT NULL AND state IN (1, 4);
@@ -92,7 +93,7 @@ CREATE TABLE outcome (
     expires_us INTEGER,
     codec      INTEGER NOT NULL CHECK (codec BETWEEN 0 AND 2),
     failure    TEXT,
-    body       TEXT    NOT NULL,
+    body       BLOB    NOT NULL,
     result     BLOB
 ) STRICT;
 CREATE INDEX outcome_by_end ON outcome (ended_us, shard);

@@ -1,6 +1,7 @@
 -- Each answer comes as one row, so that the thread that asks returns to Python once. A task is
 -- [id, shard, state, fence, key, due_us, expires_us, body, stored_fence], as kernel/task.py reads it; an outcome is
--- [id, stored_fence, fence, state, shard, ended_us, key, expires_us, codec, size, failure, body].
+-- [id, stored_fence, fence, state, shard, ended_us, key, expires_us, codec, size, failure, body];
+-- a batch is [id, state, handler, tenant, created_us, sealed_us, rows, keep, key, ranges, ended, meta].
 
 -- name: ready_after
 -- Ready tasks of a shard in their order, as [task, …].
@@ -90,6 +91,13 @@ SELECT json_group_array(json_array(tenant, key, task, digest, until_us)) FROM (
     ON row.tenant = pair.value ->> 0 AND row.key = pair.value ->> 1
     WHERE row.until_us > :now_us ORDER BY pair.key
 );
+
+-- name: batch_by_id
+-- One batch, as [batch] or [].
+-- id
+SELECT json_group_array(json_array(
+    id, state, handler, tenant, created_us, sealed_us, rows, json(iif(keep, 'true', 'false')), key, json(ranges), json(ended), json(meta)
+)) FROM batch WHERE id = :id;
 
 -- name: payloads_of
 -- Arguments of tasks: [[id, codec, length], …], and all their bytes in that order.

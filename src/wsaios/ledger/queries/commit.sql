@@ -52,7 +52,7 @@ DELETE FROM outcome WHERE id IN (
 -- rows: [[id, shard, state, fence, key, due_us, expires_us, body, …], …]
 INSERT INTO live (id, shard, state, fence, key, due_us, expires_us, body)
 SELECT
-    value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+    value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, jsonb_extract(value, '$[7]')
 FROM jsonb_each(:rows);
 
 -- name: shards_grow
@@ -71,7 +71,7 @@ SELECT value ->> 0, value ->> 1, substr(:data, 1 + value ->> 2, value ->> 3) FRO
 -- rows: [[id, shard, state, fence, key, due_us, expires_us, body, stored_fence], …]
 UPDATE live SET
     state = rows.value ->> 2, fence = rows.value ->> 3, key = rows.value ->> 4, due_us = rows.value ->> 5,
-    expires_us = rows.value ->> 6, body = rows.value ->> 7
+    expires_us = rows.value ->> 6, body = jsonb_extract(rows.value, '$[7]')
 FROM jsonb_each(:rows) AS rows
 WHERE live.id = rows.value ->> 0 AND live.fence = rows.value ->> 8 AND live.shard = rows.value ->> 1;
 
@@ -99,7 +99,8 @@ SELECT EXISTS (SELECT 1 FROM checkpoint);
 INSERT INTO outcome (id, fence, state, shard, ended_us, key, expires_us, codec, failure, body, result)
 SELECT
     live.id, rows.value ->> 2, rows.value ->> 3, live.shard, rows.value ->> 5, rows.value ->> 6, rows.value ->> 7,
-    rows.value ->> 8, rows.value ->> 11, rows.value ->> 12, substr(:data, 1 + rows.value ->> 9, rows.value ->> 10)
+    rows.value ->> 8, rows.value ->> 11, jsonb_extract(rows.value, '$[12]'),
+    substr(:data, 1 + rows.value ->> 9, rows.value ->> 10)
 FROM jsonb_each(:rows) AS rows
 CROSS JOIN live ON live.id = rows.value ->> 0 AND live.fence = rows.value ->> 1 AND live.shard = rows.value ->> 4;
 

@@ -1,0 +1,170 @@
+"""Builds a working scheduler from a ledger's address and settings: the one place that knows every adapter."""
+
+import os
+import random
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from wsaios.components.executor.policy import AGEING_US_PER_POINT, PriorityAgeing
+from wsaios.engines.local.engine import LocalEngine
+from wsaios.engines.local.handlers import Handler, Handlers
+from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.events import HandlerKnown, LaneKnown
+from wsaios.kernel.ledger import Opening, Reads
+from wsaios.kernel.task import HandlerSpec, LaneSpec, Options
+from wsaios.ledger.failpoint_exit import from_environment
+from wsaios.ledger.sqlite import SqliteLedger
+from wsaios.scheduler.assemble import assemble
+from wsaios.scheduler.core import Core
+from wsaios.scheduler.inspect import Read
+from wsaios.scheduler.lifecycle import Lifecycle
+from wsaios.scheduler.loop import Log, Loop
+from wsaios.scheduler.maintenance.prune import RETENTION_S, Pruning
+from wsaios.scheduler.service import Limits, Service
+from wsaios.scheduler.threads import CallThread
+
+LANES: Final = (LaneSpec("default", 256, "async"), LaneSpec("thread", 32, "thread"))
+GRACE_S: Final = 10.0
+_SWITCH_INTERVAL_S: Final = 0.0005
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """How a scheduler is set up; `lanes` are added to, or replace, the lanes ``default`` and ``thread``."""
+
+    lanes: tuple[LaneSpec, ...] = ()
+    limits: Limits = Limits()
+    grace_s: float = GRACE_S
+    retention_s: float = RETENTION_S
+    ageing_us_per_point: int = AGEING_US_PER_POINT
+    only_client: bool = False
+
+
+class SystemClock:
+    """Microseconds UTC from this machine's clocks; where they disagree it goes forward, never back."""
+
+    def __init__(self) -> None:
+        self._offset = time.time_ns() - time.monotonic_ns()
+
+    def now_us(self) -> int:
+        """The present."""
+        steady = time.monotonic_ns()
+        offset = time.time_ns() - steady
+        if offset > self._offset:
+            self._offset = offset
+        return (steady + self._offset) // 1000
+
+    def not_before(self, at_us: int) -> None:
+        """Go on from `at_us` when the machine's clock stands before it."""
+        self._offset += max(0, at_us - self.now_us()) * 1000
+
+
+class Stderr:
+    """A log that needs nothing: one line on standard error for each message."""
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Something is odd and handled."""
+        self._say("warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Something is wrong and needs a hand."""
+        self._say("error", event, fields)
+
+    def _say(self, level: str, event: str, fields: Mapping[str, object]) -> None:
+        told = " ".join(f"{name}={value!r}" for name, value in fields.items())
+        print(f"wsaios {level}: {event} {told}".rstrip(), file=sys.stderr, flush=True)
+
+
+class Lazy:
+    """A ledger's reads, opened at the first question, in the thread that asks."""
+
+    def __init__(self, ledger: SqliteLedger) -> None:
+        self._ledger = ledger
+        self._reads: Reads | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._reads is None:
+            self._reads = self._ledger.reads()
+        return getattr(self._reads, name)
+
+
+class Parts:
+    """One scheduler, wired."""
+
+    def __init__(self, url: str, settings: Settings, handlers: Handlers, specs: Mapping[str, HandlerSpec]) -> None:
+        """`specs` may grow until `start`; later ones go in by `know`."""
+        self.settings = settings
+        self.clock = SystemClock()
+        self.log: Log = Stderr()
+        self._specs = specs
+        lanes = {lane.name: lane for lane in (*LANES, *settings.lanes)}
+        self.lanes: dict[str, LaneSpec] = {} if settings.only_client else lanes
+        failpoint = from_environment(os.environ.get("WSAIOS_FAILPOINT"))
+        self.ledger = SqliteLedger(url, failpoint=failpoint)
+        self.engine = LocalEngine(handlers, self.lanes, now_us=self.clock.now_us)
+        self.loop = Loop(self.ledger, self.engine, self.clock, self._core, log=self.log, failpoint=failpoint)
+        reader = CallThread("wsaios-reader")
+        reads: Any = Lazy(self.ledger)
+        read: Read = reader.call
+        self.service = Service(self.loop, reads, lambda method, *rest: read(method, *rest), self.clock, settings.limits)
+        self.pruning = Pruning(self.loop, self.ledger, self.clock, self.log, settings.retention_s)
+        self.lifecycle = Lifecycle(self.loop, self.engine, reader, self.pruning, settings.grace_s)
+        self._rng = random.Random()
+        self._interval = 0.0
+
+    async def start(self, who: str) -> Opening:
+        """Own the ledger and begin."""
+        self._interval = sys.getswitchinterval()
+        sys.setswitchinterval(min(self._interval, _SWITCH_INTERVAL_S))
+        return await self.lifecycle.start(who, [])
+
+    async def stop(self) -> None:
+        """End in good order."""
+        await self.lifecycle.stop()
+        if self._interval:
+            sys.setswitchinterval(self._interval)
+
+    def know(self, spec: HandlerSpec) -> None:
+        """Make a handler known to the running core."""
+        if self.loop.core is not None:
+            self.loop.post(HandlerKnown(spec))
+
+    def lane(self, spec: LaneSpec) -> None:
+        """Change how many slots a lane has."""
+        self.loop.post(LaneKnown(spec))
+
+    def _core(self, opening: Opening, died: bool) -> Core:
+        self.clock.not_before(opening.clock_us)
+        policy = PriorityAgeing(self.settings.ageing_us_per_point)
+        return assemble(
+            opening, policy, self._rng, lanes=self.lanes.values(), handlers=self._specs.values(), died=died
+        )
+
+
+def ledger_url(given: str | None) -> str:
+    """The ledger's address: as given, else WSAIOS_LEDGER, else ``sqlite:///wsaios.db`` in the working folder."""
+    return given or os.environ.get("WSAIOS_LEDGER") or "sqlite:///wsaios.db"
+
+
+def spec_of(handler: Handler, batch_size: int, max_wait_s: float, options: Options) -> HandlerSpec:
+    """What the core knows of a handler."""
+    required = () if handler.batched else handler.required
+    return HandlerSpec(handler.name, handler.lane, batch_size, int(max_wait_s * 1e6), options, required)
+
+
+def check_lane(handler: Handler, lanes: Mapping[str, LaneSpec]) -> None:
+    """Refuse a handler on a lane that is not there or cannot run it.
+
+    Raises:
+        InvalidInput: says which lanes there are.
+    """
+    lane = lanes.get(handler.lane)
+    if lane is None:
+        raise InvalidInput("lane", f"no lane {handler.lane!r}; there are {', '.join(sorted(lanes))}")
+    if (lane.kind == "async") != handler.coroutine:
+        kinds = ("coroutines", "plain functions")
+        runs, wanted = kinds if lane.kind == "async" else kinds[::-1]
+        raise InvalidInput("lane", f"lane {lane.name!r} runs {runs}, and handler {handler.name!r} is one of the {wanted}")

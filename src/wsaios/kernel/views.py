@@ -1,0 +1,95 @@
+"""What people and programs are shown of tasks and batches."""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from wsaios.kernel.task import Failure
+
+
+class Transition(NamedTuple):
+    """One line of a task's history; `from_state` of the first is ``"new"``, `at` is UTC."""
+
+    from_state: str
+    to_state: str
+    at: datetime
+    fence: int
+    reason: str | None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Where a task stands. Times are UTC; `attempt` counts those used so far, `progress` is 0…1 or None."""
+
+    id: str
+    state: str
+    attempt: int
+    reason: str | None
+    handler: str
+    lane: str
+    tenant: str
+    priority: int
+    batch: str | None
+    accepted_at: datetime
+    ended_at: datetime | None = None
+    due_at: datetime | None = None
+    expires_at: datetime | None = None
+    deadline: datetime | None = None
+    progress: float | None = None
+    note: str = ""
+    failure: Failure | None = None
+    losses: int = 0
+
+
+class Why(msgspec.Struct, frozen=True):
+    """Why a task is where it is.
+
+    `waits_for` is one of dependency, time, seal, pause, slot, order, limit, handler, lane, alone, nothing; `ahead` is how many
+    tasks of its lane stand before it (None: not waiting in line), counted up to 10,000.
+    """
+
+    id: str
+    state: str
+    waits_for: str
+    detail: str
+    since: datetime
+    ahead: int | None = None
+
+    def __str__(self) -> str:
+        """One sentence."""
+        line = f"{self.id} is {self.state}: {self.detail} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
+        return line if self.ahead is None else f"{line}; {self.ahead} before it"
+
+
+class BatchView(msgspec.Struct, frozen=True):
+    """Where a batch stands: `ended` counts by state word."""
+
+    id: str
+    state: str
+    handler: str
+    tenant: str
+    rows: int
+    ended: dict[str, int]
+    created_at: datetime
+    keep: bool
+    meta: dict[str, Any]
+
+    @property
+    def done(self) -> int:
+        """How many rows have ended."""
+        return sum(self.ended.values())
+
+    @property
+    def finished(self) -> bool:
+        """Whether all rows have ended."""
+        return self.state == "sealed" and self.done >= self.rows
+
+
+def moment(at_us: int) -> datetime:
+    """µs UTC as a datetime."""
+    return datetime.fromtimestamp(at_us / 1e6, UTC)
+
+
+def moment_or_none(at_us: int | None) -> datetime | None:
+    """The same for a time that may be missing."""
+    return None if at_us is None else moment(at_us)

@@ -1,0 +1,96 @@
+"""Pruning in small steps, and the search for contradictions."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from wsaios.kernel.errors import Fenced
+from wsaios.ledger.sqlite_commit import as_json
+
+_CHOSEN: Final = msgspec.json.Decoder(list[tuple[int, int, int]])
+_OF_TASKS: Final = (
+    "outcomes_remove",
+    "payloads_remove",
+    "history_remove",
+    "links_remove_parent",
+    "links_remove_child",
+)
+_CHECKS: Final = {
+    "check_both": "tasks are live and ended at once",
+    "check_shards": "tasks belong to a shard that does not exist",
+    "check_counts": "shards count their tasks wrongly",
+    "check_arguments": "live tasks have no arguments",
+    "check_orphans": "arguments, checkpoints or histories belong to no task",
+    "check_releases": "parents are to be released but did not end",
+    "check_links": "dependencies point to tasks that do not exist",
+    "check_ids": "tables hold an id above the highest one recorded",
+    "check_batches": "batches count their ended rows wrongly",
+    "check_json": "tasks have a record that cannot be read",
+}
+
+
+class Pruner:
+    """Deletes old outcomes step by step; each call goes on where the one before it came to."""
+
+    def __init__(self, ledger: str, connection: apsw.Connection, sql: Mapping[str, str]) -> None:
+        self._ledger = ledger
+        self._connection = connection
+        self._sql = sql
+        self._from_us = 0
+
+    def prune(self, epoch: int, before_us: int, limit: int) -> int:
+        """As `Ledger.prune`; counts outcomes, keys and old values of facts.
+
+        Raises:
+            Fenced: the epoch is over.
+        """
+        self._run("commit_begin")
+        try:
+            self._run("owner_advance", epoch=epoch, id_high=0, now_us=0)
+            if self._connection.changes() != 1:
+                raise Fenced(self._ledger, epoch)
+            removed = self._outcomes(before_us, limit)
+            clock_us = self._connection.execute(self._sql["clock_of"]).get
+            removed += self._run("keys_forget", now_us=clock_us, limit=limit)
+            removed += self._run("fact_log_forget", before_us=before_us, limit=limit)
+            if removed < limit:
+                self._run("batches_forget", before_us=before_us)
+                self._run("shards_forget_batches")
+            self._run("commit_end")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._run("commit_undo")
+            raise
+        return removed
+
+    def _outcomes(self, before_us: int, limit: int) -> int:
+        place = {"from_us": self._from_us, "before_us": before_us, "limit": limit}
+        chosen = _CHOSEN.decode(self._connection.execute(self._sql["prune_choose"], place).get)
+        # Rows that must stay are passed once a sweep, not at every step of it.
+        self._from_us = chosen[-1][2] if len(chosen) == limit else 0
+        if chosen:
+            ids = as_json([task for task, _, _ in chosen])
+            for name in _OF_TASKS:
+                self._run(name, ids=ids)
+            shards = Counter(shard for _, shard, _ in chosen)
+            self._run("shards_grow", rows=as_json([(shard, -count) for shard, count in shards.items()]))
+        return len(chosen)
+
+    def _run(self, name: str, **parameters: Any) -> int:
+        self._connection.execute(self._sql[name], parameters)
+        return self._connection.changes()
+
+
+def contradictions(connection: apsw.Connection, sql: Mapping[str, str]) -> list[str]:
+    """What is wrong in a ledger, in words with counts, as of one moment."""
+    with connection:
+        lines = [str(line) for (line,) in connection.execute(sql["check_pages"])]
+        found = [] if lines == ["ok"] else [f"the file is damaged: {line}" for line in lines]
+        for name, words in _CHECKS.items():
+            count = connection.execute(sql[name]).get
+            if count:
+                found.append(f"{count} {words}")
+    return found

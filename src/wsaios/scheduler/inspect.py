@@ -1,0 +1,212 @@
+"""What the scheduler says about tasks and batches, from the ledger and from what the core has in mind."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from wsaios.kernel.errors import UnknownBatch, UnknownTask
+from wsaios.kernel.ids import encode
+from wsaios.kernel.ledger import Reads, TaskView
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Batch, BatchState, Entry, Outcome, Task
+from wsaios.kernel.views import BatchView, Status, Transition, Why, moment, moment_or_none
+from wsaios.scheduler.core import Core
+
+AHEAD_COUNTED: Final = 10_000
+Read = Callable[..., Awaitable[Any]]
+_PARKED: Final = {
+    "pause": ("pause", "its batch is paused"),
+    "seal": ("seal", "its batch is not sealed yet"),
+    "only": ("pause", "this process runs another batch only"),
+    "fill": ("order", "its micro-batch still fills up"),
+}
+
+
+class Inspector:
+    """Answers status, history and why. Reads go through `read`, which runs them off the loop."""
+
+    def __init__(self, reads: Reads, read: Read, core: Callable[[], Core | None]) -> None:
+        self._reads = reads
+        self._read = read
+        self._core = core
+
+    async def view(self, number: int) -> TaskView:
+        """The ledger's word on a task.
+
+        Raises:
+            UnknownTask: there is none.
+        """
+        view = await self._read(self._reads.task_view, number)
+        if view is None:
+            raise UnknownTask(encode(number))
+        assert isinstance(view, TaskView)
+        return view
+
+    async def status(self, number: int) -> Status:
+        """Where a task stands."""
+        return await self.status_of(await self.view(number))
+
+    async def status_of(self, view: TaskView) -> Status:
+        """The status in a view."""
+        shard, record = view.shard, view.live or view.outcome
+        assert record is not None
+        body = record.body
+        state, staged = State(record.state), await self._staged(view)
+        core = self._core()
+        note = core.book.notes.get(record.id) if core is not None else None
+        outcome = view.outcome
+        return Status(
+            id=encode(record.id),
+            state=State.PENDING.word if staged else state.word,
+            attempt=body.attempts,
+            reason=body.reason,
+            handler=shard.handler,
+            lane=shard.lane or self._lane_of(shard.handler),
+            tenant=shard.tenant,
+            priority=body.priority,
+            batch=encode(shard.batch, "batch") if shard.batch else None,
+            accepted_at=moment(body.accepted_us),
+            ended_at=moment(outcome.ended_us) if outcome is not None else None,
+            due_at=moment_or_none(view.live.due_us) if view.live is not None else None,
+            expires_at=moment_or_none(record.expires_us),
+            deadline=moment_or_none(body.deadline_us),
+            progress=note[0] if note else None,
+            note=note[1] if note else "",
+            failure=outcome.failure if outcome is not None else None,
+            losses=body.losses,
+        )
+
+    async def history(self, number: int) -> list[Transition]:
+        """Every change of a task, oldest first."""
+        view = await self.view(number)
+        record = view.live or view.outcome
+        assert record is not None
+        entries: list[Entry] = []
+        for part in view.spilled:
+            entries.extend(msgspec.json.decode(part, type=list[Entry]))
+        entries.extend(record.body.history)
+        was, lines = State.NEW, []
+        for state, at_us, fence, reason in entries:
+            lines.append(Transition(was.word, State(state).word, moment(at_us), fence, reason))
+            was = State(state)
+        return lines
+
+    async def why(self, number: int) -> Why:
+        """What a task waits for, or how it ended."""
+        view = await self.view(number)
+        if view.outcome is not None:
+            return _ended(view.outcome)
+        task = view.live
+        assert task is not None
+        since = moment(task.body.history[-1][1])
+        kind, detail = await self._waits_for(view, task)
+        ahead = None
+        if kind in {"slot", "order", "limit"}:
+            ahead = await self._ahead(view, task)
+            if kind == "slot" and ahead:
+                kind, detail = "order", f"waits for its turn in lane {self._lane(view)!r}"
+        word = State.PENDING.word if kind == "seal" else State(task.state).word
+        return Why(encode(task.id), word, kind, detail, since, ahead)
+
+    async def batch(self, number: int) -> BatchView:
+        """Where a batch stands.
+
+        Raises:
+            UnknownBatch: there is none.
+        """
+        core = self._core()
+        known = core.book.batches.get(number) if core is not None else None
+        batch = known or await self._read(self._reads.batch, number)
+        if batch is None:
+            raise UnknownBatch(encode(number, "batch"))
+        return batch_view(batch)
+
+    async def _waits_for(self, view: TaskView, task: Task) -> tuple[str, str]:
+        state, body = State(task.state), task.body
+        if state == State.RUNNING:
+            return "nothing", f"attempt {body.attempts} runs"
+        if state == State.PAUSED:
+            return "pause", body.reason or "paused"
+        if body.dependencies_left:
+            return "dependency", f"waits for {body.dependencies_left} tasks that it depends on"
+        if task.due_us is not None:
+            what = "tried again" if state == State.RETRYING else "due"
+            return "time", f"{what} at {moment(task.due_us):%Y-%m-%d %H:%M:%S} UTC" + (
+                f" after {body.reason}" if state == State.RETRYING else ""
+            )
+        if await self._staged(view):
+            return "seal", "its batch is not sealed yet"
+        return self._line(view, task)
+
+    def _line(self, view: TaskView, task: Task) -> tuple[str, str]:
+        core = self._core()
+        if core is None:
+            return "slot", "no scheduler owns this ledger now"
+        book, executor, shard, lane = core.book, core.executor, view.shard, self._lane(view)
+        for key in ("all:*", f"lane:{lane}", f"batch:{shard.batch}"):
+            if key in book.paused:
+                return "pause", f"{key.replace(':', ' ').replace(' *', '')} is paused"
+        if shard.handler not in executor.handlers:
+            return "handler", f"no handler {shard.handler!r} is registered in the scheduler's process"
+        if lane not in executor.lanes:
+            return "lane", f"the scheduler has no lane {lane!r}"
+        if task.id in executor.suspects:
+            return "alone", "it was in flight at several deaths of its owner and runs alone, when nothing else runs"
+        window = executor.windows.get(shard.id)
+        if window is not None and window.parked == "key":
+            return "limit", f"concurrency key {shard.concurrency_key!r} is at its limit"
+        if window is not None and window.parked in _PARKED:
+            return _PARKED[window.parked]
+        slots = executor.slots
+        return "slot", f"{slots.slots(lane) - slots.free(lane)} of {slots.slots(lane)} slots of lane {lane!r} are taken"
+
+    async def _ahead(self, view: TaskView, task: Task) -> int:
+        core, lane = self._core(), self._lane(view)
+        shards = [view.shard.id]
+        if core is not None:
+            shards = [
+                window.shard.id
+                for window in core.executor.windows.values()
+                if window.lane == lane and window.parked in {"", "fill"}
+            ]
+            shards = sorted({*shards, view.shard.id})
+        found = await self._read(self._reads.ahead, shards, task.key, task.id, AHEAD_COUNTED)
+        return int(found)
+
+    async def _staged(self, view: TaskView) -> bool:
+        if view.live is None or view.live.state != State.READY or not view.shard.batch:
+            return False
+        core = self._core()
+        known = core.book.batches.get(view.shard.batch) if core is not None else None
+        batch = known or await self._read(self._reads.batch, view.shard.batch)
+        return batch is not None and batch.state == BatchState.STAGING
+
+    def _lane(self, view: TaskView) -> str:
+        return view.shard.lane or self._lane_of(view.shard.handler)
+
+    def _lane_of(self, handler: str) -> str:
+        core = self._core()
+        spec = core.executor.handlers.get(handler) if core is not None else None
+        return spec.lane if spec is not None else ""
+
+
+def batch_view(batch: Batch) -> BatchView:
+    """A batch as people see it."""
+    return BatchView(
+        id=encode(batch.id, "batch"),
+        state=BatchState(batch.state).name.lower(),
+        handler=batch.handler,
+        tenant=batch.tenant,
+        rows=batch.rows,
+        ended={State(number).word: count for number, count in sorted(batch.ended.items()) if count},
+        created_at=moment(batch.created_us),
+        keep=batch.keep,
+        meta=dict(batch.meta),
+    )
+
+
+def _ended(outcome: Outcome) -> Why:
+    word = State(outcome.state).word
+    detail = outcome.body.reason or f"ended after {outcome.body.attempts} attempts"
+    return Why(encode(outcome.id), word, "nothing", detail, moment(outcome.ended_us))

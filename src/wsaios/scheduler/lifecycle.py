@@ -1,0 +1,75 @@
+"""Start and stop of one owner: recover, serve, drain, release."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from wsaios.kernel.engine import Engine
+from wsaios.kernel.events import Event, Hold, Recall
+from wsaios.kernel.ledger import Opening
+from wsaios.scheduler.loop import Loop
+from wsaios.scheduler.maintenance.prune import Pruning
+from wsaios.scheduler.threads import CallThread
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class Lifecycle:
+    """One way to start and to stop; both may be called again."""
+
+    def __init__(self, loop: Loop, engine: Engine, reader: CallThread, pruning: Pruning, grace_s: float) -> None:
+        self._loop = loop
+        self._engine = engine
+        self._reader = reader
+        self._pruning = pruning
+        self._grace_s = grace_s
+        self._stopped = False
+
+    async def start(self, who: str, first: Sequence[Event]) -> Opening:
+        """Own the ledger and begin.
+
+        Raises:
+            LedgerOwned, LedgerTooNew, LedgerBroken, LedgerUnavailable: nothing runs.
+        """
+        opening = await self._loop.start(who, first=first)
+        self._reader.start()
+        self._pruning.start()
+        return opening
+
+    async def stop(self) -> None:
+        """Start nothing more, wait up to the grace time for what runs, put the rest back into the queue, release the ledger."""
+        if self._stopped:
+            return
+        self._stopped = True
+        await self._pruning.stop()
+        if self._loop.running():
+            self._loop.post(Hold(True))
+            await self._engine.drain(self._grace_s)
+            if self._loop.running():
+                self._loop.post(Recall())
+        await self._loop.stop()
+        self._reader.stop()
+
+
+async def until_signalled(leave_at_once: Callable[[], None]) -> str:
+    """Wait for SIGTERM or SIGINT and return its name; a second SIGINT calls `leave_at_once`."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[str] = loop.create_future()
+
+    def hear(number: signal.Signals) -> None:
+        if not told.done():
+            told.set_result(number.name)
+        elif number == signal.SIGINT:
+            leave_at_once()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, hear, number)
+    return await told
+
+
+def unhear() -> None:
+    """Give the signals back to Python."""
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.remove_signal_handler(number)

@@ -1,0 +1,1 @@
+"""Housekeepers, one a file."""

@@ -1,0 +1,307 @@
+"""The use cases: the only door to the scheduler for every gateway."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from wsaios.kernel.errors import InvalidInput, NotRunning, QueueFull, TaskFailed, UnknownBatch
+from wsaios.kernel.events import AbortBatch, Act, Barrier, Closed, Event, OpenBatch, Scope, SealBatch, StageRows, Submit, Verb
+from wsaios.kernel.ids import IdRange, encode
+from wsaios.kernel.ledger import Reads
+from wsaios.kernel.ports import Clock
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Batch, HandlerSpec, NewTask, Outcome
+from wsaios.planning.calls import Calls
+from wsaios.scheduler.inspect import Inspector, Read
+from wsaios.scheduler.loop import Loop
+
+CHUNK_ROWS: Final = 2000
+CHUNK_BYTES: Final = 1 << 20
+_PAGE: Final = 5000
+_BACKLOG: Final = 100_000
+_FINAL: Final = "a batch takes no {}; give it to single tasks"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How much may be accepted and not yet committed before callers must wait, and how large arguments may be."""
+
+    pending_rows: int = 50_000
+    pending_bytes: int = 64 << 20
+    payload_bytes: int = 1 << 20
+
+
+class Service:
+    """Submit, wait, inspect and act."""
+
+    def __init__(self, loop: Loop, reads: Reads, read: Read, clock: Clock, limits: Limits) -> None:
+        """`read` runs a call of `reads` off the loop."""
+        self._loop = loop
+        self._reads = reads
+        self._read = read
+        self._clock = clock
+        self._limits = limits
+        self._calls = Calls(limits.payload_bytes)
+        self.inspector = Inspector(reads, read, lambda: loop.core)
+
+    async def submit(
+        self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], client_token: str = ""
+    ) -> int:
+        """Accept one task; it is durable when this returns its id.
+
+        Raises:
+            InvalidInput, UnknownLane, IdempotencyConflict: nothing was accepted.
+            QueueFull: too much waits for its commit; says when to try again.
+            Unacknowledged: nobody knows whether it was accepted.
+        """
+        new = self._calls.build(handler, arguments, options, self._spec(handler), self._clock.now_us())
+        loop, size = self._loop, len(new.payload)
+        if loop.pending_rows >= self._limits.pending_rows or loop.pending_bytes + size > self._limits.pending_bytes:
+            raise QueueFull(loop.pending_rows, loop.pending_bytes, 0.1)
+        ids = await self._ask(lambda token: Submit(token, [new], client_token), 1, size)
+        return int(ids[0])
+
+    async def submit_many(
+        self,
+        handler: str,
+        rows: Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]],
+        options: Mapping[str, Any],
+        *,
+        keep: bool = False,
+        key: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> Batch:
+        """Accept a batch: all rows, or none of them when reading or checking any of them fails.
+
+        Raises:
+            InvalidInput: names the row (from 1).
+        """
+        for option in ("idempotency_key", "depends_on"):
+            if options.get(option):
+                raise InvalidInput(option, _FINAL.format(option))
+        template = self._calls.build(handler, {}, options, None, self._clock.now_us())
+        batch = Batch(0, 0, handler, template.tenant, 0, keep=keep, key=key, meta=dict(meta or {}))
+        number = int(await self._ask(lambda token: OpenBatch(token, batch)))
+        try:
+            await self._stage(number, template, rows)
+            sealed = await self._ask(lambda token: SealBatch(token, number))
+        except BaseException:
+            if self._loop.running():
+                await asyncio.shield(asyncio.gather(self._ask(lambda token: AbortBatch(token, number)), return_exceptions=True))
+            raise
+        assert isinstance(sealed, Batch)
+        return sealed
+
+    async def act(self, verb: Verb, scope: Scope, reason: str = "") -> int:
+        """Cancel, pause, resume or replay; returns the new state of a task, else how many tasks it met.
+
+        Raises:
+            UnknownTask, UnknownBatch, UnknownLane, NotPossible: nothing changed.
+        """
+        return int(await self._ask(lambda token: Act(token, verb, scope, reason)))
+
+    async def result(self, number: int, timeout_s: float | None = None) -> Any:
+        """The result of a task, waiting for its end.
+
+        Raises:
+            TaskFailed: it ended otherwise; says how.
+            TimeoutError: it has not ended in time; it goes on.
+            UnknownTask: there is none.
+        """
+        closed = await self.ended(number, timeout_s)
+        return unpack(closed.outcome, closed.result)
+
+    async def ended(self, number: int, timeout_s: float | None = None) -> Closed:
+        """The outcome of a task, waiting for it."""
+        future = self._loop.watch.task(number)
+        try:
+            core = self._loop.core
+            if core is None or number not in core.book.tasks:
+                view = await self.inspector.view(number)
+                if view.outcome is not None and not future.done():
+                    return Closed(view.outcome, view.result.data if view.result is not None else b"")
+            if not future.done() and self._loop.ended is not None:
+                raise NotRunning
+            return await asyncio.wait_for(future, timeout_s)
+        except TimeoutError:
+            msg = f"{encode(number)} has not ended within {timeout_s:g} s; it goes on"
+            raise TimeoutError(msg) from None
+        finally:
+            self._loop.watch.drop(number, future)
+
+    async def ended_of(self, ranges: Sequence[tuple[int, int]]) -> AsyncIterator[tuple[int, int]]:
+        """(id, state) of every task of these (first, length) ranges as it ends, each once; those that have ended come first.
+
+        Memory: one bit a task. Who consumes slowly is not waited for: what was missed is read again.
+        """
+        parts = [IdRange(*part) for part in ranges]
+        total = sum(part.length for part in parts)
+        seen = bytearray((total + 7) // 8)
+        fresh: deque[tuple[int, int]] = deque()
+        signal = asyncio.Event()
+        missed = True
+        count = 0
+
+        def listen(closed: list[Closed]) -> None:
+            nonlocal missed
+            for each in closed:
+                number = each.outcome.id
+                if place_in(parts, number) is not None:
+                    if len(fresh) < _BACKLOG:
+                        fresh.append((number, each.outcome.state))
+                    else:
+                        missed = True
+            signal.set()
+
+        stop = self._loop.watch.listen(listen)
+        try:
+            while count < total:
+                signal.clear()
+                if missed:
+                    missed = False
+                    async for number, state in self._ended_pages(parts):
+                        if _mark(seen, parts, number):
+                            count += 1
+                            yield number, state
+                while fresh:
+                    number, state = fresh.popleft()
+                    if _mark(seen, parts, number):
+                        count += 1
+                        yield number, state
+                if count < total and not missed and not fresh:
+                    await self._signalled(signal)
+        finally:
+            stop()
+
+    async def outcomes(self, ranges: Sequence[tuple[int, int]]) -> AsyncIterator[tuple[Outcome, bytes]]:
+        """Every outcome of these ranges by id, which is input order, with its result bytes."""
+        for part in (IdRange(*item) for item in ranges):
+            first = part.first
+            while part.length:
+                page = await self._read(self._reads.outcomes, first, part.last, 500)
+                for outcome, result in page:
+                    if part.place_of(outcome.id) is not None:
+                        yield outcome, result
+                if len(page) < 500:
+                    break
+                first = page[-1][0].id + 1
+
+    async def batch(self, number: int) -> Batch:
+        """A batch as the ledger has it.
+
+        Raises:
+            UnknownBatch: there is none.
+        """
+        found = await self._read(self._reads.batch, number)
+        if not isinstance(found, Batch):
+            raise UnknownBatch(encode(number, "batch"))
+        return found
+
+    async def flush(self) -> None:
+        """Return when everything said before is durable."""
+        await self._ask(Barrier)
+
+    async def _stage(
+        self, number: int, template: NewTask, rows: Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]]
+    ) -> None:
+        spec = self._spec(template.handler)
+        chunk: list[bytes] = []
+        size = count = 0
+        async for row in _either(rows):
+            count += 1
+            try:
+                data = self._calls.encode(row, spec)
+            except InvalidInput as error:
+                raise InvalidInput(f"row {count}, {error.field}", error.reason) from error
+            chunk.append(data)
+            size += len(data)
+            if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+                await self._send(number, template, chunk, size)
+                chunk, size = [], 0
+        if chunk:
+            await self._send(number, template, chunk, size)
+
+    async def _send(self, number: int, template: NewTask, chunk: list[bytes], size: int) -> None:
+        loop, limits = self._loop, self._limits
+        while loop.pending_rows and (
+            loop.pending_rows + len(chunk) > limits.pending_rows or loop.pending_bytes + size > limits.pending_bytes
+        ):
+            await loop.room()
+        await self._ask(lambda token: StageRows(token, number, template, chunk), len(chunk), size)
+
+    async def _ended_pages(self, parts: Sequence[IdRange]) -> AsyncIterator[tuple[int, int]]:
+        for part in parts:
+            first = part.first
+            while part.length:
+                page = await self._read(self._reads.ended_ids, first, part.last, _PAGE)
+                for item in page:
+                    yield item
+                if len(page) < _PAGE:
+                    break
+                first = page[-1][0] + 1
+
+    async def _signalled(self, signal: asyncio.Event) -> None:
+        if self._loop.ended is not None or not self._loop.running():
+            raise NotRunning
+        await signal.wait()
+
+    async def _ask(self, make: Callable[[Any], Event], rows: int = 0, size: int = 0) -> Any:
+        if not self._loop.running():
+            raise NotRunning
+        token: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._loop.post(make(token), rows, size)
+        return await token
+
+    def _spec(self, handler: str) -> HandlerSpec | None:
+        core = self._loop.core
+        return core.executor.handlers.get(handler) if core is not None else None
+
+
+def unpack(outcome: Outcome, result: bytes) -> Any:
+    """The value of a succeeded outcome.
+
+    Raises:
+        TaskFailed: it did not succeed.
+    """
+    state = State(outcome.state)
+    if state == State.SUCCEEDED:
+        return msgspec.json.decode(result)
+    failure = outcome.failure
+    kind, message, trace = (failure.kind, failure.message, failure.traceback) if failure else ("", "", "")
+    raise TaskFailed(encode(outcome.id), state.word, kind, message or outcome.body.reason or "", trace)
+
+
+def place_in(parts: Sequence[IdRange], number: int) -> int | None:
+    """The row (0-based) of an id over several ranges, or None when it is in none."""
+    before = 0
+    for part in parts:
+        place = part.place_of(number)
+        if place is not None:
+            return before + place
+        before += part.length
+    return None
+
+
+def _mark(seen: bytearray, parts: Sequence[IdRange], number: int) -> bool:
+    place = place_in(parts, number)
+    if place is None:
+        return False
+    byte, bit = place >> 3, 1 << (place & 7)
+    if seen[byte] & bit:
+        return False
+    seen[byte] |= bit
+    return True
+
+
+async def _either(
+    rows: Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]],
+) -> AsyncIterator[Mapping[str, object]]:
+    if isinstance(rows, AsyncIterable):
+        async for row in rows:
+            yield row
+        return
+    iterator: Iterator[Mapping[str, object]] = iter(rows)
+    for row in iterator:
+        yield row

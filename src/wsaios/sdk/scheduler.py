@@ -1,0 +1,281 @@
+"""The embedded scheduler: one process, one ledger, handlers as functions."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from wsaios.bootstrap import GRACE_S, Parts, Settings, check_lane, ledger_url, spec_of
+from wsaios.engines.local.handlers import Handlers
+from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.events import Scope, Verb
+from wsaios.kernel.ids import decode
+from wsaios.kernel.task import HandlerSpec, LaneSpec
+from wsaios.kernel.views import BatchView, Status, Transition, Why
+from wsaios.planning.calls import retries, whole
+from wsaios.scheduler.inspect import batch_view
+from wsaios.scheduler.lifecycle import unhear, until_signalled
+from wsaios.scheduler.service import Limits
+from wsaios.sdk.handles import Batch, Task
+
+F = TypeVar("F", bound=Callable[..., Any])
+Rows = Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]]
+MAX_BATCH: int = 100_000
+
+
+class Scheduler:
+    """Accepts work durably, runs it here, never loses it.
+
+    Use it as ``async with Scheduler("sqlite:///work.db") as scheduler:`` or with `start` and `stop`. One scheduler owns a ledger;
+    other processes reach it through `wsaios.Client`.
+    """
+
+    def __init__(
+        self,
+        ledger: str | None = None,
+        *,
+        lanes: Mapping[str, int | LaneSpec] | None = None,
+        limits: Limits | None = None,
+        grace_s: float = GRACE_S,
+        settings: Settings | None = None,
+    ) -> None:
+        """`ledger` like ``sqlite:///work.db``; without it WSAIOS_LEDGER, else ``sqlite:///wsaios.db`` in the working folder.
+
+        `lanes` sets slots by name, or adds lanes; `grace_s` is how long `stop` waits for what runs.
+
+        Raises:
+            InvalidInput: names the setting.
+        """
+        self.url = ledger_url(ledger)
+        chosen = settings or Settings(lanes=_lanes(lanes or {}), limits=limits or Limits(), grace_s=grace_s)
+        self._handlers = Handlers()
+        self._specs: dict[str, HandlerSpec] = {}
+        self._parts = Parts(self.url, chosen, self._handlers, self._specs)
+        self._service = self._parts.service
+        self._started = False
+
+    def handler(
+        self,
+        name: str | None = None,
+        *,
+        lane: str | None = None,
+        batch_size: int | None = None,
+        max_wait_s: float = 0.01,
+        **options: Any,
+    ) -> Callable[[F], F]:
+        """Register the decorated function; coroutines run on the loop, plain functions in threads.
+
+        With `batch_size` it is batched: it takes a list of argument dicts, at most that many, and returns one result for each; an
+        under-filled batch waits at most `max_wait_s` from its oldest row. `options` are defaults of its tasks: max_attempts,
+        timeout_s, backoff_initial_s, backoff_factor, backoff_max_s, delivery, concurrency_limit.
+
+        Raises:
+            InvalidInput: names the option, or says why the function cannot be a handler.
+        """
+
+        def register(function: F) -> F:
+            called = name or getattr(function, "__name__", type(function).__name__)
+            self.add_handler(called, function, lane=lane, batch_size=batch_size, max_wait_s=max_wait_s, **options)
+            return function
+
+        return register
+
+    def add_handler(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        lane: str | None = None,
+        batch_size: int | None = None,
+        max_wait_s: float = 0.01,
+        **options: Any,
+    ) -> None:
+        """The same as `handler`, for a function that is there already."""
+        if batch_size is not None:
+            whole("batch_size", batch_size, 1, MAX_BATCH)
+        unknown = set(options) - set(_TRIES)
+        if unknown:
+            raise InvalidInput(min(unknown), f"no such option of a handler; there are {', '.join(sorted(_TRIES))}")
+        tries = retries(options)
+        handler = self._handlers.add(name, function, lane=lane, batched=batch_size is not None)
+        check_lane(handler, self._parts.lanes)
+        spec = spec_of(handler, batch_size or 1, max_wait_s, tries)
+        self._specs[name] = spec
+        if self._started:
+            self._parts.know(spec)
+
+    async def start(self) -> None:
+        """Own the ledger, recover what a dead owner left, and begin.
+
+        Raises:
+            LedgerOwned: another live scheduler has it; names it.
+            LedgerTooNew, LedgerBroken, LedgerUnavailable: as they say.
+        """
+        if self._started:
+            return
+        await self._parts.start(f"scheduler, process {os.getpid()}")
+        self._started = True
+
+    async def stop(self) -> None:
+        """Start nothing more, wait up to `grace_s` for what runs, put the rest back, release the ledger."""
+        if self._started:
+            self._started = False
+            await self._parts.stop()
+
+    async def run(self) -> None:
+        """Start, serve until SIGTERM or SIGINT, stop; a second SIGINT leaves at once, and nothing is lost."""
+        await self.start()
+        try:
+            await until_signalled(lambda: os._exit(130))
+            await self.stop()
+        finally:
+            unhear()
+            await self.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def submit(self, handler: str, arguments: Mapping[str, object] | None = None, /, **options: Any) -> Task:
+        """Accept one task; it is durable when this returns.
+
+        Options: priority (−100…100, larger first), delay_s or run_at, deadline, expires_at, max_attempts, timeout_s,
+        backoff_initial_s, backoff_factor, backoff_max_s, delivery, lane, tenant, idempotency_key, depends_on, concurrency_key,
+        concurrency_limit, traceparent.
+
+        Raises:
+            InvalidInput, UnknownLane, IdempotencyConflict: nothing was accepted.
+            QueueFull: says when to try again.
+            Unacknowledged: nobody knows; repeat with the same idempotency_key.
+        """
+        return Task(self, await self._service.submit(handler, arguments, options))
+
+    async def submit_many(
+        self, handler: str, rows: Rows, /, *, keep: bool = False, name: str | None = None, **options: Any
+    ) -> Batch:
+        """Accept a batch of any length from any iterable: all rows, or none when one of them cannot be read or used.
+
+        `keep` True: its rows are never pruned. `name` is for people.
+
+        Raises:
+            InvalidInput: names the row (from 1).
+        """
+        meta = {"name": name} if name else {}
+        return Batch(self, await self._service.submit_many(handler, rows, options, keep=keep, meta=meta))
+
+    async def as_completed(self, tasks: Batch | Iterable[Task]) -> AsyncIterator[Task]:
+        """Every one of them as it ends, whatever its end, each once; those that have ended before come first."""
+        if isinstance(tasks, Batch):
+            ranges = [(part.first, part.length) for part in tasks.ranges]
+        else:
+            ranges = [(task.number, 1) for task in dict.fromkeys(tasks)]
+        async for number, _ in self._service.ended_of(ranges):
+            yield Task(self, number)
+
+    async def result(self, task_id: str, *, timeout_s: float | None = None) -> Any:
+        """The result of a task, waiting for it.
+
+        Raises:
+            TaskFailed: it ended otherwise; says how.
+            TimeoutError: not in time; the task goes on.
+            UnknownTask: there is none.
+        """
+        return await self._service.result(number_of(task_id), timeout_s)
+
+    async def status(self, task_id: str) -> Status:
+        """Where a task stands."""
+        return await self._service.inspector.status(number_of(task_id))
+
+    async def history(self, task_id: str) -> list[Transition]:
+        """Every change of a task, oldest first."""
+        return await self._service.inspector.history(number_of(task_id))
+
+    async def why(self, task_id: str) -> Why:
+        """What a task waits for, since when, and how many stand before it."""
+        return await self._service.inspector.why(number_of(task_id))
+
+    async def batch_status(self, batch_id: str) -> BatchView:
+        """Where a batch stands."""
+        return await self._service.inspector.batch(number_of(batch_id, "batch"))
+
+    async def wait(self, batch_id: str, *, timeout_s: float | None = None) -> BatchView:
+        """Until all rows of a batch have ended."""
+        number = number_of(batch_id, "batch")
+        future = self._parts.loop.watch.batch(number)
+        view = await self._service.inspector.batch(number)
+        return view if view.finished else batch_view(await asyncio.wait_for(future, timeout_s))
+
+    async def cancel(self, target: str, *, reason: str = "") -> int:
+        """End a task, a batch, ``"lane:NAME"`` or ``"all"``; what runs is told to stop and can no longer commit.
+
+        Returns the new state of a task, else how many tasks it met.
+        """
+        return await self._act("cancel", target, reason)
+
+    async def pause(self, target: str, *, reason: str = "") -> int:
+        """Hold a task (also a running one), or start nothing of a batch, ``"lane:NAME"`` or ``"all"`` until `resume`."""
+        return await self._act("pause", target, reason)
+
+    async def resume(self, target: str) -> int:
+        """Go on with what was paused under the same name."""
+        return await self._act("resume", target, "")
+
+    async def replay(self, target: str) -> int:
+        """Run failed and lost tasks again: one task, or all of a batch, ``"lane:NAME"`` or ``"all"``."""
+        return await self._act("replay", target, "")
+
+    async def flush(self) -> None:
+        """Return when everything said before is durable."""
+        await self._service.flush()
+
+    async def _act(self, verb: Verb, target: str, reason: str) -> int:
+        return await self._service.act(verb, scope_of(target), reason)
+
+
+_TRIES = ("max_attempts", "timeout_s", "backoff_initial_s", "backoff_factor", "backoff_max_s", "delivery", "concurrency_limit")
+
+
+def number_of(text: object, kind: Any = "task") -> int:
+    """The number inside an id, or of a handle.
+
+    Raises:
+        InvalidInput: it is not an id of that kind.
+    """
+    try:
+        return decode(str(getattr(text, "id", text)), kind)
+    except ValueError as error:
+        raise InvalidInput(f"{kind} id", str(error)) from error
+
+
+def scope_of(target: object) -> Scope:
+    """What a verb is meant for: a task or batch id (or handle), ``"lane:NAME"`` or ``"all"``.
+
+    Raises:
+        InvalidInput: it is none of these.
+    """
+    text = str(getattr(target, "id", target))
+    if text == "all":
+        return Scope("all")
+    if text.startswith("lane:"):
+        return Scope("lane", name=text.removeprefix("lane:"))
+    kind: Any = "batch" if text.startswith("batch_") else "task"
+    return Scope(kind, number_of(text, kind))
+
+
+def _lanes(given: Mapping[str, int | LaneSpec]) -> tuple[LaneSpec, ...]:
+    found = []
+    for name, lane in given.items():
+        if isinstance(lane, LaneSpec):
+            found.append(lane)
+        else:
+            kind: Any = "thread" if name == "thread" else "async"
+            found.append(LaneSpec(name, whole(f"lanes[{name!r}]", lane, 1, MAX_BATCH), kind))
+    return tuple(found)
+
+
