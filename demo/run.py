@@ -6,6 +6,7 @@ Run again, it finds the batch done and answers at once; killed and run again, it
 from __future__ import annotations
 
 import platform
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,8 @@ def main() -> int:
     embed += ["--map", "text=text", "--id", "name", "--out", embeddings, "--ledger", f"sqlite:///{ledger}"]
     ask: list[object] = [HERE / "ask.py", functions, embeddings]
     steps = [embed, ask] if functions.exists() else [collect, embed, ask]
+    # Ctrl-C reaches the step as well, which stops in its own good order; this process waits for that.
+    signal.signal(signal.SIGINT, lambda *_: None)
     for step in steps:
         status = subprocess.run([sys.executable, *map(str, step)], check=False).returncode
         if status:

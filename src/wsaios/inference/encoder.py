@@ -99,8 +99,8 @@ class BertEncoder:
         """Embed rows of 1 to 512 token ids each; returns (n_rows, dim).
 
         A row has the same bits whatever rows it comes with: BLAS chooses its steps, and so its rounding, by the shape
-        of a product and the place in it, so each row is multiplied alone, padded
-        to a multiple of four tokens. That takes about a quarter longer than batches padded to their longest row.
+        of a product and the place in it, so each row is multiplied alone, padded to a multiple of four tokens. That
+        takes about a quarter longer than batches padded to their longest row.
         """
         lengths = [len(ids) for ids in rows]
         scratch = self._scratch(max(lengths, default=0) + _STEP)

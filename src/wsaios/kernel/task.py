@@ -234,3 +234,8 @@ def effective(own: Options | None, handler: Options | None) -> Effective:
 def ended(state: int) -> bool:
     """Whether a task in this state is over."""
     return state >= State.SUCCEEDED
+
+
+def clamp_priority(priority: int) -> int:
+    """The priority within PRIORITY_MIN … PRIORITY_MAX."""
+    return min(PRIORITY_MAX, max(PRIORITY_MIN, priority))

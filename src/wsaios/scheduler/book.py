@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
-from wsaios.components.executor.executor import TaskExecutor
 from wsaios.kernel.engine import AttemptRef
 from wsaios.kernel.events import Closed, Effects, Reply, Token
+from wsaios.kernel.executor import Executor
 from wsaios.kernel.ids import IdMaker
 from wsaios.kernel.ledger import Commit, Opening, Payload, Question
 from wsaios.kernel.states import ALLOWED, State
@@ -26,7 +26,7 @@ class Book:
     transition table, the history and the fence.
     """
 
-    def __init__(self, executor: TaskExecutor, opening: Opening) -> None:
+    def __init__(self, executor: Executor, opening: Opening) -> None:
         self.executor = executor
         self.epoch = opening.epoch
         self.ids = IdMaker(opening.slot, opening.id_high)

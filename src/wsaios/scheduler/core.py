@@ -4,11 +4,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from wsaios.components.executor.executor import TaskExecutor
-from wsaios.components.executor.timers import REFILL, TimerWindow
-from wsaios.components.executor.window import Window
 from wsaios.kernel import events as ev
 from wsaios.kernel.engine import AttemptRef
+from wsaios.kernel.executor import Executor, Timer, Window
 from wsaios.kernel.ledger import Answer, Committed, DueAfter, ExpiringAfter, Opening, ReadyAfter
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.states import State
@@ -33,7 +31,7 @@ class Core:
     fails or its end is unknown, this object is thrown away and another is made from what the ledger says.
     """
 
-    def __init__(self, executor: TaskExecutor, opening: Opening, rng: Rng, *, died: bool = True) -> None:
+    def __init__(self, executor: Executor, opening: Opening, rng: Rng, *, died: bool = True) -> None:
         """`died` False: the last core was thrown away by a living owner, so nobody's death is counted."""
         self.book = book = Book(executor, opening)
         self.executor = executor
@@ -192,8 +190,7 @@ class Core:
         """Keep the best rows of every shard in memory, and no more than that."""
         book, executor = self.book, self.executor
         room = executor.room()
-        touched, executor.touched = executor.touched, {}
-        for window in touched.values():
+        for window in executor.touched():
             if window.thirsty(room) and window.parked in {"", "fill", "key"}:
                 window.asked = True
                 question = ReadyAfter(window.shard.id, *window.bound, room // 2)
@@ -204,7 +201,7 @@ class Core:
         for timer, ask in ((executor.due, DueAfter), (executor.expiring, ExpiringAfter)):
             if timer.thirsty():
                 timer.asked = True
-                book.ask(ask(*timer.bound, REFILL), partial(self._timed, timer))
+                book.ask(ask(*timer.bound, timer.refill), partial(self._timed, timer))
             for task in timer.trim():
                 book.forget(task)
         if len(executor.windows) > self._next_sweep:
@@ -220,12 +217,12 @@ class Core:
         tasks, executor = answer.tasks, self.executor
         bound = (tasks[-1].key, tasks[-1].id) if len(tasks) >= limit else None
         window.extend([task for task in self.book.adopt(tasks) if not executor.suspect(task)], bound)
-        executor.touched[window.shard.id] = window
+        executor.touch(window)
         executor.awake(window)
 
-    def _timed(self, timer: TimerWindow, answer: Answer) -> None:
+    def _timed(self, timer: Timer, answer: Answer) -> None:
         tasks, bound = answer.tasks, None
-        if len(tasks) >= REFILL:
+        if len(tasks) >= timer.refill:
             last = tasks[-1]
             bound = (last.due_us if timer is self.executor.due else last.expires_us) or 0, last.id
         timer.extend(self.book.adopt(tasks), bound)

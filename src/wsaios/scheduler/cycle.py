@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from wsaios.components.executor.window import Window
 from wsaios.kernel.engine import Attempt, Work
+from wsaios.kernel.executor import Window
 from wsaios.kernel.ids import encode
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Effective, Flag, Task
@@ -60,18 +60,16 @@ class Cycle:
 
     def _lane(self, lane: str) -> None:
         executor = self._executor
-        heads, windows, policy = executor.lanes[lane], executor.windows, executor.policy
         free = executor.slots.free(lane)
         while free > 0:
-            head = policy.choose(heads)
-            if head is None:
+            window = executor.choose(lane)
+            if window is None:
                 return
-            window = windows[head.shard]
             if self._blocked(window):
                 continue
             task = window.head()
             if task is None:
-                executor.touched[head.shard] = window
+                executor.touch(window)
                 return
             free -= self._start(window, task, lane)
 
@@ -104,7 +102,7 @@ class Cycle:
         if most > 1 and self._fills_up(window, most, spec.max_wait_us):
             return False
         tasks = window.take(most)
-        executor.touched[shard.id] = window
+        executor.touch(window)
         self._dispatch(tasks, lane, shard.handler, options)
         return True
 

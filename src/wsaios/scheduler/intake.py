@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
-from wsaios.components.executor.policy import clamp
 from wsaios.kernel.errors import IdempotencyConflict, InvalidInput, UnknownLane, UnknownTask
 from wsaios.kernel.events import Submit
 from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Answer, ById, IdempotencyOf, IdempotencyRow, Payload
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Body, Flag, NewTask, Options, Task
+from wsaios.kernel.task import Body, Flag, NewTask, Options, Task, clamp_priority
 from wsaios.scheduler.book import Book
 
 _READY, _PENDING = State.READY, State.PENDING
@@ -141,7 +140,7 @@ def make(book: Book, new: NewTask, batch: int = 0) -> Task:
     """The record of a new task that is not yet written."""
     now = book.now_us
     shard = book.shard(new.lane, new.tenant, new.handler, batch, new.concurrency_key)
-    priority = clamp(new.priority)
+    priority = clamp_priority(new.priority)
     due = new.due_us if new.due_us is not None and new.due_us > now else None
     body = Body(
         now,

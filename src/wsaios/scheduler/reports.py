@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Final
 
-from wsaios.components.executor.retry import POISON_LOSSES, backoff_s, exhausted, half
-from wsaios.components.executor.slots import Seat
 from wsaios.kernel.engine import Ended, Freed, Noted, Report, Started, Verdict, WorkerLost
+from wsaios.kernel.executor import Seat
 from wsaios.kernel.ledger import Payload
 from wsaios.kernel.ports import Rng
+from wsaios.kernel.retry import POISON_LOSSES, backoff_s, exhausted, half
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Effective, Failure, Task
 from wsaios.scheduler.book import Book

@@ -1,7 +1,8 @@
 """What may go wrong between the scheduler and its workers, and how often."""
 
+from collections import Counter
 from enum import StrEnum
-from typing import Protocol
+from random import Random
 
 import msgspec
 
@@ -31,10 +32,11 @@ class Fault(StrEnum):
 class FaultPlan(msgspec.Struct, frozen=True):
     """How likely each fault is where it can happen, 0…1; the plan without arguments has none.
 
-    Pipe: `reject` and `unknown` are receipts (what is unknown did arrive); `lose_submit`, `lose_cancel`, `lose_report` swallow;
-    `duplicate` and `delay` meet single reports, `reorder` the order of those due together, `stale` adds an end under an earlier
-    fence. Worker: `die` takes one work, `die_group` several at once, `crash_batch` a micro-batch. Handler: `time_out` hangs a
-    work that has a time limit, `stuck` lets such a one outlive it; `fail`, `retry_after`, `give_up` are answers of one attempt.
+    Pipe: `reject` and `unknown` are receipts (what is unknown did arrive); `lose_submit`, `lose_cancel`, `lose_report`
+    swallow; `duplicate` and `delay` meet single reports, `reorder` the order of those due together, `stale` adds an end
+    under an earlier fence. Worker: `die` takes one work, `die_group` several at once, `crash_batch` a micro-batch.
+    Handler: `time_out` hangs a work that has a time limit, `stuck` lets such a one outlive it; `fail`, `retry_after`,
+    `give_up` are answers of one attempt.
     """
 
     reject: float = 0.0
@@ -78,11 +80,22 @@ WILD = FaultPlan(
 """A bad day: every fault happens within a few hundred attempts."""
 
 
-class Chance(Protocol):
-    """Seeded randomness; a `random.Random` is one."""
+class Dice:
+    """Decides by seed and plan whether a fault happens, and counts those that do."""
 
-    def random(self) -> float:
-        """Uniform in [0, 1)."""
+    def __init__(self, rng: Random, plan: FaultPlan) -> None:
+        self.rng = rng
+        self.plan = plan
+        self.counts: Counter[Fault] = Counter()
 
-    def randrange(self, start: int, stop: int) -> int:
-        """Uniform in start … stop - 1."""
+    def roll(self, fault: Fault) -> bool:
+        """Whether `fault` happens now."""
+        likely: float = getattr(self.plan, fault)
+        happens = self.rng.random() < likely
+        if happens:
+            self.counts[fault] += 1
+        return happens
+
+    def span_us(self, least_us: int, most_us: int) -> int:
+        """Some time between the two."""
+        return self.rng.randint(least_us, most_us)

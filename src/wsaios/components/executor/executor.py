@@ -5,10 +5,11 @@ from typing import Final
 
 from wsaios.components.executor.heads import Heads
 from wsaios.components.executor.policy import Policy
-from wsaios.components.executor.retry import SUSPECT_DEATHS
 from wsaios.components.executor.slots import Slots
 from wsaios.components.executor.timers import TimerWindow
-from wsaios.components.executor.window import Window
+from wsaios.components.executor.window import ShardWindow
+from wsaios.kernel.executor import Executor, Window
+from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Effective, Flag, HandlerSpec, LaneSpec, Options, Shard, Task, effective
 
@@ -28,7 +29,7 @@ class TaskExecutor:
         self.windows: dict[int, Window] = {}
         self.due = TimerWindow(due_of, complete=True)
         self.expiring = TimerWindow(expiry_of, complete=True)
-        self.touched: dict[int, Window] = {}
+        self._touched: dict[int, Window] = {}
         self.suspects: dict[int, Task] = {}
         self.lanes: dict[str, Heads] = {}
         self._effective: dict[tuple[Options | None, str], Effective] = {}
@@ -61,8 +62,8 @@ class TaskExecutor:
         """The window of a shard, made when there is none; `complete` False: the ledger holds rows of it."""
         window = self.windows.get(shard.id)
         if window is None:
-            window = self.windows[shard.id] = Window(shard, complete=complete)
-            self.touched[shard.id] = window
+            window = self.windows[shard.id] = ShardWindow(shard, complete=complete)
+            self._touched[shard.id] = window
             self._settle((window,))
         return window
 
@@ -74,10 +75,24 @@ class TaskExecutor:
         if window is None:
             window = self.open(shard, complete=True)
         if window.add(task):
-            self.touched[shard.id] = window
+            self._touched[shard.id] = window
             if window.parked == "fill":
                 window.parked = ""
             self.awake(window)
+
+    def touch(self, window: Window) -> None:
+        """Have a window looked at when the step ends."""
+        self._touched[window.shard.id] = window
+
+    def touched(self) -> list[Window]:
+        """The windows to look at, once."""
+        touched, self._touched = self._touched, {}
+        return list(touched.values())
+
+    def choose(self, lane: str) -> Window | None:
+        """The window whose head the policy starts next in a lane; None: there is none."""
+        head = self.policy.choose(self.lanes[lane])
+        return None if head is None else self.windows[head.shard]
 
     def suspect(self, task: Task) -> bool:
         """Whether a ready task was in flight at so many deaths of its owner that it must run alone."""
@@ -94,7 +109,7 @@ class TaskExecutor:
     def unpark(self, window: Window) -> None:
         """Let a parked window be looked at again."""
         window.parked = ""
-        self.touched[window.shard.id] = window
+        self._touched[window.shard.id] = window
         self.awake(window)
 
     def covers(self, task: Task) -> bool:
@@ -115,7 +130,7 @@ class TaskExecutor:
     def drop(self, window: Window) -> None:
         """Forget a window that has nothing in it nor in the ledger."""
         self.windows.pop(window.shard.id, None)
-        self.touched.pop(window.shard.id, None)
+        self._touched.pop(window.shard.id, None)
 
     def settle(self, *windows: Window) -> None:
         """Find the lane of windows; park those whose handler or lane is not there."""
@@ -148,3 +163,7 @@ def expiry_of(task: Task) -> int | None:
     if task.state in _UNSTARTED and not task.body.flags & Flag.STARTED:
         return task.expires_us
     return None
+
+
+def _fits(executor: TaskExecutor) -> Executor:
+    return executor

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush, heapreplace
 
 from wsaios.components.executor.policy import Head
-from wsaios.components.executor.window import Window
+from wsaios.kernel.executor import Window
 
 
 class Heads:

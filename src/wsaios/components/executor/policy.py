@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
-from wsaios.kernel.task import PRIORITY_MAX, PRIORITY_MIN
+from wsaios.kernel.task import PRIORITY_MAX, PRIORITY_MIN, clamp_priority
 
 AGEING_US_PER_POINT: Final = 600 * 1_000_000
 
@@ -52,7 +52,7 @@ class PriorityAgeing:
 
     def key(self, priority: int, enqueued_us: int) -> int:
         """Clamped to PRIORITY_MIN … PRIORITY_MAX before use."""
-        return enqueued_us - clamp(priority) * self._us_per_point
+        return enqueued_us - clamp_priority(priority) * self._us_per_point
 
     def choose(self, heads: HeadsView) -> Head | None:
         """The smallest key; of equal ones the older task."""
@@ -61,8 +61,3 @@ class PriorityAgeing:
     def longest_wait_us(self) -> int:
         """(p_max − p_min) × µs per point."""
         return (PRIORITY_MAX - PRIORITY_MIN) * self._us_per_point
-
-
-def clamp(priority: int) -> int:
-    """The priority within the stated range."""
-    return min(PRIORITY_MAX, max(PRIORITY_MIN, priority))

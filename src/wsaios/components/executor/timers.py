@@ -22,6 +22,7 @@ class TimerWindow:
         self._tasks: dict[int, Task] = {}
         self.complete = complete
         self.asked = False
+        self.refill = REFILL
         self.bound: tuple[int, int] = _FIRST
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ _READY: Final = int(State.READY)
 Row = tuple[int, int, Task]
 
 
-class Window:
+class ShardWindow:
     """The best ready tasks of one shard, sorted; `complete` when the ledger holds no others.
 
     A task that stopped being ready stays as a husk until it comes to the front, so leaving costs nothing.

@@ -26,9 +26,9 @@ def utc_us() -> int:
 class LocalEngine:
     """Runs coroutines as tasks of the loop and plain functions in threads, in lanes.
 
-    `lanes` is read at every `start`. `max_stuck` bounds the threads of a lane that are replaced because they outlived
-    their time (None: as many as it has slots); `grace_s` is how long a coroutine that timed out may take to end before it
-    is stuck, and how long `stop` waits; a result may have `max_result_bytes` as JSON.
+    `lanes` is read at every `start`; a result may have `max_result_bytes` as JSON. `max_stuck` bounds the threads of a
+    lane that are replaced because they outlived their time (None: as many as it has slots); `grace_s` is how long a
+    coroutine that timed out may take to end before it is stuck, and how long `stop` waits.
     """
 
     name = "local"

@@ -1,0 +1,203 @@
+"""The executor as the hub sees it: windows of shards, timers, slots. The component behind it is put in by `assemble`."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+from wsaios.kernel.task import Effective, HandlerSpec, LaneSpec, Shard, Task
+
+Ref = tuple[int, int]
+
+
+class Window(Protocol):
+    """The best ready tasks of one shard, in memory; `parked` says why it gives none now, `bound` up to where it is whole."""
+
+    shard: Shard
+    lane: str
+    parked: str
+    complete: bool
+    asked: bool
+    bound: tuple[int, int]
+    queued: tuple[int, int] | None
+
+    def __len__(self) -> int:
+        """Rows in memory."""
+
+    def covers(self, task: Task) -> bool:
+        """Whether a ready task of this shard belongs into memory."""
+
+    def add(self, task: Task) -> bool:
+        """Take a task in when it belongs into memory."""
+
+    def place(self) -> tuple[int, int] | None:
+        """(key, id) of the best task, or what an unknown one must come after; None: there is none."""
+
+    def head(self) -> Task | None:
+        """The best one in memory."""
+
+    def take(self, most: int) -> list[Task]:
+        """Remove up to `most` tasks with equal options from the front."""
+
+    def ready(self, most: int) -> int:
+        """How many stand at the front, counted up to `most`."""
+
+    def oldest_us(self, most: int) -> int:
+        """Since when the longest waiting of the first `most` is ready."""
+
+    def extend(self, tasks: Iterable[Task], bound: tuple[int, int] | None) -> None:
+        """Take more rows from the ledger; None: there are no others."""
+
+    def trim(self, room: int) -> list[Task]:
+        """Give up what is too far back."""
+
+    def thirsty(self, room: int) -> bool:
+        """Whether the ledger should be asked for more."""
+
+
+class Timer(Protocol):
+    """Tasks by one of their times: the nearest in memory."""
+
+    asked: bool
+    bound: tuple[int, int]
+    refill: int
+
+    def add(self, task: Task) -> None:
+        """Take a task in when it belongs into memory."""
+
+    def leave(self, task: Task) -> None:
+        """It no longer waits."""
+
+    def extend(self, tasks: Iterable[Task], bound: tuple[int, int] | None) -> None:
+        """Take more from the ledger; None: there are no others."""
+
+    def reset(self) -> None:
+        """Read everything anew."""
+
+    def due(self, now_us: int, most: int) -> Iterator[Task]:
+        """Remove and yield those whose time has come."""
+
+    def next_us(self) -> int | None:
+        """When something is due next."""
+
+    def trim(self) -> list[Task]:
+        """Give up what is too far away."""
+
+    def thirsty(self) -> bool:
+        """Whether the ledger should be asked for more."""
+
+
+class Seat(Protocol):
+    """One slot that is taken; `size` attempts sat down."""
+
+    key: str
+    size: int
+
+
+class Slots(Protocol):
+    """Who sits where."""
+
+    def slots(self, lane: str) -> int:
+        """How many slots a lane has."""
+
+    def free(self, lane: str) -> int:
+        """How many of them are free."""
+
+    def taken(self) -> int:
+        """How many are taken over all lanes."""
+
+    def key_taken(self, key: str) -> int:
+        """How many attempts run under a concurrency key."""
+
+    def take(self, lane: str, key: str, refs: list[Ref]) -> None:
+        """One slot for these attempts."""
+
+    def seat(self, ref: Ref) -> Seat | None:
+        """Where an attempt sits."""
+
+    def leave(self, ref: Ref) -> Seat | None:
+        """It leaves; its seat the first time, None afterwards."""
+
+    def held(self) -> Iterable[Ref]:
+        """Every attempt that sits."""
+
+
+class Order(Protocol):
+    """The policy, as far as the hub asks it itself."""
+
+    def key(self, priority: int, enqueued_us: int) -> int:
+        """The place of a task within its shard."""
+
+
+class Executor(Protocol):
+    """The ready, the waiting-for-a-time and the running, as far as they are in memory."""
+
+    handlers: dict[str, HandlerSpec]
+    suspects: dict[int, Task]
+
+    @property
+    def policy(self) -> Order:
+        """The policy."""
+
+    @property
+    def slots(self) -> Slots:
+        """Slots and concurrency keys."""
+
+    @property
+    def due(self) -> Timer:
+        """Tasks that wait for a time."""
+
+    @property
+    def expiring(self) -> Timer:
+        """Tasks that expire when they have not started."""
+
+    @property
+    def windows(self) -> Mapping[int, Window]:
+        """Windows by shard."""
+
+    @property
+    def lanes(self) -> Mapping[str, object]:
+        """The lanes there are."""
+
+    def touch(self, window: Window) -> None:
+        """Have a window looked at when the step ends."""
+
+    def touched(self) -> list[Window]:
+        """The windows to look at, once."""
+
+    def choose(self, lane: str) -> Window | None:
+        """The window whose head the policy starts next in a lane."""
+
+    def lane(self, spec: LaneSpec) -> None:
+        """Add a lane, or change how many slots it has."""
+
+    def handler(self, spec: HandlerSpec) -> None:
+        """Make a handler known."""
+
+    def options(self, task: Task, handler: str) -> Effective:
+        """The options that apply."""
+
+    def open(self, shard: Shard, *, complete: bool) -> Window:
+        """The window of a shard, made when there is none."""
+
+    def drop(self, window: Window) -> None:
+        """Forget a window."""
+
+    def offer(self, task: Task, shard: Shard) -> None:
+        """Take in a task that became ready."""
+
+    def suspect(self, task: Task) -> bool:
+        """Whether a ready task must run alone; then it is kept apart."""
+
+    def awake(self, window: Window) -> None:
+        """A window may have something to start."""
+
+    def unpark(self, window: Window) -> None:
+        """Let a parked window be looked at again."""
+
+    def settle(self, *windows: Window) -> None:
+        """Find the lane of windows."""
+
+    def covers(self, task: Task) -> bool:
+        """Whether a task belongs into memory."""
+
+    def room(self) -> int:
+        """How many rows of one shard may be in memory."""

@@ -1,0 +1,285 @@
+"""An engine without threads and loop: it runs nothing, and tells by seed and fault plan what its workers would."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Container, Mapping, Sequence
+from enum import IntEnum
+from heapq import heappop, heappush
+from itertools import count
+from random import Random
+from typing import Final
+
+import msgspec
+
+from wsaios.kernel.engine import Attempt, AttemptRef, Ended, Freed, Receipt, Report, Started, Verdict, Work, WorkerLost
+from wsaios.kernel.task import Failure, LaneSpec
+from wsaios.simulation.faults import Dice, Fault, FaultPlan
+from wsaios.simulation.pipe import Pipe
+from wsaios.simulation.script import Answer, Script, fenced_result, together
+
+_GROUP: Final = 3
+_PAUSE_US: Final = (1_000, 1_000_000)
+
+
+class Phase(IntEnum):
+    """How far a call has come; TOLD means that its end is reported but its slot is still taken."""
+
+    WAITING = 0
+    RUNNING = 1
+    TOLD = 2
+    OVER = 3
+
+
+class Call(msgspec.Struct, eq=False):
+    """A work that a simulated worker has, with what will come of each attempt."""
+
+    work: Work
+    attempts: list[Attempt]
+    thread: bool
+    phase: Phase = Phase.WAITING
+    answers: Sequence[Answer] = ()
+    named: set[AttemptRef] = msgspec.field(default_factory=set)
+    hung: bool = False
+    stubborn: bool = False
+
+    @property
+    def refs(self) -> list[AttemptRef]:
+        """The attempts by reference."""
+        return [AttemptRef(attempt.task, attempt.fence) for attempt in self.attempts]
+
+    @property
+    def takes_us(self) -> int | None:
+        """How long it would go on by itself; None: until it is released."""
+        spans = [answer.takes_us for answer in self.answers]
+        known = [span for span in spans if span is not None]
+        return max(known) if len(known) == len(spans) and not self.hung else None
+
+
+class SimEngine:
+    """Workers that a seed makes lose, duplicate, reorder, delay, die, hang and fail.
+
+    The driver hands over works with `take` and asks for what has come with `reports`; `next_us` says when that can be.
+    `now_us` must never step back. `lanes` bound how many threads begin at once (None: any lane, and all at once);
+    `handlers` are the known ones (None: all).
+    """
+
+    def __init__(
+        self,
+        rng: Random,
+        plan: FaultPlan | None = None,
+        *,
+        script: Script = fenced_result,
+        lanes: Mapping[str, LaneSpec] | None = None,
+        handlers: Container[str] | None = None,
+    ) -> None:
+        self._dice = Dice(rng, plan or FaultPlan())
+        self._pipe = Pipe(self._dice)
+        self._script = script
+        self._lanes = lanes
+        self._handlers = handlers
+        self._number = count()
+        self._agenda: list[tuple[int, int, Callable[[Call, int], None], Call]] = []
+        self._calls: dict[AttemptRef, Call] = {}
+        self._seen: set[AttemptRef] = set()
+        self._lost: list[Work] = []
+        self._queues: dict[str, deque[Call]] = {}
+        self._at_work: Counter[str] = Counter()
+        self._released = False
+        self.occupied: Counter[str] = Counter()
+
+    @property
+    def counts(self) -> Mapping[Fault, int]:
+        """How often each fault has happened."""
+        return self._dice.counts
+
+    def take(self, works: Sequence[Work], now_us: int) -> list[Receipt]:
+        """Take works, one receipt each; what was taken before is accepted and not run twice."""
+        return [self._take(work, now_us) for work in works]
+
+    def reports(self, now_us: int) -> list[Report]:
+        """What has come by `now_us` since the last call."""
+        while self._agenda and self._agenda[0][0] <= now_us:
+            at_us, _, step, call = heappop(self._agenda)
+            step(call, at_us)
+        return self._pipe.receive(now_us)
+
+    def next_us(self) -> int | None:
+        """When something happens next, or None when nothing will by itself."""
+        times = [self._agenda[0][0] if self._agenda else None, self._pipe.next_us()]
+        return min((at_us for at_us in times if at_us is not None), default=None)
+
+    def cancel(self, refs: Sequence[AttemptRef], now_us: int) -> None:
+        """Ask to end these; threads and stubborn calls that have begun end by themselves."""
+        for ref in refs:
+            call = self._calls.get(ref)
+            if call is None or call.phase > Phase.RUNNING:
+                continue
+            call.named.add(ref)
+            if len(call.named) < len(call.attempts) or self._dice.roll(Fault.LOSE_CANCEL):
+                continue
+            if call.phase == Phase.WAITING or not (call.thread or call.stubborn):
+                self._end_all(call, now_us, Verdict.CANCELLED, Failure("Cancelled", "its end was asked for"))
+                self._leave(call, now_us)
+
+    def release(self, now_us: int) -> None:
+        """Let end what waits for its release, now and from now on."""
+        self._released = True
+        for call in set(self._calls.values()):
+            if call.takes_us is None and not call.hung and call.phase != Phase.WAITING:
+                self._plan(now_us, self._free if call.phase == Phase.TOLD else self._end, call)
+
+    def calm(self, now_us: int) -> None:
+        """No more faults: what was lost or withheld is reported after all, and everything once."""
+        self._dice.plan = FaultPlan()
+        self._pipe.calm(now_us)
+        lost, self._lost = self._lost, []
+        for work in lost:
+            fresh = self._fresh(work)
+            if not fresh:
+                continue
+            if self._dice.rng.random() < 1 / 2:
+                self._admit(work, fresh, now_us)
+            else:
+                held = [AttemptRef(attempt.task, attempt.fence) for attempt in fresh]
+                self._seen.update(held)
+                self._pipe.send(WorkerLost(held, "the submission was lost"), now_us)
+
+    def running(self) -> list[AttemptRef]:
+        """The attempts that workers have, in the order in which they came."""
+        return list(self._calls)
+
+    def free(self) -> Mapping[str, int]:
+        """Free slots per lane."""
+        return {name: max(0, spec.slots - self.occupied[name]) for name, spec in (self._lanes or {}).items()}
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs, is under way, or was lost."""
+        return not self._calls and not self._lost and self._pipe.empty
+
+    def _take(self, work: Work, now_us: int) -> Receipt:
+        unknown = self._handlers is not None and work.handler not in self._handlers
+        late = work.not_after_us is not None and now_us > work.not_after_us
+        if unknown or late or not work.attempts or (self._lanes is not None and work.lane not in self._lanes):
+            return Receipt.REJECTED
+        fresh = self._fresh(work)
+        if not fresh:
+            return Receipt.ACCEPTED
+        if self._dice.roll(Fault.REJECT):
+            return Receipt.REJECTED
+        if self._dice.roll(Fault.LOSE_SUBMIT):
+            self._lost.append(work)
+            return self._dice.rng.choice((Receipt.ACCEPTED, Receipt.UNKNOWN))
+        self._admit(work, fresh, now_us)
+        return Receipt.UNKNOWN if self._dice.roll(Fault.UNKNOWN) else Receipt.ACCEPTED
+
+    def _fresh(self, work: Work) -> list[Attempt]:
+        found = {AttemptRef(attempt.task, attempt.fence): attempt for attempt in work.attempts}
+        return [attempt for ref, attempt in found.items() if ref not in self._seen]
+
+    def _admit(self, work: Work, attempts: list[Attempt], now_us: int) -> None:
+        spec = (self._lanes or {}).get(work.lane)
+        call = Call(work, attempts, spec is not None and spec.kind == "thread")
+        for ref in call.refs:
+            self._seen.add(ref)
+            self._calls[ref] = call
+        self.occupied[work.lane] += 1
+        self._queues.setdefault(work.lane, deque()).append(call)
+        self._advance(work.lane, now_us)
+
+    def _advance(self, lane: str, now_us: int) -> None:
+        queue = self._queues[lane]
+        while queue and (not queue[0].thread or self._at_work[lane] < self._slots(lane)):
+            self._at_work[lane] += 1
+            self._plan(now_us, self._begin, queue.popleft())
+
+    def _slots(self, lane: str) -> int:
+        return self._lanes[lane].slots if self._lanes else 1
+
+    def _plan(self, at_us: int, step: Callable[[Call, int], None], call: Call) -> None:
+        heappush(self._agenda, (at_us, next(self._number), step, call))
+
+    def _begin(self, call: Call, now_us: int) -> None:
+        if call.phase == Phase.OVER:
+            return
+        call.phase = Phase.RUNNING
+        call.answers = together(call.work, [self._answer(call.work, attempt) for attempt in call.attempts])
+        call.stubborn = any(answer.stubborn for answer in call.answers)
+        for attempt, answer in zip(call.attempts, call.answers, strict=True):
+            self._pipe.send(Started(attempt.task, attempt.fence), now_us)
+            note = answer.note(attempt)
+            if note is not None:
+                self._pipe.send(note, now_us)
+        limit_us = None if call.work.timeout_s is None else int(call.work.timeout_s * 1_000_000)
+        if limit_us is not None and self._dice.roll(Fault.TIME_OUT):
+            call.hung = True
+            call.stubborn = call.stubborn or self._dice.roll(Fault.STUCK)
+        span_us = 0 if call.takes_us is None and self._released and not call.hung else call.takes_us
+        if limit_us is not None and (span_us is None or span_us > limit_us):
+            self._plan(now_us + limit_us, self._time_out, call)
+        elif span_us is not None:
+            self._plan(now_us + span_us, self._end, call)
+
+    def _answer(self, work: Work, attempt: Attempt) -> Answer:
+        usual = self._script(work, attempt)
+        if self._dice.roll(Fault.FAIL):
+            return Answer(usual.takes_us, Verdict.FAILED, failure=Failure("SimulatedError", "as the dice said"))
+        if self._dice.roll(Fault.RETRY_AFTER):
+            return Answer(usual.takes_us, Verdict.RETRY_AFTER, retry_after_s=self._dice.rng.random() * 2)
+        if self._dice.roll(Fault.GIVE_UP):
+            return Answer(usual.takes_us, Verdict.GIVEN_UP, failure=Failure("GiveUp", "as the dice said"))
+        return usual
+
+    def _end(self, call: Call, now_us: int) -> None:
+        if call.phase != Phase.RUNNING:
+            return
+        others = [other for other in dict.fromkeys(self._calls.values()) if other.phase == Phase.RUNNING]
+        others.remove(call)
+        if others and self._dice.roll(Fault.DIE_GROUP):
+            group = self._dice.rng.sample(others, min(len(others), self._dice.rng.randint(1, _GROUP)))
+            self._die([call, *group], now_us)
+        elif self._dice.roll(Fault.CRASH_BATCH if len(call.attempts) > 1 else Fault.DIE):
+            self._die([call], now_us)
+        else:
+            for attempt, answer in zip(call.attempts, call.answers, strict=True):
+                self._pipe.send(answer.end(attempt), now_us)
+            self._leave(call, now_us)
+
+    def _die(self, calls: Sequence[Call], now_us: int) -> None:
+        self._pipe.send(WorkerLost([ref for call in calls for ref in call.refs]), now_us)
+        for call in calls:
+            self._leave(call, now_us)
+
+    def _time_out(self, call: Call, now_us: int) -> None:
+        if call.phase != Phase.RUNNING:
+            return
+        stuck = call.thread or call.stubborn
+        failure = Failure("TimedOut", f"it did not end within {call.work.timeout_s or 0.0:g} s")
+        self._end_all(call, now_us, Verdict.TIMED_OUT, failure, freed=not stuck)
+        if not stuck:
+            self._leave(call, now_us)
+            return
+        call.phase = Phase.TOLD
+        if call.hung or call.takes_us is not None:
+            self._plan(now_us + self._dice.span_us(*_PAUSE_US), self._free, call)
+
+    def _end_all(self, call: Call, now_us: int, verdict: Verdict, failure: Failure, *, freed: bool = True) -> None:
+        for attempt in call.attempts:
+            self._pipe.send(Ended(attempt.task, attempt.fence, verdict, failure=failure, freed=freed), now_us)
+
+    def _free(self, call: Call, now_us: int) -> None:
+        if call.phase == Phase.TOLD:
+            for ref in call.refs:
+                self._pipe.send(Freed(ref.task, ref.fence), now_us)
+            self._leave(call, now_us)
+
+    def _leave(self, call: Call, now_us: int) -> None:
+        lane = call.work.lane
+        if call.phase == Phase.WAITING and call in self._queues[lane]:
+            self._queues[lane].remove(call)
+        else:
+            self._at_work[lane] -= 1
+        call.phase = Phase.OVER
+        self.occupied[lane] -= 1
+        for ref in call.refs:
+            del self._calls[ref]
+        self._advance(lane, now_us)

@@ -1,0 +1,217 @@
+"""What a simulated ledger keeps, and how a commit changes it: every rule of the real one, in dictionaries."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from wsaios.kernel.errors import LedgerBroken
+from wsaios.kernel.ledger import Commit, IdempotencyRow, Payload
+from wsaios.kernel.states import ENDED, State
+from wsaios.kernel.task import Batch, BatchState, Outcome, Shard, Task
+
+FACT_LOG_KEPT: Final = 64
+_SLOT: Final = 1023 << 12
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def clone(row: S) -> S:
+    """A copy that shares nothing with the original, as one that was written to a disk and read again."""
+    return msgspec.json.decode(msgspec.json.encode(row), type=type(row))
+
+
+class Tables:
+    """All rows of a ledger. Rows are never changed in place, so a shallow copy is a snapshot."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.id_high = 0
+        self.clock_us = 0
+        self.shards: dict[int, Shard] = {}
+        self.batches: dict[int, Batch] = {}
+        self.live: dict[int, Task] = {}
+        self.payloads: dict[int, Payload] = {}
+        self.checkpoints: dict[int, Payload] = {}
+        self.outcomes: dict[int, Outcome] = {}
+        self.results: dict[int, Payload] = {}
+        self.history: dict[tuple[int, int], str] = {}
+        self.links: dict[tuple[int, int], None] = {}
+        self.releases: dict[int, None] = {}
+        self.keys: dict[tuple[str, str], IdempotencyRow] = {}
+        self.facts: dict[tuple[str, str], tuple[str, int]] = {}
+        self.fact_log: dict[tuple[str, str, int], tuple[str | None, int]] = {}
+
+    def snapshot(self) -> dict[str, Any]:
+        """What `restore` brings back."""
+        return {name: value.copy() if isinstance(value, dict) else value for name, value in vars(self).items()}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Undo everything since the snapshot."""
+        vars(self).update(snapshot)
+
+    def unfinished(self, batch: Batch) -> bool:
+        """Whether a batch is staged or has rows that did not end."""
+        return batch.state == BatchState.STAGING or sum(batch.ended.values()) < batch.rows
+
+    def used_shards(self) -> set[int]:
+        """Shards that a task belongs to."""
+        return {row.shard for row in (*self.live.values(), *self.outcomes.values())}
+
+
+class CommitApplier:
+    """Applies commits to tables; the caller takes a snapshot before and restores it when this raises."""
+
+    def __init__(self, ledger: str, tables: Tables) -> None:
+        """`ledger` is what messages call it."""
+        self._ledger = ledger
+        self._tables = tables
+
+    def apply(self, batch: Commit) -> int:
+        """Change the tables family by family; returns the rows that were purged.
+
+        Raises:
+            LedgerBroken: a rule was violated.
+        """
+        tables = self._tables
+        tables.id_high = max(tables.id_high, batch.id_high)
+        tables.clock_us = max(tables.clock_us, batch.now_us)
+        for shard in batch.shards:
+            self._add_shard(shard)
+        tables.batches.update((row.id, clone(row)) for row in batch.batches)
+        self._replay(batch.replayed)
+        self._accept(batch.accepted)
+        self._add(tables.payloads, ((row.id, clone(row)) for row in batch.payloads), "payload")
+        self._update(batch.updated)
+        self._add(tables.history, (((task, part), text) for task, part, text in batch.spilled), "part of a history")
+        tables.checkpoints.update((row.id, clone(row)) for row in batch.saved)
+        self._end(batch.ended, batch.results)
+        self._hang(batch)
+        self._put_keys(batch)
+        self._put_facts(batch)
+        return self._purge(batch.purged, batch.purge_rows) if batch.purged else 0
+
+    def _fail(self, reason: str) -> LedgerBroken:
+        return LedgerBroken(self._ledger, f"{reason}; nothing was written")
+
+    def _add(self, table: dict[Any, Any], rows: Iterable[tuple[Any, Any]], what: str) -> None:
+        for key, row in rows:
+            if key in table:
+                raise self._fail(f"there is already a {what} {key}")
+            table[key] = row
+
+    def _add_shard(self, shard: Shard) -> None:
+        for other in self._tables.shards.values():
+            if msgspec.structs.replace(other, id=shard.id) == shard:
+                raise self._fail(f"shard {other.id} is the same as {shard.id}")
+        self._add(self._tables.shards, [(shard.id, shard)], "shard")
+
+    def _accept(self, tasks: list[Task]) -> None:
+        for task in tasks:
+            if task.shard not in self._tables.shards:
+                raise self._fail("the shard of a new task did not match")
+            if task.state in ENDED or task.state == State.NEW:
+                raise self._fail(f"state {task.state} of a live task is none of 1…5")
+        self._add(self._tables.live, ((task.id, self._stored(task)) for task in tasks), "live task")
+
+    def _stored(self, task: Task) -> Task:
+        return msgspec.structs.replace(clone(task), stored_fence=task.fence)
+
+    def _replay(self, tasks: list[Task]) -> None:
+        for task in tasks:
+            old = self._tables.outcomes.pop(task.id, None)
+            if old is None or old.shard != task.shard or old.fence >= task.fence:
+                raise self._fail("the outcome of a replayed task did not match")
+            self._tables.results.pop(task.id, None)
+        self._accept(tasks)
+
+    def _match(self, row: Task | Outcome, what: str) -> None:
+        stored = self._tables.live.get(row.id)
+        if stored is None or stored.fence != row.stored_fence or stored.shard != row.shard:
+            raise self._fail(f"a stored fence of a {what} did not match")
+
+    def _update(self, tasks: list[Task]) -> None:
+        for task in tasks:
+            self._match(task, "changed task")
+            if task.state in ENDED or task.state == State.NEW:
+                raise self._fail(f"state {task.state} of a live task is none of 1…5")
+        self._tables.live.update((task.id, self._stored(task)) for task in tasks)
+
+    def _end(self, outcomes: list[Outcome], results: list[Payload]) -> None:
+        tables = self._tables
+        if {row.id for row in results} - {row.id for row in outcomes}:
+            raise self._fail("results belong to no task that ended")
+        given = {row.id: clone(row) for row in results}
+        for row in outcomes:
+            self._match(row, "task that ended")
+            if row.state not in ENDED:
+                raise self._fail(f"state {row.state} of an outcome is none of 6…10")
+            size = len(given[row.id].data) if row.id in given else 0
+            stored = msgspec.structs.replace(clone(row), stored_fence=row.fence, size=size)
+            self._add(tables.outcomes, [(row.id, stored)], "outcome")
+            if row.id in given:
+                tables.results[row.id] = Payload(row.id, row.codec, given[row.id].data)
+        for row in outcomes:
+            tables.live.pop(row.id, None)
+            tables.checkpoints.pop(row.id, None)
+
+    def _hang(self, batch: Commit) -> None:
+        tables = self._tables
+        tables.links.update(dict.fromkeys(batch.links))
+        for link in batch.links_done:
+            tables.links.pop(link, None)
+        tables.releases.update(dict.fromkeys(batch.releases))
+        for parent in batch.releases_done:
+            tables.releases.pop(parent, None)
+
+    def _put_keys(self, batch: Commit) -> None:
+        for row in batch.keys:
+            old = self._tables.keys.get((row.tenant, row.key))
+            if old is not None and old.until_us > batch.now_us and old.task != row.task:
+                raise self._fail("an idempotency key that is still in force did not match")
+            self._tables.keys[row.tenant, row.key] = row
+
+    def _put_facts(self, batch: Commit) -> None:
+        tables = self._tables
+        for component, key, value in batch.facts:
+            known = [number for owner, name, number in tables.fact_log if (owner, name) == (component, key)]
+            at = tables.facts.get((component, key))
+            version = 1 + (at[1] if at is not None else max(known, default=0))
+            text = None if value is None else msgspec.json.encode(value).decode()
+            if text is None:
+                tables.facts.pop((component, key), None)
+            else:
+                tables.facts[component, key] = (text, version)
+            tables.fact_log[component, key, version] = (text, batch.now_us)
+            for number in known:
+                if number <= version - FACT_LOG_KEPT:
+                    del tables.fact_log[component, key, number]
+
+    def _purge(self, ranges: list[tuple[int, int]], limit: int) -> int:
+        tables = self._tables
+        chosen = [
+            task
+            for first, last in ranges
+            for task in sorted(tables.live)
+            if first <= task <= last and task & _SLOT == first & _SLOT
+        ][:limit]
+        forget(tables, chosen)
+        return len(chosen)
+
+
+def forget(tables: Tables, tasks: Iterable[int]) -> None:
+    """Remove tasks with all that hangs on them."""
+    gone = set(tasks)
+    for number in gone:
+        for table in (tables.live, tables.outcomes, tables.results, tables.payloads, tables.checkpoints):
+            table.pop(number, None)
+    for part in [part for part in tables.history if part[0] in gone]:
+        del tables.history[part]
+    for link in [link for link in tables.links if link[0] in gone or link[1] in gone]:
+        del tables.links[link]
+
+
+def counted(rows: Iterable[Task | Outcome]) -> dict[int, int]:
+    """How many rows are in each state."""
+    return dict(sorted(Counter(int(row.state) for row in rows).items()))
