@@ -3,19 +3,82 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wsaios.components.goals import GoalQueue
+    from wsaios.components.optimizer import ParamOptimizer
+    from wsaios.components.relations import RelationStore
+    from wsaios.components.rules import RuleEngine
+    from wsaios.components.state import StateStore
+    from wsaios.engines.local.answers import GiveUp, RetryAfter
+    from wsaios.engines.local.context import Context
+    from wsaios.kernel import errors
+    from wsaios.kernel.task import LaneSpec
+    from wsaios.kernel.views import BatchView, Status, Transition, Why
+    from wsaios.scheduler.service import Limits
+    from wsaios.sdk.client import AsyncClient, Client
+    from wsaios.sdk.handles import Batch, Task
     from wsaios.sdk.scheduler import Scheduler
+    from wsaios.sdk.standalone import TaskExecutor
 
-__all__ = ["Scheduler"]
+__all__ = [
+    "AsyncClient",
+    "Batch",
+    "BatchView",
+    "Client",
+    "Context",
+    "GiveUp",
+    "GoalQueue",
+    "LaneSpec",
+    "Limits",
+    "ParamOptimizer",
+    "RelationStore",
+    "RetryAfter",
+    "RuleEngine",
+    "Scheduler",
+    "StateStore",
+    "Status",
+    "Task",
+    "TaskExecutor",
+    "Transition",
+    "Why",
+    "errors",
+]
 __version__ = "0.1.0"
 
-_PLACES = {"Scheduler": "wsaios.sdk.scheduler"}
+_PLACES = {
+    "AsyncClient": "wsaios.sdk.client",
+    "Batch": "wsaios.sdk.handles",
+    "BatchView": "wsaios.kernel.views",
+    "Client": "wsaios.sdk.client",
+    "Context": "wsaios.engines.local.context",
+    "GiveUp": "wsaios.engines.local.answers",
+    "GoalQueue": "wsaios.components.goals",
+    "LaneSpec": "wsaios.kernel.task",
+    "Limits": "wsaios.scheduler.service",
+    "ParamOptimizer": "wsaios.components.optimizer",
+    "RelationStore": "wsaios.components.relations",
+    "RetryAfter": "wsaios.engines.local.answers",
+    "RuleEngine": "wsaios.components.rules",
+    "Scheduler": "wsaios.sdk.scheduler",
+    "StateStore": "wsaios.components.state",
+    "Status": "wsaios.kernel.views",
+    "Task": "wsaios.sdk.handles",
+    "TaskExecutor": "wsaios.sdk.standalone",
+    "Transition": "wsaios.kernel.views",
+    "Why": "wsaios.kernel.views",
+}
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name == "errors":
+        return import_module("wsaios.kernel.errors")
     place = _PLACES.get(name)
     if place is None:
         msg = f"module 'wsaios' has no attribute {name!r}"
         raise AttributeError(msg)
-    from importlib import import_module
-
     return getattr(import_module(place), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

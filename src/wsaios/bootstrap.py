@@ -10,10 +10,17 @@ from typing import Any, Final
 import msgspec
 
 from wsaios.components.executor.policy import AGEING_US_PER_POINT, PriorityAgeing
+from wsaios.components.goals import GoalQueue
+from wsaios.components.optimizer import ParamOptimizer
+from wsaios.components.relations import RelationStore
+from wsaios.components.rules import RuleEngine
+from wsaios.components.state import StateStore
+from wsaios.engines.local.answers import RetryAfter
 from wsaios.engines.local.engine import LocalEngine
 from wsaios.engines.local.handlers import Handler, Handlers
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import HandlerKnown, LaneKnown
+from wsaios.kernel.faculties import Changes, load
 from wsaios.kernel.ledger import Opening, Reads
 from wsaios.kernel.task import HandlerSpec, LaneSpec, Options
 from wsaios.ledger.failpoint_exit import from_environment
@@ -24,9 +31,11 @@ from wsaios.scheduler.inspect import Read
 from wsaios.scheduler.lifecycle import Lifecycle
 from wsaios.scheduler.loop import Log, Loop
 from wsaios.scheduler.maintenance.prune import RETENTION_S, Pruning
+from wsaios.scheduler.notices import Notices
 from wsaios.scheduler.service import Limits, Service
 from wsaios.scheduler.threads import CallThread
 
+API_HANDLER: Final = "wsaios.api"
 LANES: Final = (LaneSpec("default", 256, "async"), LaneSpec("thread", 32, "thread"))
 GRACE_S: Final = 10.0
 _SWITCH_INTERVAL_S: Final = 0.0005
@@ -41,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True):
     retention_s: float = RETENTION_S
     ageing_us_per_point: int = AGEING_US_PER_POINT
     only_client: bool = False
+    http_allow_private: bool = False
 
 
 class SystemClock:
@@ -91,6 +101,48 @@ class Lazy:
         return getattr(self._reads, name)
 
 
+class Components:
+    """The five components that the hub asks, all saying their changes to one sink."""
+
+    def __init__(self, changes: Changes, notices: Notices) -> None:
+        self.goals = GoalQueue(sink=changes)
+        self.state = StateStore(sink=changes, notify=notices)
+        self.relations = RelationStore(sink=changes)
+        self.rules = RuleEngine()
+        self.optimizer = ParamOptimizer(sink=changes)
+
+
+class Api:
+    """The handler of actions of type ``api``: one guarded HTTP call."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        self._client: Any = None
+
+    async def __call__(
+        self, url: str, method: str = "GET", json: Any = None, params: Any = None, timeout: float = 30.0  # noqa: ASYNC109
+    ) -> Any:
+        """Call the address; the result is ``{"status", "headers", "json" | "text"}``."""
+        from wsaios.engines.http import HttpAction, StatusFailed
+
+        if self._client is None:
+            self._client = HttpAction()
+        try:
+            return await self._client.call(
+                method, url, json=json, params=params, timeout_s=timeout, allow_private=self._allow_private
+            )
+        except StatusFailed as error:
+            if error.retry_after_s is None:
+                raise
+            return RetryAfter(error.retry_after_s, str(error))
+
+    async def close(self) -> None:
+        """Close its connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+
 class Parts:
     """One scheduler, wired."""
 
@@ -105,7 +157,18 @@ class Parts:
         failpoint = from_environment(os.environ.get("WSAIOS_FAILPOINT"))
         self.ledger = SqliteLedger(url, failpoint=failpoint)
         self.engine = LocalEngine(handlers, self.lanes, now_us=self.clock.now_us)
-        self.loop = Loop(self.ledger, self.engine, self.clock, self._core, log=self.log, failpoint=failpoint)
+        self.notices = Notices(self._watcher_failed)
+        self.loop = Loop(
+            self.ledger,
+            self.engine,
+            self.clock,
+            self._core,
+            log=self.log,
+            failpoint=failpoint,
+            notices=self.notices,
+        )
+        self.changes = Changes(self.loop.wake)
+        self.components = Components(self.changes, self.notices)
         reader = CallThread("wsaios-reader")
         reads: Any = Lazy(self.ledger)
         read: Read = reader.call
@@ -119,11 +182,12 @@ class Parts:
         """Own the ledger and begin."""
         self._interval = sys.getswitchinterval()
         sys.setswitchinterval(min(self._interval, _SWITCH_INTERVAL_S))
-        return await self.lifecycle.start(who, [])
+        return await self.lifecycle.start(who)
 
     async def stop(self) -> None:
         """End in good order."""
         await self.lifecycle.stop()
+        self.notices.stop()
         if self._interval:
             sys.setswitchinterval(self._interval)
 
@@ -138,10 +202,27 @@ class Parts:
 
     def _core(self, opening: Opening, died: bool) -> Core:
         self.clock.not_before(opening.clock_us)
-        policy = PriorityAgeing(self.settings.ageing_us_per_point)
+        if died:
+            facts: dict[str, list[tuple[str, object]]] = {}
+            for component, key, value in opening.facts:
+                facts.setdefault(component, []).append((key, value))
+            self.changes.clear()
+            load(self.components, facts)
+        else:
+            self.changes.again()
         return assemble(
-            opening, policy, self._rng, lanes=self.lanes.values(), handlers=self._specs.values(), died=died
+            opening,
+            PriorityAgeing(self.settings.ageing_us_per_point),
+            self._rng,
+            lanes=self.lanes.values(),
+            handlers=self._specs.values(),
+            faculties=None if self.settings.only_client else self.components,
+            changes=self.changes,
+            died=died,
         )
+
+    def _watcher_failed(self, error: BaseException) -> None:
+        self.log.warning("a watcher of state raised", reason=f"{type(error).__name__}: {error}")
 
 
 def ledger_url(given: str | None) -> str:

@@ -97,14 +97,6 @@ class LaneKnown(msgspec.Struct):
     spec: LaneSpec
 
 
-class FactSet(msgspec.Struct):
-    """A component changed a fact; None deletes it."""
-
-    component: str
-    key: str
-    value: Any
-
-
 class Barrier(msgspec.Struct):
     """The reply comes when everything before it is durable."""
 
@@ -138,7 +130,6 @@ Event = (
     | Act
     | HandlerKnown
     | LaneKnown
-    | FactSet
     | Barrier
     | Hold
     | Only

@@ -13,6 +13,16 @@ Synchronous = Literal["FULL", "NORMAL", "OFF"]
 BUSY_MS: Final = 5_000
 CHECKPOINT_PAGES: Final = 4_000
 _CACHE_KIB: Final = 65_536
+_MEANINGS: Final[tuple[tuple[type[apsw.Error], type[LedgerBroken | LedgerUnavailable], str], ...]] = (
+    (apsw.NotADBError, LedgerBroken, "it is not a SQLite database; name another file"),
+    (apsw.CorruptError, LedgerBroken, "the file is damaged; put back a copy of it"),
+    (apsw.ConstraintError, LedgerBroken, "a rule of the ledger was violated, nothing was written"),
+    (apsw.FullError, LedgerUnavailable, "the disk is full; make room and start again"),
+    (apsw.ReadOnlyError, LedgerUnavailable, "it cannot be written; check the permissions of the file and its folder"),
+    (apsw.CantOpenError, LedgerUnavailable, "it cannot be opened; check that it is a file and its permissions"),
+    (apsw.BusyError, LedgerUnavailable, "another program has locked the database file; end its transaction"),
+    (apsw.LockedError, LedgerUnavailable, "another program has locked the database file; end its transaction"),
+)
 
 
 def connect(path: Path | None, synchronous: Synchronous = "FULL") -> apsw.Connection:
@@ -54,20 +64,7 @@ def translated(ledger: str) -> Iterator[None]:
 
 def meaning(ledger: str, error: apsw.Error) -> OperatorError:
     """What an error of the database means to a person."""
-    match error:
-        case apsw.NotADBError():
-            return LedgerBroken(ledger, "it is not a SQLite database; name another file")
-        case apsw.CorruptError():
-            return LedgerBroken(ledger, f"the file is damaged ({error}); put back a copy of it")
-        case apsw.ConstraintError():
-            return LedgerBroken(ledger, f"a rule of the ledger was violated, nothing was written: {error}")
-        case apsw.FullError():
-            return LedgerUnavailable(ledger, "the disk is full; make room and start again")
-        case apsw.ReadOnlyError():
-            return LedgerUnavailable(ledger, "it cannot be written; check the permissions of the file and its folder")
-        case apsw.CantOpenError():
-            return LedgerUnavailable(ledger, "it cannot be opened; check that it is a file and its permissions")
-        case apsw.BusyError() | apsw.LockedError():
-            return LedgerUnavailable(ledger, "another program has locked the database file; end its transaction")
-        case _:
-            return LedgerUnavailable(ledger, f"the database says: {error}")
+    for kind, wrap, reason in _MEANINGS:
+        if isinstance(error, kind):
+            return wrap(ledger, f"{reason} ({error})")
+    return LedgerUnavailable(ledger, f"the database says: {error}")

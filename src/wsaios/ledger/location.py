@@ -12,7 +12,7 @@ _FORMS: Final = "use a path, sqlite:///relative.db, sqlite:////absolute/path.db 
 
 
 class Location(NamedTuple):
-    """A ledger's place; `path` None is a ledger in memory that ends with its process. `name` is what messages call it."""
+    """A ledger's place; `name` is what messages call it, `path` None a ledger in memory that ends with its process."""
 
     name: str
     path: Path | None
@@ -35,15 +35,15 @@ def locate(path_or_url: str | os.PathLike[str]) -> Location:
     Raises:
         InvalidInput: it names no place that a SQLite ledger can have.
     """
-    text = os.fspath(path_or_url)
+    text = given = os.fspath(path_or_url)
     if "://" in text:
         if not text.startswith(_SCHEME):
             raise InvalidInput("ledger", f"{text!r} is not a ledger URL that can be opened here; {_FORMS}")
         text = text.removeprefix(_SCHEME)
         if "?" in text or "#" in text:
-            raise InvalidInput("ledger", f"{os.fspath(path_or_url)!r} has options, which a ledger URL does not take; {_FORMS}")
+            raise InvalidInput("ledger", f"{given!r} has options, which a ledger URL does not take; {_FORMS}")
     if text == _MEMORY:
         return Location(f"{_SCHEME}{_MEMORY}", None)
     if not text or "\0" in text or text.endswith("/"):
-        raise InvalidInput("ledger", f"{os.fspath(path_or_url)!r} names no file; {_FORMS}")
+        raise InvalidInput("ledger", f"{given!r} names no file; {_FORMS}")
     return Location(text, Path(text).absolute())

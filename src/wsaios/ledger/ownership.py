@@ -52,7 +52,7 @@ def boot_id() -> str:
 
 
 def process_started(pid: int) -> str:
-    """When a process of this machine began, in clock ticks after boot; empty when it is gone or the system does not say."""
+    """When a process of this machine began, in clock ticks after boot; empty when it is gone or nobody says."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:

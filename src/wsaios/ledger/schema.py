@@ -37,7 +37,8 @@ def require(connection: apsw.Connection, ledger: str) -> None:
     known = len(migrations())
     found = _inspect(connection, ledger, known)
     if found < known:
-        raise LedgerUnavailable(ledger, f"it has schema {found}, this version reads {known}; start a scheduler on it once")
+        reason = f"it has schema {found}, this version reads {known}; start a scheduler on it once"
+        raise LedgerUnavailable(ledger, reason)
 
 
 def _inspect(connection: apsw.Connection, ledger: str, known: int) -> int:

@@ -9,6 +9,7 @@ from typing import Final
 
 import apsw
 import msgspec
+from msgspec.structs import asdict
 
 from wsaios.kernel.errors import LedgerOwned, LedgerUnavailable
 from wsaios.kernel.failpoints import FAMILIES, Failpoint, nothing
@@ -16,7 +17,7 @@ from wsaios.kernel.ledger import Commit, Committed, Opening, Reads
 from wsaios.kernel.task import Batch, Shard, Task
 from wsaios.ledger.connection import Synchronous, connect, connect_reader, translated, write_ahead
 from wsaios.ledger.location import locate
-from wsaios.ledger.ownership import Holder, Kind, OwnerLock, myself
+from wsaios.ledger.ownership import Holder, OwnerLock, myself
 from wsaios.ledger.schema import require, upgrade
 from wsaios.ledger.sqlite_answers import Answers
 from wsaios.ledger.sqlite_commit import CommitWriter
@@ -210,13 +211,10 @@ class SqliteLedger:
 
     def _take(self, connection: apsw.Connection, holder: Holder) -> Opening:
         sql = self._sql
-        owner = msgspec.structs.asdict(holder) | {
-            "slot": 0 if holder.kind == "client" else None,
-            "session": token_hex(8),
-            "now_us": holder.since_us,
-        }
+        wanted = 0 if holder.kind == "client" else None
+        given = {"slot": wanted, "session": token_hex(8), "now_us": holder.since_us}
         with connection:
-            epoch, slot, id_high, clock_us = connection.execute(sql["owner_take"], owner).get
+            epoch, slot, id_high, clock_us = connection.execute(sql["owner_take"], asdict(holder) | given).get
             connection.execute(sql["shards_forget"])
 
         def one(name: str) -> str:
@@ -232,7 +230,7 @@ class SqliteLedger:
             batches=_BATCHES.decode(one("batches_unfinished")),
             running=_TASKS.decode(one("tasks_running")),
             releases=_IDS.decode(one("releases_all")),
-            facts=[(component, key, msgspec.json.decode(value)) for component, key, value in _FACTS.decode(one("facts_all"))],
+            facts=[(owner, key, msgspec.json.decode(text)) for owner, key, text in _FACTS.decode(one("facts_all"))],
         )
 
     def _sound(self) -> _Session:

@@ -1,10 +1,11 @@
 """Questions that the ledger answers, each with one row."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, assert_never
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import apsw
 import msgspec
+from msgspec.structs import asdict
 
 from wsaios.kernel.ledger import (
     Answer,
@@ -39,34 +40,21 @@ class Answers:
     def __init__(self, connection: apsw.Connection, sql: Mapping[str, str]) -> None:
         self._cursor = connection.cursor()
         self._sql = sql
+        self._asked: dict[type, Callable[[Any], Answer]] = {
+            ReadyAfter: lambda question: self._live("ready_after", question),
+            DueAfter: lambda question: self._live("due_after", question),
+            ExpiringAfter: lambda question: self._live("expiring_after", question),
+            LiveAfter: lambda question: self._live("live_after", question),
+            ById: self._by_id,
+            EndedAfter: self._ended,
+            DependentsOf: self._dependents,
+            IdempotencyOf: self._keys,
+            BatchById: self._batch,
+        }
 
     def answer(self, question: Question) -> Answer:
         """The answer as of now."""
-        match question:
-            case ReadyAfter():
-                return Answer(tasks=self._tasks("ready_after", msgspec.structs.asdict(question)))
-            case DueAfter():
-                return Answer(tasks=self._tasks("due_after", msgspec.structs.asdict(question)))
-            case ExpiringAfter():
-                return Answer(tasks=self._tasks("expiring_after", msgspec.structs.asdict(question)))
-            case LiveAfter():
-                return Answer(tasks=self._tasks("live_after", msgspec.structs.asdict(question)))
-            case ById():
-                ids = {"ids": as_json(question.ids)}
-                outcomes = _OUTCOMES.decode(self._one("outcomes_by_id", ids))
-                return Answer(tasks=self._tasks("tasks_by_id", ids), outcomes=outcomes)
-            case EndedAfter():
-                return Answer(outcomes=self._ended(question))
-            case DependentsOf():
-                links = _LINKS.decode(self._one("links_of", msgspec.structs.asdict(question)))
-                children = {"ids": as_json([child for _, child in links])}
-                return Answer(links=links, tasks=self._tasks("tasks_by_id", children))
-            case IdempotencyOf():
-                parameters = {"pairs": as_json(question.pairs), "now_us": question.now_us}
-                return Answer(keys=_KEYS.decode(self._one("keys_of", parameters)))
-            case BatchById():
-                return Answer(batches=_BATCHES.decode(self._one("batch_by_id", {"id": question.id})))
-        assert_never(question)
+        return self._asked[type(question)](question)
 
     def payloads(self, name: str, ids: Sequence[int]) -> dict[int, Payload]:
         """Bytes by task; `name` is the statement that finds them."""
@@ -77,10 +65,31 @@ class Answers:
             place += size
         return found
 
-    def _ended(self, question: EndedAfter) -> list[Outcome]:
+    def _live(self, name: str, question: Question) -> Answer:
+        return Answer(tasks=self._tasks(name, asdict(question)))
+
+    def _by_id(self, question: ById) -> Answer:
+        ids = {"ids": as_json(question.ids)}
+        return Answer(
+            tasks=self._tasks("tasks_by_id", ids), outcomes=_OUTCOMES.decode(self._one("outcomes_by_id", ids))
+        )
+
+    def _ended(self, question: EndedAfter) -> Answer:
         name = "ended_after" if State.SUCCEEDED in question.states else "unsuccessful_after"
-        parameters = msgspec.structs.asdict(question) | {"states": as_json(question.states)}
-        return _OUTCOMES.decode(self._one(name, parameters))
+        parameters = asdict(question) | {"states": as_json(question.states)}
+        return Answer(outcomes=_OUTCOMES.decode(self._one(name, parameters)))
+
+    def _dependents(self, question: DependentsOf) -> Answer:
+        links = _LINKS.decode(self._one("links_of", asdict(question)))
+        children = {"ids": as_json([child for _, child in links])}
+        return Answer(links=links, tasks=self._tasks("tasks_by_id", children))
+
+    def _keys(self, question: IdempotencyOf) -> Answer:
+        parameters = {"pairs": as_json(question.pairs), "now_us": question.now_us}
+        return Answer(keys=_KEYS.decode(self._one("keys_of", parameters)))
+
+    def _batch(self, question: BatchById) -> Answer:
+        return Answer(batches=_BATCHES.decode(self._one("batch_by_id", asdict(question))))
 
     def _tasks(self, name: str, parameters: Mapping[str, Any]) -> list[Task]:
         return _TASKS.decode(self._one(name, parameters))

@@ -20,6 +20,17 @@ def as_json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
+def hold(connection: apsw.Connection, advance: str, ledger: str, batch: Commit) -> None:
+    """Make sure, inside a transaction, that the epoch of a commit is not over, and raise the high-water marks.
+
+    Raises:
+        Fenced: it is.
+    """
+    connection.execute(advance, {"epoch": batch.epoch, "id_high": batch.id_high, "now_us": batch.now_us})
+    if connection.changes() != 1:
+        raise Fenced(ledger, batch.epoch)
+
+
 class CommitWriter:
     """Writes commits through one connection; the caller takes care of errors of the database."""
 
@@ -47,8 +58,8 @@ class CommitWriter:
             "links_done": lambda batch: self._rows("links_remove", batch.links_done),
             "releases": lambda batch: self._ids("releases_add", batch.releases),
             "releases_done": lambda batch: self._ids("releases_remove", batch.releases_done),
-            "keys": lambda batch: self._keys(batch),
-            "facts": lambda batch: self._facts(batch),
+            "keys": self._keys,
+            "facts": self._facts,
             "purged": lambda batch: self._purge(batch.purged, batch.purge_rows),
         }
 
@@ -62,9 +73,7 @@ class CommitWriter:
         self._run("commit_begin")
         try:
             self._failpoint("ledger.begin")
-            self._run("owner_advance", {"epoch": batch.epoch, "id_high": batch.id_high, "now_us": batch.now_us})
-            if self._connection.changes() != 1:
-                raise Fenced(self._ledger, batch.epoch)
+            hold(self._connection, self._sql["owner_advance"], self._ledger, batch)
             self._failpoint("ledger.owner")
             for family in FAMILIES:
                 if getattr(batch, family):

@@ -40,7 +40,7 @@ class SqliteReads:
         gate: threading.RLock,
         path: Path | None = None,
     ) -> None:
-        """`gate` guards the connection; `path` is the file that the connection belongs to this object for, None when shared."""
+        """`gate` guards the connection, which this object closes when `path`, its file, is given."""
         self._ledger = ledger
         self._connection: apsw.Connection | None = connection
         self._answers = Answers(connection, sql)
@@ -71,8 +71,9 @@ class SqliteReads:
             views = [TaskView(shard=_NOWHERE, live=task) for task in self._live(connection, states, place)]
             if ended:
                 question = EndedAfter(after, _ID_MAX, ended, limit)
-                views += [TaskView(shard=_NOWHERE, outcome=outcome) for outcome in self._answers.answer(question).outcomes]
-            return self._placed(connection, sorted(views, key=_task_id)[:limit])
+                outcomes = self._answers.answer(question).outcomes
+                views += [TaskView(shard=_NOWHERE, outcome=outcome) for outcome in outcomes]
+            return self._placed(connection, sorted(views, key=lambda view: _row(view).id)[:limit])
 
     def ahead(self, shards: Sequence[int], key: int, task_id: int, limit: int) -> int:
         """As `Reads.ahead`."""
@@ -147,22 +148,16 @@ class SqliteReads:
 
     def _placed(self, connection: apsw.Connection, views: list[TaskView]) -> list[TaskView]:
         """The views with their shards."""
-        ids = as_json(sorted({_shard_id(view) for view in views}))
-        shards = {shard.id: shard for shard in _SHARDS.decode(connection.execute(self._sql["shards_by_id"], {"ids": ids}).get)}
+        ids = as_json(sorted({_row(view).shard for view in views}))
+        found = _SHARDS.decode(connection.execute(self._sql["shards_by_id"], {"ids": ids}).get)
+        shards = {shard.id: shard for shard in found}
         for view in views:
-            view.shard = shards[_shard_id(view)]
+            view.shard = shards[_row(view).shard]
         return views
 
 
 def _row(view: TaskView) -> Task | Outcome:
     row = view.live or view.outcome
-    assert row is not None
+    if row is None:
+        raise ValueError("a view has a live task or an outcome")
     return row
-
-
-def _task_id(view: TaskView) -> int:
-    return _row(view).id
-
-
-def _shard_id(view: TaskView) -> int:
-    return _row(view).shard

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from wsaios.components.executor.executor import TaskExecutor
 from wsaios.components.executor.policy import Policy
+from wsaios.kernel.faculties import Changes, Faculties
 from wsaios.kernel.ledger import Opening
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.task import HandlerSpec, LaneSpec
@@ -17,6 +18,8 @@ def assemble(
     *,
     lanes: Iterable[LaneSpec] = (),
     handlers: Iterable[HandlerSpec] = (),
+    faculties: Faculties | None = None,
+    changes: Changes | None = None,
     died: bool = True,
 ) -> Core:
     """A core over what the ledger says; `died` False: its last core was thrown away by a living owner."""
@@ -25,4 +28,4 @@ def assemble(
         executor.lane(lane)
     for handler in handlers:
         executor.handler(handler)
-    return Core(executor, opening, rng, died=died)
+    return Core(executor, opening, rng, faculties=faculties, changes=changes, died=died)

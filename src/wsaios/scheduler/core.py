@@ -7,6 +7,7 @@ from typing import Any, Final
 from wsaios.kernel import events as ev
 from wsaios.kernel.engine import AttemptRef
 from wsaios.kernel.executor import Executor, Timer, Window
+from wsaios.kernel.faculties import Changes, Faculties
 from wsaios.kernel.ledger import Answer, Committed, DueAfter, ExpiringAfter, Opening, ReadyAfter
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.states import State
@@ -16,6 +17,7 @@ from wsaios.scheduler.book import Book
 from wsaios.scheduler.cycle import Cycle
 from wsaios.scheduler.intake import Intake
 from wsaios.scheduler.links import Links
+from wsaios.scheduler.pursuit import Pursuit
 from wsaios.scheduler.reports import Reports
 from wsaios.scheduler.verbs import Verbs
 
@@ -31,8 +33,20 @@ class Core:
     fails or its end is unknown, this object is thrown away and another is made from what the ledger says.
     """
 
-    def __init__(self, executor: Executor, opening: Opening, rng: Rng, *, died: bool = True) -> None:
-        """`died` False: the last core was thrown away by a living owner, so nobody's death is counted."""
+    def __init__(
+        self,
+        executor: Executor,
+        opening: Opening,
+        rng: Rng,
+        *,
+        faculties: Faculties | None = None,
+        changes: Changes | None = None,
+        died: bool = True,
+    ) -> None:
+        """`died` False: the last core was thrown away by a living owner, so nobody's death is counted.
+
+        `faculties` are the five other components and `changes` what they changed; without them no goals are pursued.
+        """
         self.book = book = Book(executor, opening)
         self.executor = executor
         self.cycle = Cycle(book)
@@ -41,6 +55,10 @@ class Core:
         self._reports = Reports(book, rng, self.cycle.wake_key)
         self._links = Links(book)
         self._verbs = Verbs(book)
+        self._pursuit: Pursuit | None = None
+        if faculties is not None and changes is not None:
+            self._pursuit = Pursuit(book, self._intake, faculties, changes)
+        self._changes = changes
         self._waiting: list[tuple[Any, Callable[[Answer], None]]] = []
         self._opening: Opening | None = opening
         self._died = died
@@ -53,9 +71,8 @@ class Core:
             ev.SealBatch: self._batches.seal,
             ev.AbortBatch: self._batches.abort,
             ev.Act: self._verbs.act,
-            ev.HandlerKnown: lambda event: executor.handler(event.spec),
+            ev.HandlerKnown: self._handler_known,
             ev.LaneKnown: lambda event: executor.lane(event.spec),
-            ev.FactSet: lambda event: book.commit.facts.append((event.component, event.key, event.value)),
             ev.Barrier: lambda event: book.reply(event.token, True),
             ev.Hold: self._hold,
             ev.Only: self._only,
@@ -81,6 +98,8 @@ class Core:
                 book.unanswered.add(token)
             self._handle[type(event)](event)
         self._timers()
+        if self._pursuit is not None:
+            self._pursuit.run()
         self.cycle.run()
         self._batches.purge()
         if book.commit.releases:
@@ -93,6 +112,8 @@ class Core:
     def committed(self, effects: ev.Effects) -> None:
         """The commit of these effects is durable; call it before the next step."""
         self.book.committed(effects.commit)
+        if self._changes is not None:
+            self._changes.kept()
 
     def unanswered(self) -> list[ev.Token]:
         """Those who still wait for a reply that needs the ledger's answer first."""
@@ -132,6 +153,8 @@ class Core:
         for component, key, value in opening.facts:
             if component == "sweep":
                 self._verbs.recover(key, value)
+        if self._pursuit is not None:
+            self._pursuit.recover(opening.facts)
 
     def _revive(self, task: Task) -> None:
         """A task that was in flight when its owner died or its core was thrown away."""
@@ -166,6 +189,11 @@ class Core:
         for report in event.reports:
             self._reports.take(report)
         self.book.reply(event.token, True)
+
+    def _handler_known(self, event: ev.HandlerKnown) -> None:
+        self.executor.handler(event.spec)
+        if self._pursuit is not None:
+            self._pursuit.stir()
 
     def _hold(self, event: ev.Hold) -> None:
         self.cycle.held = event.held
@@ -229,5 +257,6 @@ class Core:
 
     def _wake_us(self) -> int | None:
         executor = self.executor
-        times = (executor.due.next_us(), executor.expiring.next_us(), self.cycle.next_us())
+        goals = self._pursuit.next_us() if self._pursuit is not None else None
+        times = (executor.due.next_us(), executor.expiring.next_us(), self.cycle.next_us(), goals)
         return min((time for time in times if time is not None), default=None)

@@ -26,7 +26,7 @@ class Lifecycle:
         self._grace_s = grace_s
         self._stopped = False
 
-    async def start(self, who: str, first: Sequence[Event]) -> Opening:
+    async def start(self, who: str, first: Sequence[Event] = ()) -> Opening:
         """Own the ledger and begin.
 
         Raises:

@@ -1,23 +1,25 @@
 """Drives the core against the real clock, ledger and engine: gather, step, commit, and only then let go."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from wsaios.kernel.engine import Ended, Engine, Receipt, Report, Verdict, Work
 from wsaios.kernel.errors import Fenced, LedgerUnavailable, NotRunning, Unacknowledged, WsaiosError
-from wsaios.kernel.events import Effects, Event, FactSet, HandlerKnown, Hold, LaneKnown, Only, Reported, Token
+from wsaios.kernel.events import Barrier, Effects, Event, HandlerKnown, Hold, LaneKnown, Only, Reported, Token
 from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.kernel.ledger import Committed, Ledger, Opening
 from wsaios.kernel.ports import Clock
 from wsaios.kernel.task import Failure
 from wsaios.scheduler.core import Core
+from wsaios.scheduler.notices import Notices
 from wsaios.scheduler.threads import CallThread
 from wsaios.scheduler.watch import Watch
 
 _REBUILD_WAITS_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 _FETCH: Final = -1
-_SAID_ONCE: Final = (FactSet, HandlerKnown, LaneKnown, Hold, Only)
+_SAID_ONCE: Final = (HandlerKnown, LaneKnown, Hold, Only)
 
 
 class Log(Protocol):
@@ -42,6 +44,7 @@ class Loop:
         *,
         log: Log,
         failpoint: Failpoint = nothing,
+        notices: Notices | None = None,
     ) -> None:
         """`build(opening, died)` makes a core from what the ledger says."""
         self._ledger = ledger
@@ -50,6 +53,7 @@ class Loop:
         self._build = build
         self._log = log
         self._failpoint = failpoint
+        self._notices = notices
         self._thread = CallThread("wsaios-ledger")
         self._inbox: list[Event] = []
         self._waker: asyncio.Future[None] | None = None
@@ -62,6 +66,8 @@ class Loop:
         self.pending_rows = 0
         self.pending_bytes = 0
         self._posted = (0, 0)
+        self._home: asyncio.AbstractEventLoop | None = None
+        self._home_thread = 0
         self.commits = 0
         self.ended: BaseException | None = None
 
@@ -71,6 +77,7 @@ class Loop:
         Raises:
             LedgerOwned, LedgerTooNew, LedgerBroken, LedgerUnavailable: nothing was started.
         """
+        self._home, self._home_thread = asyncio.get_running_loop(), threading.get_ident()
         self._thread.start()
         try:
             opening = await self._thread.call(self._ledger.open, self._clock.now_us(), who)
@@ -95,6 +102,16 @@ class Loop:
             self._waker = None
             if not waker.done():
                 waker.set_result(None)
+
+    def wake(self) -> None:
+        """Have a step taken soon; safe from any thread."""
+        loop = self._home
+        if loop is None or self._driver is None:
+            return
+        if threading.get_ident() == self._home_thread:
+            self.post(Barrier(None))
+        else:
+            loop.call_soon_threadsafe(self.post, Barrier(None))
 
     async def room(self) -> None:
         """Wait until the next commit has made room."""
@@ -168,6 +185,7 @@ class Loop:
         try:
             effects = core.step(events, self._clock.now_us(), answer)
             commit = effects.commit
+            calls = self._notices.take() if self._notices is not None else []
             told: Committed | None = None
             if commit.writes() or commit.questions or commit.fetch:
                 told = await self._thread.call(self._ledger.commit, commit)
@@ -183,6 +201,8 @@ class Loop:
         self._failpoint("driver.after_commit")
         core.committed(effects)
         await self._let_go(effects, told)
+        if self._notices is not None:
+            self._notices.deliver(calls)
         return effects, told if commit.questions else None
 
     async def _let_go(self, effects: Effects, told: Committed | None) -> None:

@@ -4,20 +4,28 @@ import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
-from wsaios.bootstrap import GRACE_S, Parts, Settings, check_lane, ledger_url, spec_of
+from wsaios.bootstrap import API_HANDLER, GRACE_S, Api, Parts, Settings, check_lane, ledger_url, spec_of
+from wsaios.components.goals import GoalQueue
+from wsaios.components.optimizer import ParamOptimizer
+from wsaios.components.relations import RelationStore
+from wsaios.components.rules import RuleEngine
+from wsaios.components.state import StateStore
 from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import InvalidInput
-from wsaios.kernel.events import Scope, Verb
+from wsaios.kernel.events import Closed, Scope, Verb
 from wsaios.kernel.ids import decode
+from wsaios.kernel.states import State
 from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.kernel.views import BatchView, Status, Transition, Why
 from wsaios.planning.calls import retries, whole
 from wsaios.scheduler.inspect import batch_view
 from wsaios.scheduler.lifecycle import unhear, until_signalled
 from wsaios.scheduler.service import Limits
+from wsaios.sdk.actions import Actions
 from wsaios.sdk.handles import Batch, Task
+from wsaios.sdk.marshal import AtHome, Home
 
 F = TypeVar("F", bound=Callable[..., Any])
 Rows = Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]]
@@ -54,6 +62,19 @@ class Scheduler:
         self._parts = Parts(self.url, chosen, self._handlers, self._specs)
         self._service = self._parts.service
         self._started = False
+        self._home = Home()
+        self._counting: set[str] = set()
+        self._stats = {"ok": 0, "fail": 0}
+        self._api = Api(allow_private=chosen.http_allow_private)
+        self.add_handler(API_HANDLER, self._api)
+        self.count(API_HANDLER)
+        components = self._parts.components
+        self.goals: GoalQueue = cast("Any", AtHome(self._home, components.goals))
+        self.state: StateStore = cast("Any", AtHome(self._home, components.state))
+        self.relations: RelationStore = cast("Any", AtHome(self._home, components.relations))
+        self.rules: RuleEngine = cast("Any", AtHome(self._home, components.rules))
+        self.optimizer: ParamOptimizer = cast("Any", AtHome(self._home, components.optimizer))
+        self.executor = Actions(self)
 
     def handler(
         self,
@@ -75,7 +96,7 @@ class Scheduler:
         """
 
         def register(function: F) -> F:
-            called = name or getattr(function, "__name__", type(function).__name__)
+            called = name or str(getattr(function, "__name__", type(function).__name__))
             self.add_handler(called, function, lane=lane, batch_size=batch_size, max_wait_s=max_wait_s, **options)
             return function
 
@@ -114,7 +135,9 @@ class Scheduler:
         """
         if self._started:
             return
-        await self._parts.start(f"scheduler, process {os.getpid()}")
+        self._home.settle()
+        self._parts.loop.watch.listen(self._count_closed)
+        await self._parts.start("scheduler")
         self._started = True
 
     async def stop(self) -> None:
@@ -122,6 +145,8 @@ class Scheduler:
         if self._started:
             self._started = False
             await self._parts.stop()
+            await self._api.close()
+            self._home.leave()
 
     async def run(self) -> None:
         """Start, serve until SIGTERM or SIGINT, stop; a second SIGINT leaves at once, and nothing is lost."""
@@ -233,6 +258,22 @@ class Scheduler:
     async def flush(self) -> None:
         """Return when everything said before is durable."""
         await self._service.flush()
+
+    def count(self, name: str) -> None:
+        """Count the tasks of this handler as actions."""
+        self._counting.add(name)
+
+    def counted(self) -> dict[str, int]:
+        """``{"ok", "fail"}``: actions that ended since this process started."""
+        return dict(self._stats)
+
+    def _count_closed(self, closed: list[Closed]) -> None:
+        core = self._parts.loop.core
+        if core is None:
+            return
+        for each in closed:
+            if core.book.shards[each.outcome.shard].handler in self._counting:
+                self._stats["ok" if each.outcome.state == State.SUCCEEDED else "fail"] += 1
 
     async def _act(self, verb: Verb, target: str, reason: str) -> int:
         return await self._service.act(verb, scope_of(target), reason)

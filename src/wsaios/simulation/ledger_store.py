@@ -1,7 +1,7 @@
 """What a simulated ledger keeps, and how a commit changes it: every rule of the real one, in dictionaries."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -26,6 +26,7 @@ class Tables:
     """All rows of a ledger. Rows are never changed in place, so a shallow copy is a snapshot."""
 
     def __init__(self) -> None:
+        self.owner = ""
         self.epoch = 0
         self.id_high = 0
         self.clock_us = 0
@@ -51,13 +52,18 @@ class Tables:
         """Undo everything since the snapshot."""
         vars(self).update(snapshot)
 
-    def unfinished(self, batch: Batch) -> bool:
-        """Whether a batch is staged or has rows that did not end."""
-        return batch.state == BatchState.STAGING or sum(batch.ended.values()) < batch.rows
+    def tasks(self) -> Iterator[Task | Outcome]:
+        """Live and ended ones."""
+        yield from self.live.values()
+        yield from self.outcomes.values()
 
-    def used_shards(self) -> set[int]:
-        """Shards that a task belongs to."""
-        return {row.shard for row in (*self.live.values(), *self.outcomes.values())}
+    def unfinished(self) -> dict[int, Batch]:
+        """Batches that are staged or have rows that did not end, by id."""
+        return {
+            row.id: row
+            for row in self.batches.values()
+            if row.state == BatchState.STAGING or sum(row.ended.values()) < row.rows
+        }
 
 
 class CommitApplier:
@@ -210,6 +216,37 @@ def forget(tables: Tables, tasks: Iterable[int]) -> None:
         del tables.history[part]
     for link in [link for link in tables.links if link[0] in gone or link[1] in gone]:
         del tables.links[link]
+
+
+def forget_shards(tables: Tables, unneeded: Callable[[Shard], bool]) -> None:
+    """Remove shards that no task belongs to and that are not needed otherwise."""
+    used = {row.shard for row in tables.tasks()}
+    for shard in list(tables.shards.values()):
+        if shard.id not in used and unneeded(shard):
+            del tables.shards[shard.id]
+
+
+def prune(tables: Tables, before_us: int, limit: int) -> int:
+    """As `Ledger.prune`."""
+    unfinished, shards = tables.unfinished(), tables.shards
+    staying = {row.id for row in tables.batches.values() if row.keep or row.id in unfinished}
+    old = [row for row in tables.outcomes.values() if row.ended_us < before_us and row.id not in tables.releases]
+    free = sorted((row.ended_us, row.id) for row in old if shards[row.shard].batch not in staying)[:limit]
+    forget(tables, [number for _, number in free])
+    over = sorted((row.until_us, pair) for pair, row in tables.keys.items() if row.until_us <= tables.clock_us)[:limit]
+    for _, pair in over:
+        del tables.keys[pair]
+    logged = sorted((at_us, place) for place, (_, at_us) in tables.fact_log.items() if at_us < before_us)[:limit]
+    for _, place in logged:
+        del tables.fact_log[place]
+    removed = len(free) + len(over) + len(logged)
+    if removed < limit:
+        used = {shards[row.shard].batch for row in tables.tasks()}
+        for batch in list(tables.batches.values()):
+            if batch.id not in staying and batch.id not in used and batch.created_us < before_us:
+                del tables.batches[batch.id]
+        forget_shards(tables, lambda shard: shard.batch != 0 and shard.batch not in tables.batches)
+    return removed
 
 
 def counted(rows: Iterable[Task | Outcome]) -> dict[int, int]:

@@ -20,7 +20,7 @@ class RetryAfter(Exception):
         self.reason = reason
 
     def __str__(self) -> str:
-        return self.reason or f"try again in {self.seconds:g} s"
+        return self.reason or f"in {self.seconds:g} s"
 
 
 class GiveUp(Exception):

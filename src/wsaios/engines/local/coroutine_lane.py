@@ -23,7 +23,7 @@ class CoroutineLane:
     def __init__(
         self, spec: LaneSpec, register: Register, writer: ResultWriter, base: contextvars.Context, grace_s: float
     ) -> None:
-        self._slots = spec.slots
+        self.slots = spec.slots
         self._register = register
         self._writer = writer
         self._arguments = Arguments(register.contexts, writer)
@@ -35,7 +35,7 @@ class CoroutineLane:
     @property
     def free(self) -> int:
         """How many slots are free."""
-        return max(0, self._slots - self._occupied)
+        return max(0, self.slots - self._occupied)
 
     def begin(self, run: Run) -> bool:
         """Start a work."""

@@ -29,7 +29,7 @@ def raised(attempts: Iterable[Attempt], error: BaseException) -> list[Ended]:
     verdict, wait_s = Verdict.FAILED, 0.0
     if isinstance(error, RetryAfter):
         verdict, wait_s = Verdict.RETRY_AFTER, error.seconds
-        failure = Failure("RetryAfter", error.reason) if error.reason else None
+        failure = Failure("RetryAfter", str(error))
     elif isinstance(error, GiveUp):
         verdict, failure = Verdict.GIVEN_UP, Failure("GiveUp", error.reason)
     else:

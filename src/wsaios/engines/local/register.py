@@ -35,7 +35,7 @@ class Register:
         self._owed = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
-        self._acknowledging: set[asyncio.Future[None]] = set()
+        self._commits: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def mailbox(self, deliver: Callable[[T], None]) -> Mailbox[T]:
@@ -117,11 +117,11 @@ class Register:
             return
         reports, self._reports = self._reports, []
         # Nothing here waits for the commit; but a sink that is a coroutine function must run all the same.
-        acknowledged = self._sink(reports)
-        if isinstance(acknowledged, Coroutine):
-            future = asyncio.ensure_future(acknowledged)
-            self._acknowledging.add(future)
-            future.add_done_callback(self._acknowledging.discard)
+        committed = self._sink(reports)
+        if isinstance(committed, Coroutine):
+            task = self.loop.create_task(committed)
+            self._commits.add(task)
+            task.add_done_callback(self._committed)
 
     async def quiet(self, timeout_s: float) -> bool:
         """Wait until the ends of all works are told; False when the time was not enough."""
@@ -147,6 +147,12 @@ class Register:
         self._owed -= 1
         if not self._owed:
             self._quiet.set()
+
+    def _committed(self, task: asyncio.Task[None]) -> None:
+        self._commits.discard(task)
+        # Who takes the reports answers for them; here an error is only picked up, so that nobody misses it.
+        if not task.cancelled():
+            task.exception()
 
     def _soon(self) -> None:
         if not self._flushing:

@@ -28,7 +28,7 @@ class ThreadLane:
         self, spec: LaneSpec, register: Register, writer: ResultWriter, base: contextvars.Context, max_stuck: int | None
     ) -> None:
         self._name = spec.name
-        self._slots = spec.slots
+        self.slots = spec.slots
         self._max_stuck = spec.slots if max_stuck is None else max_stuck
         self._register = register
         self._writer = writer
@@ -45,12 +45,12 @@ class ThreadLane:
     @property
     def free(self) -> int:
         """How many slots are free."""
-        return max(0, self._slots - self._occupied)
+        return max(0, self.slots - self._occupied)
 
     def begin(self, run: Run) -> bool:
         """Hand a work to the threads; False when there is no thread and none can be started."""
         usable = self._threads - self._replaced
-        if usable < self._slots and usable <= self._occupied and not self._start_thread() and not usable:
+        if usable < self.slots and usable <= self._occupied and not self._start_thread() and not usable:
             return False
         self._occupied += 1
         self._waiting[run] = True

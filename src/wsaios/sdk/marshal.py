@@ -1,0 +1,53 @@
+"""Calls from other threads, run on the scheduler's loop."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Home:
+    """The loop and thread a scheduler lives on; before `settle` every thread is at home."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+
+    def settle(self) -> None:
+        """This thread's running loop is home from now on."""
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+
+    def leave(self) -> None:
+        """There is no home any more."""
+        self._loop = None
+
+    def run(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Call at home, from whatever thread, and return what it returns."""
+        loop = self._loop
+        if loop is None or threading.get_ident() == self._thread:
+            return function(*arguments, **options)
+
+        async def at_home() -> T:
+            return function(*arguments, **options)
+
+        return asyncio.run_coroutine_threadsafe(at_home(), loop).result()
+
+
+class AtHome(Generic[T]):
+    """Stands for an object whose methods must run on the loop's thread."""
+
+    def __init__(self, home: Home, real: T) -> None:
+        self._home = home
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._real, name)
+        if not callable(found):
+            return found
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            return self._home.run(found, *arguments, **options)
+
+        return call
