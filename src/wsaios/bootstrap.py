@@ -42,7 +42,10 @@ _SWITCH_INTERVAL_S: Final = 0.0005
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """How a scheduler is set up; `lanes` are added to, or replace, the lanes ``default`` and ``thread``."""
+    """How a scheduler is set up; `lanes` are added to, or replace, the lanes ``default`` and ``thread``.
+
+    `serves` False: it works for its own process alone, pursues no goals and opens no door.
+    """
 
     lanes: tuple[LaneSpec, ...] = ()
     limits: Limits = Limits()
@@ -50,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True):
     retention_s: float = RETENTION_S
     ageing_us_per_point: int = AGEING_US_PER_POINT
     only_client: bool = False
+    serves: bool = True
     http_allow_private: bool = False
 
 
@@ -86,6 +90,14 @@ class Stderr:
     def _say(self, level: str, event: str, fields: Mapping[str, object]) -> None:
         told = " ".join(f"{name}={value!r}" for name, value in fields.items())
         print(f"wsaios {level}: {event} {told}".rstrip(), file=sys.stderr, flush=True)
+
+
+class VisitedLedger(SqliteLedger):
+    """A ledger that a client holds for a moment while no owner lives."""
+
+    def open(self, now_us: int, who: str) -> Opening:
+        """As `Ledger.open`, but a starting owner waits for this holder; ids are made in the ledger's own slot."""
+        return self.open_as_client(now_us, who)
 
 
 class Lazy:
@@ -154,8 +166,8 @@ class Parts:
         self._specs = specs
         lanes = {lane.name: lane for lane in (*LANES, *settings.lanes)}
         self.lanes: dict[str, LaneSpec] = {} if settings.only_client else lanes
-        failpoint = from_environment(os.environ.get("WSAIOS_FAILPOINT"))
-        self.ledger = SqliteLedger(url, failpoint=failpoint)
+        self.failpoint = failpoint = from_environment(os.environ.get("WSAIOS_FAILPOINT"))
+        self.ledger = (VisitedLedger if settings.only_client else SqliteLedger)(url, failpoint=failpoint)
         self.engine = LocalEngine(handlers, self.lanes, now_us=self.clock.now_us)
         self.notices = Notices(self._watcher_failed)
         self.loop = Loop(
@@ -169,7 +181,7 @@ class Parts:
         )
         self.changes = Changes(self.loop.wake)
         self.components = Components(self.changes, self.notices)
-        reader = CallThread("wsaios-reader")
+        self.reader = reader = CallThread("wsaios-reader")
         reads: Any = Lazy(self.ledger)
         read: Read = reader.call
         self.service = Service(self.loop, reads, lambda method, *rest: read(method, *rest), self.clock, settings.limits)
@@ -184,9 +196,9 @@ class Parts:
         sys.setswitchinterval(min(self._interval, _SWITCH_INTERVAL_S))
         return await self.lifecycle.start(who)
 
-    async def stop(self) -> None:
-        """End in good order."""
-        await self.lifecycle.stop()
+    async def stop(self, closing: Callable[[], None] = lambda: None) -> None:
+        """End in good order; `closing` as in `Lifecycle.stop`."""
+        await self.lifecycle.stop(closing)
         self.notices.stop()
         if self._interval:
             sys.setswitchinterval(self._interval)
@@ -216,9 +228,10 @@ class Parts:
             self._rng,
             lanes=self.lanes.values(),
             handlers=self._specs.values(),
-            faculties=None if self.settings.only_client else self.components,
+            faculties=self.components if self.settings.serves and not self.settings.only_client else None,
             changes=self.changes,
             died=died,
+            recover=not self.settings.only_client,
         )
 
     def _watcher_failed(self, error: BaseException) -> None:

@@ -16,7 +16,7 @@ class AttemptRef(NamedTuple):
     fence: int
 
 
-class Attempt(msgspec.Struct):
+class Attempt(msgspec.Struct, gc=False):
     """One row of work: arguments as bytes, and what the handler may ask about it. `number` counts from 1."""
 
     task: int
@@ -30,7 +30,7 @@ class Attempt(msgspec.Struct):
     traceparent: str | None = None
 
 
-class Work(msgspec.Struct):
+class Work(msgspec.Struct, gc=False):
     """What takes one slot: one attempt, or a micro-batch of attempts of one batched handler.
 
     `timeout_s` bounds the whole call; None means no limit. At most once means that no row may be run twice, not even to
@@ -71,7 +71,7 @@ class Started(msgspec.Struct):
     fence: int
 
 
-class Ended(msgspec.Struct):
+class Ended(msgspec.Struct, gc=False):
     """An attempt is over; `freed` False means that its slot stays occupied (a thread that outlived its timeout).
 
     `result` is JSON for SUCCEEDED; `retry_after_s` belongs to RETRY_AFTER; `failure` to the others.

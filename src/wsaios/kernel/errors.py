@@ -12,9 +12,12 @@ WsaiosError
 ├── OperatorError          the installation needs a hand
 │   ├── LedgerOwned        another live scheduler holds the ledger
 │   ├── LedgerTooNew · LedgerBroken · LedgerUnavailable
+│   ├── WrongVersion       a client and the scheduler that it found do not speak the same protocol
 │   └── MissingExtra
 ├── Unacknowledged         nobody knows whether it was committed: ask again with the same key
+├── Interrupted            the scheduler went away while the rows of a batch were sent; nothing was accepted
 ├── NotRunning             the scheduler is not started or already stopped
+│   └── NoOwner            a client asked for what only a live scheduler can give, and none runs
 └── Fenced                 someone else owns the ledger now; this owner stands down
 """
 
@@ -197,6 +200,18 @@ class LedgerUnavailable(OperatorError):
         self.reason = reason
 
 
+class WrongVersion(OperatorError):
+    """A client and the scheduler that it found are of versions that do not understand each other."""
+
+    def __init__(self, scheduler: str, client: str) -> None:
+        super().__init__(
+            f"the scheduler runs wsaios {scheduler}, this client is wsaios {client}; install the same version for both, "
+            "and restart the scheduler"
+        )
+        self.scheduler = scheduler
+        self.client = client
+
+
 class MissingExtra(OperatorError, ImportError):
     """An optional part is not installed."""
 
@@ -220,6 +235,26 @@ class NotRunning(WsaiosError):
     def __init__(self, what: str = "the scheduler") -> None:
         super().__init__(f"{what} is not running; call start() first, or use `async with scheduler:`")
         self.what = what
+
+
+class NoOwner(NotRunning):
+    """No live scheduler owns the ledger, and what was asked needs one."""
+
+    def __init__(self, ledger: str, what: str) -> None:
+        WsaiosError.__init__(self, f"{what}, and no scheduler runs on {ledger}; start one, or wait with timeout_s")
+        self.ledger = ledger
+        self.what = what
+
+
+class Interrupted(WsaiosError):
+    """The scheduler went away while the rows of a batch were sent; nothing of it was accepted, submit it again."""
+
+    def __init__(self, ledger: str, rows: int) -> None:
+        super().__init__(
+            f"the scheduler of {ledger} went away after {rows} rows of a batch; nothing of it was accepted, submit it again"
+        )
+        self.ledger = ledger
+        self.rows = rows
 
 
 class Fenced(WsaiosError):

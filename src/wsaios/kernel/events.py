@@ -144,7 +144,7 @@ class Reply(msgspec.Struct):
     error: Exception | None = None
 
 
-class Closed(msgspec.Struct):
+class Closed(msgspec.Struct, gc=False):
     """A task ended and that is durable; `result` is empty unless it succeeded."""
 
     outcome: Outcome

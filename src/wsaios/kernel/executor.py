@@ -37,6 +37,9 @@ class Window(Protocol):
     def take(self, most: int) -> list[Task]:
         """Remove up to `most` tasks with equal options from the front."""
 
+    def run(self, most: int, until: tuple[int, int] | None, now_us: int) -> list[Task]:
+        """Remove up to `most` tasks from the front that come before `until`; none whose time to expire has come."""
+
     def ready(self, most: int) -> int:
         """How many stand at the front, counted up to `most`."""
 
@@ -165,6 +168,9 @@ class Executor(Protocol):
 
     def choose(self, lane: str) -> Window | None:
         """The window whose head the policy starts next in a lane."""
+
+    def until(self, lane: str) -> tuple[int, int] | None:
+        """Up to which (key, id) the window just chosen would be chosen again."""
 
     def lane(self, spec: LaneSpec) -> None:
         """Add a lane, or change how many slots it has."""

@@ -104,7 +104,7 @@ class Answer(msgspec.Struct):
     batches: list[Batch] = []
 
 
-class Payload(msgspec.Struct, array_like=True):
+class Payload(msgspec.Struct, array_like=True, gc=False):
     """Arguments, result or checkpoint as bytes with their codec."""
 
     id: int

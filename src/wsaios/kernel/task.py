@@ -1,6 +1,6 @@
 """A task as the ledger stores it and the core holds it, its options, and its outcome."""
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import Any, Final, Literal
 
 import msgspec
@@ -27,12 +27,12 @@ class Codec(IntEnum):
     RAW = 2
 
 
-class Flag(IntFlag):
-    """Facts about a task that are not its state."""
+class Flag:
+    """Facts about a task that are not its state: bits, as plain numbers because every task meets them several times."""
 
-    HAS_DEPENDENTS = 1
-    STARTED = 2
-    REPLAYED = 4
+    HAS_DEPENDENTS: Final = 1
+    STARTED: Final = 2
+    REPLAYED: Final = 4
 
 
 class Options(msgspec.Struct, frozen=True, array_like=True):
@@ -81,7 +81,7 @@ class LaneSpec(msgspec.Struct, frozen=True):
     kind: Literal["async", "thread"] = "async"
 
 
-class Body(msgspec.Struct, array_like=True):
+class Body(msgspec.Struct, array_like=True, gc=False):
     """The part of a live task that no query looks into; stored as one JSON array."""
 
     accepted_us: int
@@ -101,7 +101,7 @@ class Body(msgspec.Struct, array_like=True):
     history: list[Entry] = []
 
 
-class Task(msgspec.Struct, array_like=True):
+class Task(msgspec.Struct, array_like=True, gc=False):
     """A task that has not ended: the row of the live table, and the core's own record of it.
 
     Smaller `key` comes first. `stored_fence` is the fence the ledger holds for it (0: the ledger has no row yet).
@@ -126,7 +126,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     traceback: str = ""
 
 
-class Outcome(msgspec.Struct, array_like=True):
+class Outcome(msgspec.Struct, array_like=True, gc=False):
     """How a task ended: one row, written once. `size` is the length of the result in bytes."""
 
     id: int

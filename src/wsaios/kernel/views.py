@@ -85,6 +85,19 @@ class BatchView(msgspec.Struct, frozen=True):
         return self.state == "sealed" and self.done >= self.rows
 
 
+class Overview(msgspec.Struct, frozen=True):
+    """Counts over a whole ledger by state word, and the tasks that were in flight at three deaths of their owner or more.
+
+    `owned` says whether a live scheduler answered; without one `suspects` are those that were running when it died.
+    """
+
+    live: dict[str, int]
+    ended: dict[str, int]
+    size_bytes: int
+    owned: bool
+    suspects: list[Status]
+
+
 def moment(at_us: int) -> datetime:
     """µs UTC as a datetime."""
     return datetime.fromtimestamp(at_us / 1e6, UTC)

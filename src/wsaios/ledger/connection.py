@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import apsw
+import msgspec
 
 from wsaios.kernel.errors import LedgerBroken, LedgerUnavailable, OperatorError
 
@@ -55,11 +56,13 @@ def connect_reader(path: Path) -> apsw.Connection:
 
 @contextmanager
 def translated(ledger: str) -> Iterator[None]:
-    """Turn errors of the database into errors of the ledger."""
+    """Turn errors of the database, and rows that cannot be read, into errors of the ledger."""
     try:
         yield
     except apsw.Error as error:
         raise meaning(ledger, error) from error
+    except msgspec.DecodeError as error:
+        raise LedgerBroken(ledger, f"a row cannot be read ({error}); put back a copy of the file") from error
 
 
 def meaning(ledger: str, error: apsw.Error) -> OperatorError:

@@ -109,7 +109,8 @@ class SqliteLedger:
             session = self._session
             if session is not None and self._location.path is not None:
                 self._session = None
-                session.connection.close(force=True)
+                with suppress(apsw.Error):
+                    session.connection.close(force=True)
             return self._begin(holder)
 
     def prune(self, before_us: int, rows: int) -> int:
@@ -163,12 +164,13 @@ class SqliteLedger:
             self._readers.clear()
             session, self._session = self._session, None
             if session is not None:
-                # The next owner does what could not be done now.
+                # What cannot be done now, the next owner does.
                 with suppress(apsw.Error):
                     if session.sound:
                         session.connection.execute(self._sql["owner_leave"], {"epoch": self._epoch})
                         session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-                session.connection.close(force=True)
+                with suppress(apsw.Error):
+                    session.connection.close(force=True)
             if self._lock is not None and self._holder is not None:
                 self._lock.release()
             self._holder = None

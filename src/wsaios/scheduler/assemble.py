@@ -21,11 +21,12 @@ def assemble(
     faculties: Faculties | None = None,
     changes: Changes | None = None,
     died: bool = True,
+    recover: bool = True,
 ) -> Core:
-    """A core over what the ledger says; `died` False: its last core was thrown away by a living owner."""
+    """A core over what the ledger says; `died` and `recover` as in `Core`."""
     executor = TaskExecutor(policy)
     for lane in lanes:
         executor.lane(lane)
     for handler in handlers:
         executor.handler(handler)
-    return Core(executor, opening, rng, faculties=faculties, changes=changes, died=died)
+    return Core(executor, opening, rng, faculties=faculties, changes=changes, died=died, recover=recover)

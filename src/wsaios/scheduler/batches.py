@@ -75,8 +75,6 @@ class Batches:
                 book.executor.unpark(window)
                 book.executor.settle(window)
         book.touch_batch(batch)
-        if sum(batch.ended.values()) >= batch.rows:
-            book.effects.batches.append(batch)
         book.reply(event.token, batch)
 
     def abort(self, event: AbortBatch) -> None:

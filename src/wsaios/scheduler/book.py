@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from wsaios.kernel.engine import AttemptRef
+from wsaios.kernel.engine import Attempt, AttemptRef
 from wsaios.kernel.events import Closed, Effects, Reply, Token
 from wsaios.kernel.executor import Executor
 from wsaios.kernel.ids import IdMaker
@@ -17,6 +17,7 @@ from wsaios.kernel.task import HISTORY_KEPT, Batch, BatchState, Failure, Flag, O
 SEALED: Final = "its batch was sealed"
 _READY: Final = int(State.READY)
 _RUNNING: Final = int(State.RUNNING)
+_STARTED: Final = Flag.STARTED
 
 
 class Book:
@@ -134,6 +135,35 @@ class Book:
         if state == _RUNNING and task.expires_us is not None:
             self.executor.expiring.leave(task)
 
+    def start(self, tasks: list[Task], shard: Shard) -> list[Attempt]:
+        """Ready tasks of one shard run now, each under a new fence; their attempts, with payload -1 where it must be fetched."""
+        now, fresh, fetch, dirty = self.now_us, self._fresh, self.commit.fetch, self._dirty
+        tenant, batch, attempts = shard.tenant, shard.batch, []
+        for task in tasks:
+            body, number = task.body, task.id
+            task.fence = fence = task.fence + 1
+            task.state = _RUNNING
+            body.attempts += 1
+            body.flags |= _STARTED
+            body.reason = None
+            body.history.append((_RUNNING, now, fence, None))
+            if len(body.history) > HISTORY_KEPT:
+                self._spill(task)
+            dirty[number] = task
+            if task.expires_us is not None:
+                self.executor.expiring.leave(task)
+            payload = fresh.get(number)
+            if payload is None:
+                fetch.append(number)
+                codec, data = -1, b""
+            else:
+                codec, data = payload.codec, payload.data
+            attempts.append(
+                Attempt(number, fence, body.attempts, codec, data, tenant, batch, None, body.traceparent)
+            )
+        self.transitions[_READY, _RUNNING] += len(tasks)
+        return attempts
+
     def touch(self, task: Task) -> None:
         """Write a task although its state stays."""
         self._dirty[task.id] = task
@@ -183,7 +213,6 @@ class Book:
         if result:
             self.commit.results.append(Payload(task.id, 0, result))
         self.effects.closed.append(Closed(outcome, result))
-        self.counts[state.word] += 1
         if body.flags & Flag.HAS_DEPENDENTS:
             self.commit.releases.append(task.id)
         shard = self.shards[task.shard]
@@ -211,13 +240,6 @@ class Book:
             self._count(shard.batch, State(outcome.state), -1)
         return task
 
-    def payload(self, task: Task) -> Payload | None:
-        """The arguments of a task, as far as they came in with this step; otherwise they are fetched with the commit."""
-        found = self._fresh.get(task.id)
-        if found is None:
-            self.commit.fetch.append(task.id)
-        return found
-
     def cancel_attempt(self, task: Task) -> None:
         """Have the engine end what it runs for this task."""
         self.effects.cancels.append(AttemptRef(task.id, task.fence))
@@ -237,9 +259,11 @@ class Book:
                 commit.updated.append(task)
             if not covers(task):
                 tasks.pop(task.id, None)
-        commit.batches.extend(self._touched_batches.values())
-        for batch in self.effects.batches:
-            self.batches.pop(batch.id, None)
+        for batch in self._touched_batches.values():
+            commit.batches.append(batch)
+            if batch.state == BatchState.SEALED and sum(batch.ended.values()) >= batch.rows:
+                self.effects.batches.append(batch)
+                self.batches.pop(batch.id, None)
         commit.id_high = self.id_high
         asked = self._asked
         commit.questions.extend(question for question, _ in asked)
@@ -295,11 +319,8 @@ class Book:
             self.executor.expiring.leave(task)
 
     def _count(self, number: int, state: State, by: int = 1) -> None:
-        batch = self.batches[number]
+        batch = self._touched_batches[number] = self.batches[number]
         batch.ended[int(state)] = batch.ended.get(int(state), 0) + by
-        self._touched_batches[number] = batch
-        if batch.state == BatchState.SEALED and sum(batch.ended.values()) >= batch.rows:
-            self.effects.batches.append(batch)
 
     def _spill(self, task: Task) -> None:
         history = task.body.history

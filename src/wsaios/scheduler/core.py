@@ -42,8 +42,11 @@ class Core:
         faculties: Faculties | None = None,
         changes: Changes | None = None,
         died: bool = True,
+        recover: bool = True,
     ) -> None:
         """`died` False: the last core was thrown away by a living owner, so nobody's death is counted.
+
+        `recover` False: only to take in and to act; what ran, waits or was interrupted is left to the next owner.
 
         `faculties` are the five other components and `changes` what they changed; without them no goals are pursued.
         """
@@ -60,7 +63,7 @@ class Core:
             self._pursuit = Pursuit(book, self._intake, faculties, changes)
         self._changes = changes
         self._waiting: list[tuple[Any, Callable[[Answer], None]]] = []
-        self._opening: Opening | None = opening
+        self._opening: Opening | None = opening if recover else None
         self._died = died
         self._next_sweep = _SWEEP_WINDOWS
         self._handle: dict[type, Callable[[Any], None]] = {
@@ -186,8 +189,9 @@ class Core:
         executor.offer(task, shard)
 
     def _reported(self, event: ev.Reported) -> None:
+        take = self._reports.take
         for report in event.reports:
-            self._reports.take(report)
+            take(report)
         self.book.reply(event.token, True)
 
     def _handler_known(self, event: ev.HandlerKnown) -> None:

@@ -2,15 +2,14 @@
 
 from typing import Final
 
-from wsaios.kernel.engine import Attempt, Work
+from wsaios.kernel.engine import Work
 from wsaios.kernel.executor import Window
 from wsaios.kernel.ids import encode
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Effective, Flag, Task
+from wsaios.kernel.task import Effective, Flag, Shard, Task
 from wsaios.scheduler.book import Book
 
-_RUNNING = State.RUNNING
-_STARTED: Final = int(Flag.STARTED)
+_STARTED: Final = Flag.STARTED
 
 
 class Cycle:
@@ -71,6 +70,15 @@ class Cycle:
             if task is None:
                 executor.touch(window)
                 return
+            shard = window.shard
+            spec = executor.handlers[shard.handler]
+            executor.touch(window)
+            if spec.batch_size == 1 and not shard.concurrency_key:
+                tasks = window.run(free, executor.until(lane), self._book.now_us)
+                if tasks:
+                    self._dispatch_each(tasks, lane, shard)
+                    free -= len(tasks)
+                    continue
             free -= self._start(window, task, lane)
 
     def _blocked(self, window: Window) -> bool:
@@ -102,30 +110,29 @@ class Cycle:
         if most > 1 and self._fills_up(window, most, spec.max_wait_us):
             return False
         tasks = window.take(most)
-        executor.touch(window)
         self._dispatch(tasks, lane, shard.handler, options)
         return True
 
     def _dispatch(self, tasks: list[Task], lane: str, handler: str, options: Effective) -> None:
-        book, shards = self._book, self._book.shards
-        attempts: list[Attempt] = []
-        refs: list[tuple[int, int]] = []
-        first = shards[tasks[0].shard]
-        for task in tasks:
-            body = task.body
-            body.attempts += 1
-            body.flags |= _STARTED
-            book.move(task, _RUNNING, None, fence=True)
-            payload = book.payload(task)
-            codec, data = (payload.codec, payload.data) if payload is not None else (-1, b"")
-            refs.append((task.id, task.fence))
-            attempts.append(
-                Attempt(
-                    task.id, task.fence, body.attempts, codec, data, first.tenant, first.batch, None, body.traceparent
-                )
-            )
-        self._executor.slots.take(lane, first.concurrency_key, refs)
+        """One slot for all of these tasks."""
+        book = self._book
+        shard = book.shards[tasks[0].shard]
+        attempts = book.start(tasks, shard)
+        self._executor.slots.take(lane, shard.concurrency_key, [(task.id, task.fence) for task in tasks])
         book.effects.works.append(Work(handler, lane, attempts, options.timeout_s, options.at_most_once))
+
+    def _dispatch_each(self, tasks: list[Task], lane: str, shard: Shard) -> None:
+        """A slot for each of these tasks."""
+        executor, works, handler = self._executor, self._book.effects.works, shard.handler
+        take, attempts = executor.slots.take, self._book.start(tasks, shard)
+        known = tasks[0].body.options
+        options = executor.options(tasks[0], handler)
+        for task, attempt in zip(tasks, attempts, strict=True):
+            if task.body.options is not known:
+                known = task.body.options
+                options = executor.options(task, handler)
+            take(lane, "", [(task.id, task.fence)])
+            works.append(Work(handler, lane, [attempt], options.timeout_s, options.at_most_once))
 
     def _fills_up(self, window: Window, most: int, max_wait_us: int) -> bool:
         """Whether an under-filled micro-batch should still wait for more rows."""

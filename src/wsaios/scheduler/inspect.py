@@ -1,6 +1,6 @@
 """What the scheduler says about tasks and batches, from the ledger and from what the core has in mind."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -8,9 +8,10 @@ import msgspec
 from wsaios.kernel.errors import UnknownBatch, UnknownTask
 from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Reads, TaskView
+from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, BatchState, Entry, Outcome, Task
-from wsaios.kernel.views import BatchView, Status, Transition, Why, moment, moment_or_none
+from wsaios.kernel.views import BatchView, Overview, Status, Transition, Why, moment, moment_or_none
 from wsaios.scheduler.core import Core
 
 AHEAD_COUNTED: Final = 10_000
@@ -121,6 +122,35 @@ class Inspector:
         if batch is None:
             raise UnknownBatch(encode(number, "batch"))
         return batch_view(batch)
+
+    async def batches(self, limit: int) -> list[BatchView]:
+        """Batches, latest first."""
+        return [batch_view(batch) for batch in await self._read(self._reads.batch_list, limit)]
+
+    async def tasks(self, states: Sequence[int], after: int, limit: int) -> list[Status]:
+        """Tasks with an id above `after` in one of the states (none: any), by id."""
+        return [await self.status_of(view) for view in await self._read(self._reads.task_list, states, after, limit)]
+
+    async def overview(self) -> Overview:
+        """Counts over everything, and tasks that outlived their owners too often; may take a while on large ledgers."""
+        totals = await self._read(self._reads.totals)
+        core = self._core()
+        views = await self._read(self._reads.task_list, (State.RUNNING,), 0, AHEAD_COUNTED)
+        for number in list(core.executor.suspects) if core is not None else ():
+            view = await self._read(self._reads.task_view, number)
+            views.extend([view] if view is not None else [])
+        return Overview(
+            live={State(number).word: count for number, count in sorted(totals.live.items()) if count},
+            ended={State(number).word: count for number, count in sorted(totals.ended.items()) if count},
+            size_bytes=totals.size_bytes,
+            owned=core is not None,
+            suspects=[await self.status_of(view) for view in views if view.live and self._suspect(view.live)],
+        )
+
+    def _suspect(self, task: Task) -> bool:
+        """Whether it was in flight at too many deaths; what still counts as running without an owner died once more."""
+        deaths = task.body.deaths + (self._core() is None)
+        return deaths >= SUSPECT_DEATHS
 
     async def _waits_for(self, view: TaskView, task: Task) -> tuple[str, str]:
         state, body = State(task.state), task.body

@@ -37,8 +37,11 @@ class Lifecycle:
         self._pruning.start()
         return opening
 
-    async def stop(self) -> None:
-        """Start nothing more, wait up to the grace time for what runs, put the rest back into the queue, release the ledger."""
+    async def stop(self, closing: Callable[[], None] = lambda: None) -> None:
+        """Start nothing more, wait up to the grace time for what runs, put the rest back into the queue, release the ledger.
+
+        `closing` is called when that wait is over and the ledger is still held: gateways let nobody in from then on.
+        """
         if self._stopped:
             return
         self._stopped = True
@@ -48,6 +51,7 @@ class Lifecycle:
             await self._engine.drain(self._grace_s)
             if self._loop.running():
                 self._loop.post(Recall())
+        closing()
         await self._loop.stop()
         self._reader.stop()
 

@@ -18,6 +18,7 @@ from wsaios.scheduler.threads import CallThread
 from wsaios.scheduler.watch import Watch
 
 _REBUILD_WAITS_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+_SPLIT: Final = 64
 _FETCH: Final = -1
 _SAID_ONCE: Final = (HandlerKnown, LaneKnown, Hold, Only)
 
@@ -147,6 +148,7 @@ class Loop:
             waker.set_result(None)
 
     async def _sink(self, reports: Sequence[Report]) -> None:
+        self._failpoint("driver.on_report")
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.post(Reported(done, list(reports)))
         await done
@@ -161,7 +163,7 @@ class Loop:
                     if self._stopping:
                         return
                     await self._wait(wake_us)
-                events, self._inbox = self._inbox, []
+                events = self._gathered()
                 (rows, size), self._posted = self._posted, (0, 0)
                 effects = await self._step(events, answer)
                 if effects is None:
@@ -177,6 +179,29 @@ class Loop:
         except Exception as error:  # noqa: BLE001  # the driver must tell those who wait, whatever it was
             self._log.error("the scheduler stopped", reason=f"{type(error).__name__}: {error}")
             self._end(error)
+
+    def _gathered(self) -> list[Event]:
+        """What has come in. When nearly everything that ran is over at once, only half of it: then that half is committed, and
+        the next tasks run, while the other half is stepped; otherwise handlers and ledger would take turns for ever."""
+        events, self._inbox = self._inbox, []
+        core = self.core
+        reports = sum(len(event.reports) for event in events if type(event) is Reported)
+        if core is None or reports < _SPLIT or reports * 4 < core.executor.slots.taken() * 3:
+            return events
+        now: list[Event] = []
+        room = reports // 2
+        for place, event in enumerate(events):
+            if type(event) is not Reported:
+                now.append(event)
+                continue
+            if len(event.reports) > room:
+                if room:
+                    now.append(Reported(None, event.reports[:room]))
+                self._inbox = [Reported(event.token, event.reports[room:]), *events[place + 1 :]]
+                return now
+            room -= len(event.reports)
+            now.append(event)
+        return now
 
     async def _step(self, events: list[Event], answer: Committed | None) -> tuple[Effects, Committed | None] | None:
         """One step with its commit and its effects; None when the core had to be rebuilt."""

@@ -14,9 +14,11 @@ from wsaios.kernel.ledger import Reads
 from wsaios.kernel.ports import Clock
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, HandlerSpec, NewTask, Outcome
+from wsaios.kernel.views import BatchView
 from wsaios.planning.calls import Calls
-from wsaios.scheduler.inspect import Inspector, Read
+from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
+from wsaios.scheduler.places import Places
 
 CHUNK_ROWS: Final = 2000
 CHUNK_BYTES: Final = 1 << 20
@@ -122,7 +124,7 @@ class Service:
                 view = await self.inspector.view(number)
                 if view.outcome is not None and not future.done():
                     return Closed(view.outcome, view.result.data if view.result is not None else b"")
-            if not future.done() and self._loop.ended is not None:
+            if not future.done() and not self._loop.running():
                 raise NotRunning
             return await asyncio.wait_for(future, timeout_s)
         except TimeoutError:
@@ -131,24 +133,43 @@ class Service:
         finally:
             self._loop.watch.drop(number, future)
 
+    async def batch_end(self, number: int, timeout_s: float | None = None) -> BatchView:
+        """Where a batch stands once all of its rows have ended, waiting for that.
+
+        Raises:
+            TimeoutError: not in time; the batch goes on.
+            UnknownBatch: there is none.
+        """
+        future = self._loop.watch.batch(number)
+        try:
+            view = await self.inspector.batch(number)
+            if view.finished:
+                return view
+            if not future.done() and not self._loop.running():
+                raise NotRunning
+            return batch_view(await asyncio.wait_for(future, timeout_s))
+        except TimeoutError:
+            msg = f"{encode(number, 'batch')} has not ended within {timeout_s:g} s; it goes on"
+            raise TimeoutError(msg) from None
+        finally:
+            self._loop.watch.drop_batch(number, future)
+
     async def ended_of(self, ranges: Sequence[tuple[int, int]]) -> AsyncIterator[tuple[int, int]]:
         """(id, state) of every task of these (first, length) ranges as it ends, each once; those that have ended come first.
 
         Memory: one bit a task. Who consumes slowly is not waited for: what was missed is read again.
         """
         parts = [IdRange(*part) for part in ranges]
-        total = sum(part.length for part in parts)
-        seen = bytearray((total + 7) // 8)
+        places = Places(ranges)
         fresh: deque[tuple[int, int]] = deque()
         signal = asyncio.Event()
         missed = True
-        count = 0
 
         def listen(closed: list[Closed]) -> None:
             nonlocal missed
             for each in closed:
                 number = each.outcome.id
-                if place_in(parts, number) is not None:
+                if places.place_of(number) is not None:
                     if len(fresh) < _BACKLOG:
                         fresh.append((number, each.outcome.state))
                     else:
@@ -157,20 +178,18 @@ class Service:
 
         stop = self._loop.watch.listen(listen)
         try:
-            while count < total:
+            while places.left:
                 signal.clear()
                 if missed:
                     missed = False
                     async for number, state in self._ended_pages(parts):
-                        if _mark(seen, parts, number):
-                            count += 1
+                        if places.mark(number):
                             yield number, state
                 while fresh:
                     number, state = fresh.popleft()
-                    if _mark(seen, parts, number):
-                        count += 1
+                    if places.mark(number):
                         yield number, state
-                if count < total and not missed and not fresh:
+                if places.left and not missed and not fresh:
                     await self._signalled(signal)
         finally:
             stop()
@@ -271,28 +290,6 @@ def unpack(outcome: Outcome, result: bytes) -> Any:
     failure = outcome.failure
     kind, message, trace = (failure.kind, failure.message, failure.traceback) if failure else ("", "", "")
     raise TaskFailed(encode(outcome.id), state.word, kind, message or outcome.body.reason or "", trace)
-
-
-def place_in(parts: Sequence[IdRange], number: int) -> int | None:
-    """The row (0-based) of an id over several ranges, or None when it is in none."""
-    before = 0
-    for part in parts:
-        place = part.place_of(number)
-        if place is not None:
-            return before + place
-        before += part.length
-    return None
-
-
-def _mark(seen: bytearray, parts: Sequence[IdRange], number: int) -> bool:
-    place = place_in(parts, number)
-    if place is None:
-        return False
-    byte, bit = place >> 3, 1 << (place & 7)
-    if seen[byte] & bit:
-        return False
-    seen[byte] |= bit
-    return True
 
 
 async def _either(

@@ -37,6 +37,14 @@ class Watch:
         self._batches.setdefault(number, []).append(future)
         return future
 
+    def drop_batch(self, number: int, future: "asyncio.Future[Batch]") -> None:
+        """No longer wait."""
+        waiting = self._batches.get(number)
+        if waiting is not None and future in waiting:
+            waiting.remove(future)
+            if not waiting:
+                del self._batches[number]
+
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Have everything that ends told to `listener`; returns what ends that."""
         self._listeners[listener] = None
@@ -73,3 +81,5 @@ class Watch:
                 future.exception()
         self._tasks.clear()
         self._batches.clear()
+        for listener in list(self._listeners):
+            listener([])

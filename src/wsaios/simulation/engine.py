@@ -79,6 +79,7 @@ class SimEngine:
         self._number = count()
         self._agenda: list[tuple[int, int, Callable[[Call, int], None], Call]] = []
         self._calls: dict[AttemptRef, Call] = {}
+        self._running: dict[Call, None] = {}
         self._seen: set[AttemptRef] = set()
         self._lost: list[Work] = []
         self._queues: dict[str, deque[Call]] = {}
@@ -124,7 +125,7 @@ class SimEngine:
         """Let end what waits for its release, now and from now on."""
         self._released = True
         for call in set(self._calls.values()):
-            if call.takes_us is None and not call.hung and call.phase != Phase.WAITING:
+            if call.phase != Phase.WAITING and call.takes_us is None and not call.hung:
                 self._plan(now_us, self._free if call.phase == Phase.TOLD else self._end, call)
 
     def calm(self, now_us: int) -> None:
@@ -142,6 +143,14 @@ class SimEngine:
                 held = [AttemptRef(attempt.task, attempt.fence) for attempt in fresh]
                 self._seen.update(held)
                 self._pipe.send(WorkerLost(held, "the submission was lost"), now_us)
+
+    def stop(self) -> None:
+        """Forget everything; nothing is reported of what was taken before."""
+        self._pipe = Pipe(self._dice)
+        self._agenda.clear()
+        self._lost.clear()
+        for part in (self._calls, self._running, self._seen, self._queues, self._at_work, self.occupied):
+            part.clear()
 
     def running(self) -> list[AttemptRef]:
         """The attempts that workers have, in the order in which they came."""
@@ -202,6 +211,7 @@ class SimEngine:
         if call.phase == Phase.OVER:
             return
         call.phase = Phase.RUNNING
+        self._running[call] = None
         call.answers = together(call.work, [self._answer(call.work, attempt) for attempt in call.attempts])
         call.stubborn = any(answer.stubborn for answer in call.answers)
         for attempt, answer in zip(call.attempts, call.answers, strict=True):
@@ -232,9 +242,8 @@ class SimEngine:
     def _end(self, call: Call, now_us: int) -> None:
         if call.phase != Phase.RUNNING:
             return
-        others = [other for other in dict.fromkeys(self._calls.values()) if other.phase == Phase.RUNNING]
-        others.remove(call)
-        if others and self._dice.roll(Fault.DIE_GROUP):
+        if len(self._running) > 1 and self._dice.roll(Fault.DIE_GROUP):
+            others = [other for other in self._running if other is not call]
             group = self._dice.rng.sample(others, min(len(others), self._dice.rng.randint(1, _GROUP)))
             self._die([call, *group], now_us)
         elif self._dice.roll(Fault.CRASH_BATCH if len(call.attempts) > 1 else Fault.DIE):
@@ -259,6 +268,7 @@ class SimEngine:
             self._leave(call, now_us)
             return
         call.phase = Phase.TOLD
+        del self._running[call]
         if call.hung or call.takes_us is not None:
             self._plan(now_us + self._dice.span_us(*_PAUSE_US), self._free, call)
 
@@ -279,6 +289,7 @@ class SimEngine:
         else:
             self._at_work[lane] -= 1
         call.phase = Phase.OVER
+        self._running.pop(call, None)
         self.occupied[lane] -= 1
         for ref in call.refs:
             del self._calls[ref]

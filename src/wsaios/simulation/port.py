@@ -66,6 +66,8 @@ class SimPort:
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until nothing runs and every report has come; False when the time was not enough."""
+        if self._engine.idle:
+            return True
         self._wake()
         try:
             async with asyncio.timeout(timeout_s):
@@ -77,6 +79,7 @@ class SimPort:
     async def stop(self) -> None:
         """Report nothing from here on."""
         self._sink = None
+        self._engine.stop()
 
     def _wake(self) -> None:
         self._quiet.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 
@@ -11,10 +12,7 @@ from tests.conformance.engine.rig import LANES, Rig
 from tests.conformance.engine.simulated import PIPE_FAULTS, SimulatedRig
 
 EXACT: dict[str, Callable[[], Rig]] = {"local": LocalRig, "simulated": SimulatedRig}
-FAULTY: dict[str, Callable[[], Rig]] = {
-    f"faulty-{seed}": lambda seed=seed: SimulatedRig(PIPE_FAULTS, seed)  # type: ignore[misc]  # the default binds the seed
-    for seed in range(3)
-}
+FAULTY: dict[str, Callable[[], Rig]] = {f"faulty-{seed}": partial(SimulatedRig, PIPE_FAULTS, seed) for seed in range(3)}
 
 
 @pytest.fixture(params=EXACT)

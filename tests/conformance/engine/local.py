@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from tests.conformance.engine.rig import LANES, MAX_RESULT_BYTES, NOW_US, Rig
 from wsaios.engines.local import Context, GiveUp, Handlers, LocalEngine, RetryAfter
+
+WAITING = {"hold", "stubborn", "rows_hold"}
+Answering = Callable[[Any], Any]
 
 
 class LocalRig(Rig):
@@ -19,10 +23,10 @@ class LocalRig(Rig):
         self._opened = asyncio.Event()
         self._opened_to_threads = threading.Event()
         handlers = Handlers()
-        for name, function in self._single().items():
-            self._add(handlers, name, function, batched=False)
-        for name, function in self._batched().items():
-            self._add(handlers, name, function, batched=True)
+        for name, function in SINGLE.items():
+            self._add_single(handlers, name, function)
+        for name, function in BATCHED.items():
+            self._add_batched(handlers, name, function)
         self.engine = LocalEngine(
             handlers, LANES, max_result_bytes=MAX_RESULT_BYTES, grace_s=0.05, now_us=lambda: NOW_US
         )
@@ -34,14 +38,11 @@ class LocalRig(Rig):
     def calm(self) -> None:
         """There are none."""
 
-    def _add(self, handlers: Handlers, name: str, function: Any, *, batched: bool) -> None:
-        waits = name in ("hold", "stubborn", "rows_hold")
-
-        async def coroutine(given: Any) -> Any:
-            keys = [row["value"] for row in given] if batched else [given]
-            for key in keys:
+    def _coroutine(self, name: str, function: Answering, keys: Callable[[Any], list[Any]]) -> Any:
+        async def call(given: Any) -> Any:
+            for key in keys(given):
                 self.signal(key)
-            while waits and not self._opened.is_set():
+            while name in WAITING and not self._opened.is_set():
                 try:
                     await self._opened.wait()
                 except asyncio.CancelledError:
@@ -49,70 +50,75 @@ class LocalRig(Rig):
                         raise
             return function(given)
 
-        def plain(given: Any) -> Any:
-            keys = [row["value"] for row in given] if batched else [given]
-            for key in keys:
+        return call
+
+    def _plain(self, name: str, function: Answering, keys: Callable[[Any], list[Any]]) -> Any:
+        def call(given: Any) -> Any:
+            for key in keys(given):
                 self._loop.call_soon_threadsafe(self.signal, key)
-            if waits:
+            if name in WAITING:
                 self._opened_to_threads.wait()
             return function(given)
 
-        if batched:
-            handlers.add(f"{name}@default", coroutine, batched=True)
-            handlers.add(f"{name}@thread", plain, batched=True)
-            return
+        return call
 
-        async def single_coroutine(value: object, context: Context) -> Any:
+    def _add_single(self, handlers: Handlers, name: str, function: Answering) -> None:
+        coroutine = self._coroutine(name, function, lambda value: [value])
+        plain = self._plain(name, function, lambda value: [value])
+
+        async def in_loop(value: object, context: Context) -> Any:
             context.progress(0.5, "half")
             return await coroutine(value)
 
-        def single_plain(value: object, context: Context) -> Any:
+        def in_thread(value: object, context: Context) -> Any:
             context.progress(0.5, "half")
             return plain(value)
 
-        handlers.add(f"{name}@default", single_coroutine)
-        handlers.add(f"{name}@thread", single_plain)
+        handlers.add(f"{name}@default", in_loop)
+        handlers.add(f"{name}@thread", in_thread)
 
-    def _single(self) -> dict[str, Any]:
-        def raising(error: BaseException) -> Any:
-            def function(_value: object) -> None:
-                raise error
+    def _add_batched(self, handlers: Handlers, name: str, function: Answering) -> None:
+        handlers.add(f"{name}@default", self._coroutine(name, function, _values), batched=True)
+        handlers.add(f"{name}@thread", self._plain(name, function, _values), batched=True)
 
-            return function
 
-        return {
-            "echo": lambda value: value,
-            "hold": lambda value: value,
-            "stubborn": lambda value: value,
-            "raise": raising(ValueError("boom")),
-            "exit": raising(SystemExit(3)),
-            "retry": raising(RetryAfter(2.5, "busy")),
-            "retry_returned": lambda _: RetryAfter(2.5, "busy"),
-            "give_up": raising(GiveUp("no use")),
-            "give_up_returned": lambda _: GiveUp("no use"),
-            "nan": lambda _: {"scores": [1.0, None, float("nan")]},
-            "object": lambda _: {"thing": [object()]},
-            "large": lambda size: "x" * size,
-        }
+def _values(rows: list[dict[str, Any]]) -> list[Any]:
+    return [row["value"] for row in rows]
 
-    def _batched(self) -> dict[str, Any]:
-        def raise_on_bad(rows: list[dict[str, Any]]) -> list[Any]:
-            if any(row["value"] == "bad" for row in rows):
-                raise ValueError("a bad row")
-            return [row["value"] for row in rows]
 
-        def retry(_rows: list[dict[str, Any]]) -> list[Any]:
-            raise RetryAfter(1.0, "busy")
+def _raising(error: BaseException) -> Answering:
+    def function(_given: object) -> None:
+        raise type(error)(*error.args)
 
-        def mixed(rows: list[dict[str, Any]]) -> list[Any]:
-            return [ValueError("a bad row") if row["value"] == "bad" else row["value"] for row in rows]
+    return function
 
-        return {
-            "rows": lambda rows: [row["value"] for row in rows],
-            "rows_hold": lambda rows: [row["value"] for row in rows],
-            "rows_raise": raise_on_bad,
-            "rows_short": lambda rows: [row["value"] for row in rows][1:],
-            "rows_no_list": lambda rows: {str(row["value"]): 1 for row in rows},
-            "rows_retry": retry,
-            "rows_mixed": mixed,
-        }
+
+def _raise_on_bad(rows: list[dict[str, Any]]) -> list[Any]:
+    if "bad" in _values(rows):
+        raise ValueError("a bad row")
+    return _values(rows)
+
+
+SINGLE: dict[str, Answering] = {
+    "echo": lambda value: value,
+    "hold": lambda value: value,
+    "stubborn": lambda value: value,
+    "raise": _raising(ValueError("boom")),
+    "exit": _raising(SystemExit(3)),
+    "retry": _raising(RetryAfter(2.5, "busy")),
+    "retry_returned": lambda _: RetryAfter(2.5, "busy"),
+    "give_up": _raising(GiveUp("no use")),
+    "give_up_returned": lambda _: GiveUp("no use"),
+    "nan": lambda _: {"scores": [1.0, None, float("nan")]},
+    "object": lambda _: {"thing": [object()]},
+    "large": lambda size: "x" * size,
+}
+BATCHED: dict[str, Answering] = {
+    "rows": _values,
+    "rows_hold": _values,
+    "rows_raise": _raise_on_bad,
+    "rows_short": lambda rows: _values(rows)[1:],
+    "rows_no_list": lambda rows: dict.fromkeys(map(str, _values(rows))),
+    "rows_retry": _raising(RetryAfter(1.0, "busy")),
+    "rows_mixed": lambda rows: [ValueError("a bad row") if value == "bad" else value for value in _values(rows)],
+}

@@ -94,11 +94,7 @@ async def test_a_payload_of_one_mebibyte_arrives_whole(exact: Rig, lane: str) ->
 async def test_what_a_handler_notes_is_reported_before_its_end(exact: Rig, lane: str) -> None:
     (ref,) = await exact.submit(exact.work("echo", lane, 1))
     await exact.ends([ref])
-    told = [
-        type(report).__name__
-        for report in exact.reports
-        if not hasattr(report, "held") and (report.task, report.fence) == ref
-    ]
+    told = [type(report).__name__ for report in exact.about(ref)]
     assert told[-2:] == ["Noted", "Ended"]
     assert (told[0] == "Started") == exact.engine.capabilities.reports_started
 
@@ -106,11 +102,11 @@ async def test_what_a_handler_notes_is_reported_before_its_end(exact: Rig, lane:
 async def test_results_are_right_whatever_the_pipe_does(rig: Rig, lane: str) -> None:
     works = [rig.work("echo" if number % 3 else "raise", lane, number) for number in range(60)]
     wanted = await rig.submit(*works)
-    numbers = {ref: number for number, ref in enumerate(wanted)}
+    numbers: dict[tuple[int, int], int] = {ref: number for number, ref in enumerate(wanted)}
     ends = await rig.ends(wanted)
     assert ends
     for end in ends:
-        number = numbers[end.task, end.fence]  # type: ignore[index]  # a plain tuple equals the reference
+        number = numbers[end.task, end.fence]
         if number % 3:
             assert (end.verdict, end.result) == (Verdict.SUCCEEDED, str(number).encode())
         else:

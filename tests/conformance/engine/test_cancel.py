@@ -74,10 +74,11 @@ async def test_what_is_unknown_or_over_is_ignored(rig: Rig, lane: str) -> None:
     work = rig.work("echo", lane, 1)
     await rig.submit(work)
     await rig.ends(refs(work))
-    before = len(rig.reports)
+    assert await rig.engine.drain(60)
+    before = list(rig.reports)
     rig.engine.cancel([AttemptRef(0, 0), *refs(work), AttemptRef(refs(work)[0].task, 99)])
     assert await rig.engine.drain(60)
-    assert [report for report in rig.reports[before:] if hasattr(report, "verdict")] == [] or not rig.exact
+    assert rig.reports == before
 
 
 async def test_a_burst_of_cancels_leaves_nothing_behind(rig: Rig, lane: str) -> None:

@@ -92,7 +92,11 @@ class TaskExecutor:
     def choose(self, lane: str) -> Window | None:
         """The window whose head the policy starts next in a lane; None: there is none."""
         head = self.policy.choose(self.lanes[lane])
-        return None if head is None else self.windows[head.shard]
+        return None if head is None else self.windows[head[2]]
+
+    def until(self, lane: str) -> tuple[int, int] | None:
+        """Up to which (key, id) the window just chosen would be chosen again; None: to its end."""
+        return self.policy.until(self.lanes[lane])
 
     def suspect(self, task: Task) -> bool:
         """Whether a ready task was in flight at so many deaths of its owner that it must run alone."""

@@ -20,30 +20,37 @@ class Heads:
         if place is None or (window.queued is not None and window.queued <= place):
             return
         window.queued = place
-        heappush(self._heap, Head(*place, window.shard.id))
+        heappush(self._heap, (*place, window.shard.id))
 
     def best(self) -> Head | None:
         """The smallest head; entries that are no longer true are put right on the way."""
-        heap = self._heap
+        heap, windows = self._heap, self._windows
         while heap:
             head = heap[0]
-            window = self._windows.get(head.shard)
-            if window is None or window.queued != head[:2]:
+            key, number, shard = head
+            window = windows.get(shard)
+            if window is None or window.queued != (key, number):
                 heappop(heap)
                 continue
             place = None if window.parked else window.place()
-            if place == head[:2]:
-                return head
-            window.queued = place
             if place is None:
+                window.queued = None
                 heappop(heap)
+            elif place == window.queued:
+                return head
             else:
-                heapreplace(heap, Head(*place, window.shard.id))
+                window.queued = place
+                heapreplace(heap, (*place, shard))
         return None
+
+    def after_best(self) -> tuple[int, int] | None:
+        """A (key, id) that no head but the best comes before; None: there is no other head."""
+        second = min(self._heap[1:3], default=None)
+        return None if second is None else second[:2]
 
     def __iter__(self) -> Iterator[Head]:
         """Every head that may start, each once, in no order."""
         for head in self._heap:
-            window = self._windows.get(head.shard)
-            if window is not None and not window.parked and window.queued == head[:2] and window.place() == head[:2]:
+            window = self._windows.get(head[2])
+            if window is not None and not window.parked and window.queued == head[:2] == window.place():
                 yield head

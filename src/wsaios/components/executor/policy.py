@@ -1,19 +1,15 @@
 """The policy port and the policy there is: priority with linear ageing, then age."""
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from wsaios.kernel.task import PRIORITY_MAX, PRIORITY_MIN, clamp_priority
 
 AGEING_US_PER_POINT: Final = 600 * 1_000_000
 
 
-class Head(NamedTuple):
-    """The best task of one shard: smaller (key, id) first."""
-
-    key: int
-    id: int
-    shard: int
+Head = tuple[int, int, int]
+"""The best task of one shard as (key, id, shard): smaller (key, id) first."""
 
 
 class HeadsView(Protocol):
@@ -21,6 +17,9 @@ class HeadsView(Protocol):
 
     def best(self) -> Head | None:
         """The smallest by (key, id), in O(log n); None when there is none."""
+
+    def after_best(self) -> tuple[int, int] | None:
+        """A (key, id) that no head but the best comes before; None: there is no other head."""
 
     def __iter__(self) -> Iterator[Head]:
         """All of them, in no order."""
@@ -34,6 +33,9 @@ class Policy(Protocol):
 
     def choose(self, heads: HeadsView) -> Head | None:
         """The head that starts next, or None when there is none."""
+
+    def until(self, heads: HeadsView) -> tuple[int, int] | None:
+        """Up to which (key, id) the shard of the chosen head would be chosen again and again; None: to its end."""
 
     def longest_wait_us(self) -> int:
         """By how much a younger task can have been enqueued and still go first."""
@@ -57,6 +59,10 @@ class PriorityAgeing:
     def choose(self, heads: HeadsView) -> Head | None:
         """The smallest key; of equal ones the older task."""
         return heads.best()
+
+    def until(self, heads: HeadsView) -> tuple[int, int] | None:
+        """Until another head is smaller."""
+        return heads.after_best()
 
     def longest_wait_us(self) -> int:
         """(p_max − p_min) × µs per point."""

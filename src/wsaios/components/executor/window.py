@@ -105,9 +105,26 @@ class ShardWindow:
                     taken.append(task)
                 at += 1
         self._at = at
-        if at > _COMPACT and at * 2 > len(rows):
-            del rows[:at]
-            self._at = 0
+        self._compact()
+        return taken
+
+    def run(self, most: int, until: tuple[int, int] | None, now_us: int) -> list[Task]:
+        """Remove up to `most` tasks from the front that come before `until`, whatever their options.
+
+        It ends before a task whose `expires_us` has come.
+        """
+        rows, at, taken = self._rows, self._at, []
+        for place in range(at, len(rows)):
+            task = rows[place][2]
+            if task.state == _READY:
+                if len(taken) == most or (until is not None and rows[place] > until):
+                    break
+                if task.expires_us is not None and task.expires_us <= now_us:
+                    break
+                taken.append(task)
+            at = place + 1
+        self._at = at
+        self._compact()
         return taken
 
     def ready(self, most: int) -> int:
@@ -118,6 +135,11 @@ class ShardWindow:
                 break
             count += task.state == _READY
         return count
+
+    def _compact(self) -> None:
+        if self._at > _COMPACT and self._at * 2 > len(self._rows):
+            del self._rows[: self._at]
+            self._at = 0
 
     def oldest_us(self, most: int) -> int:
         """Since when the longest waiting of the first `most` rows is ready, µs UTC."""

@@ -1,0 +1,41 @@
+"""All commands under one name, and the one place where a failure of the program itself is told."""
+
+import sys
+import traceback
+from typing import Annotated, NoReturn
+
+import typer
+
+from wsaios.cli.batch import batch
+from wsaios.cli.errors import UNEXPECTED
+
+app = typer.Typer(
+    name="wsaios",
+    help="One scheduler for AI work: it decides what runs next, and never loses it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(batch)
+
+
+def main() -> NoReturn:
+    """Run the command of this process and leave with its exit status."""
+    try:
+        app(prog_name="wsaios")
+    except Exception:  # noqa: BLE001  # whatever nobody expected is told in full
+        traceback.print_exc()
+        sys.exit(UNEXPECTED)
+    sys.exit(0)
+
+
+@app.callback()
+def _common(
+    *, version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False
+) -> None:
+    """One scheduler for AI work: it decides what runs next, and never loses it."""
+    if version:
+        from wsaios import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit

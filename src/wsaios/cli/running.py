@@ -1,0 +1,120 @@
+"""``wsaios batch run``: checks, runs, listens to signals, and says how it ended."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+import typer
+
+from wsaios.cli.errors import INTERRUPTED, OK, SOME_FAILED, told
+from wsaios.cli.output import only_json, plain, print_json, print_lines
+from wsaios.cli.pace import speed
+from wsaios.cli.progress import Progress, progress_for
+from wsaios.bootstrap import GRACE_S
+from wsaios.sdk.batch_plan import Request, prepare
+from wsaios.sdk.batch_run import BatchRun, Summary
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SHOW_CURSOR: Final = "\x1b[?25h"
+
+
+class Interrupts:
+    """What signals do to a run: the first one has it stop, a second SIGINT leaves at once."""
+
+    def __init__(self, run: BatchRun, loop: asyncio.AbstractEventLoop, progress: Progress) -> None:
+        self._run = run
+        self._loop = loop
+        self._progress = progress
+        self.first: signal.Signals | None = None
+
+    def hear(self, number: int, _frame: FrameType | None) -> None:
+        """Runs in the main thread between two of its instructions, also while a handler blocks the loop."""
+        if self.first is None:
+            self.first = signal.Signals(number)
+            self._loop.call_soon_threadsafe(self._stop)
+        elif number == signal.SIGINT:
+            if sys.stderr.isatty():
+                os.write(2, _SHOW_CURSOR.encode())
+            os.write(2, b"left at once; nothing is lost, run the same command again to go on\n")
+            os._exit(INTERRUPTED)
+
+    def _stop(self) -> None:
+        name = signal.Signals(self.first or signal.SIGINT).name
+        self._progress.note(
+            f"{name}: what runs has {GRACE_S:g} s to end, nothing more is started; Ctrl-C again leaves at once"
+        )
+        self._run.stop()
+
+
+def run_batch(request: Request, *, ledger: str | None, quiet: bool, as_json: bool) -> NoReturn:
+    """Run it and leave with its exit status."""
+    with told(as_json=as_json):
+        with asyncio.Runner() as runner:
+            with only_json() if as_json else nullcontext():
+                summary, interrupt = _run(request, runner, ledger, quiet=quiet)
+            _say(summary, request, quiet=quiet, as_json=as_json)
+            if interrupt is not None:
+                # A handler may have left threads behind that nobody can end, and an exit in good order waits for them.
+                sys.stderr.flush()
+                os._exit(128 + interrupt)
+        raise typer.Exit(SOME_FAILED if summary.unsuccessful else OK)
+
+
+def _run(
+    request: Request, runner: asyncio.Runner, ledger: str | None, *, quiet: bool
+) -> tuple[Summary, signal.Signals | None]:
+    progress = progress_for(quiet=quiet)
+    try:
+        plan = prepare(request, Path.cwd(), lambda size: progress.phase("check", size), progress.advance)
+        run = BatchRun(plan, progress, ledger=ledger)
+        interrupts = Interrupts(run, runner.get_loop(), progress)
+        with _listening(interrupts):
+            summary = runner.run(run.go())
+    finally:
+        progress.close()
+    return summary, None if summary.finished else interrupts.first
+
+
+@contextmanager
+def _listening(interrupts: Interrupts) -> Iterator[None]:
+    before = {number: signal.signal(number, interrupts.hear) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(summary: Summary, request: Request, *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(plain(summary) | {"rate": round(summary.rate, 3)})
+        return
+    if quiet:
+        return
+    print_lines(told_of(summary, Path(request.source).name))
+
+
+def told_of(summary: Summary, source: str) -> Iterator[str]:
+    """The last lines: what became of the rows, and where they are."""
+    name = f"{summary.id} of {source}" if summary.id else source
+    counts = [(word, getattr(summary, word)) for word in ("succeeded", "failed", "cancelled", "expired", "lost")]
+    parts = ", ".join(f"{count:,} {word}" for word, count in counts if count or word in {"succeeded", "failed"})
+    if not summary.finished:
+        yield f"{name} stopped: {parts}, {summary.rows - summary.ended:,} to go of {summary.rows:,} rows"
+        yield "run the same command again to go on"
+        return
+    yield f"{name}: {summary.rows:,} rows, {parts}"
+    if summary.ran:
+        before = f", {summary.ended - summary.ran:,} before" if summary.ended > summary.ran else ""
+        yield f"{summary.ran:,} rows in {summary.seconds:.1f} s ({speed(summary.rate)} rows/s){before}"
+    else:
+        yield "it was finished before; nothing had to run"
+    yield f"results: {summary.out}"
+    if summary.errors:
+        yield f"errors:  {summary.errors}"

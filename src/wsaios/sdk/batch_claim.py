@@ -1,0 +1,78 @@
+"""Which batch of a ledger stands behind a plan, and whose files are in the way of its own."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.ids import encode
+from wsaios.kernel.task import Batch, BatchState
+from wsaios.sdk.batch_plan import Plan
+
+_HINT: Final = "name another --out, or add --fresh to run anew and replace it"
+_TOLD: Final = (
+    ("digest", "the content of the input"),
+    ("map", "--map"),
+    ("id", "--id"),
+    ("handler", "--handler or --model"),
+    ("limit", "--limit"),
+    ("lane", "--lane"),
+    ("batch_size", "--batch-size"),
+    ("max_attempts", "--max-attempts"),
+)
+
+
+def refuse_foreign(plan: Plan, batches: Iterable[Batch]) -> None:
+    """Make sure that the files of the plan are its own to write; `batches` are those of the ledger, latest first.
+
+    Raises:
+        InvalidInput: another batch has this ``--out``, and what differs; or files stand there that nobody here wrote.
+    """
+    if plan.request.fresh:
+        return
+    out = str(plan.paths.results)
+    writer = next((batch for batch in batches if batch.meta.get("out") == out and _whole(batch)), None)
+    if writer is not None and writer.key != plan.key:
+        raise InvalidInput("--out", f"{plan.request.out} belongs to {_other(writer, plan)}; {_HINT}")
+
+
+def refuse_unknown(plan: Plan, existing: Iterable[Path]) -> None:
+    """Refuse files that stand where those of the plan would, when no batch of the ledger is known to have written them.
+
+    Raises:
+        InvalidInput: names the file.
+    """
+    for path in existing:
+        if not plan.request.fresh:
+            reason = f"{path} exists, and no batch of this ledger is known to have written it"
+            raise InvalidInput("--out", f"{reason}; {_HINT}")
+
+
+def given_up(plan: Plan, batches: Iterable[Batch], current: int) -> list[int]:
+    """The batches that the current one replaces and that are not finished."""
+    out = str(plan.paths.results)
+    return [
+        batch.id
+        for batch in batches
+        if batch.id != current
+        and _whole(batch)
+        and (batch.key == plan.key or batch.meta.get("out") == out)
+        and sum(batch.ended.values()) < batch.rows
+    ]
+
+
+def owns_out(plan: Plan, batch: Batch | None) -> bool:
+    """Whether the batch was run for the very files of the plan."""
+    return batch is not None and batch.meta.get("out") == str(plan.paths.results)
+
+
+def _whole(batch: Batch) -> bool:
+    return batch.state == BatchState.SEALED
+
+
+def _other(writer: Batch, plan: Plan) -> str:
+    mine, theirs = plan.meta(), writer.meta
+    differences = [told for name, told in _TOLD if theirs.get(name) != mine[name]]
+    source = Path(str(theirs.get("input", "another file")))
+    where = f"{encode(writer.id, 'batch')} of {source.name if source.parent == plan.file.path.parent else source}"
+    return f"{where}, which differs in {', '.join(differences) or 'its version'}"

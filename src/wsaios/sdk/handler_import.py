@@ -1,0 +1,85 @@
+"""Finds the function that ``module:function`` names, and which arguments it takes."""
+
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from wsaios.engines.local.handlers import Handler
+from wsaios.kernel.errors import InvalidInput, UnknownHandler
+
+_FORM: Final = "is not of the form module:function, such as work:embed for the function embed in work.py"
+_BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_OWN: Final = (__file__, "<frozen importlib", importlib.__file__)
+
+
+def import_function(text: str, folder: Path) -> Callable[..., Any]:
+    """The function that `text` names as ``module:function``; modules in `folder` come first.
+
+    Raises:
+        InvalidInput: `text` has another form.
+        UnknownHandler: there is no such module or function, or importing it raised; the message ends with the user's own
+            part of that traceback.
+    """
+    name, colon, attribute = text.partition(":")
+    parts = [*name.split("."), *attribute.split(".")]
+    if not colon or not all(part.isidentifier() for part in parts):
+        raise InvalidInput("--handler", f"{text!r} {_FORM}")
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    found: Any = _module(name, text, folder)
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise UnknownHandler(text, _missing(found, name, attribute))
+        found = getattr(found, part)
+    if not callable(found):
+        raise UnknownHandler(text, f"{attribute} in {name} is {type(found).__name__}, which cannot be called")
+    function: Callable[..., Any] = found
+    return function
+
+
+def accepted_arguments(handler: Handler) -> frozenset[str] | None:
+    """The names that a call of this handler may give; None: any."""
+    if handler.batched:
+        return None
+    try:
+        parameters = inspect.signature(handler.function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return frozenset(each.name for each in parameters if each.kind in _BY_NAME and each.name != handler.context)
+
+
+def _module(name: str, text: str, folder: Path) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UnknownHandler(text, f"there is no module {error.name!r} in {folder} nor among installed ones") from error
+        raise UnknownHandler(text, _told(name, error)) from error
+    except (Exception, SystemExit) as error:
+        raise UnknownHandler(text, _told(name, error)) from error
+
+
+def _missing(module: object, name: str, attribute: str) -> str:
+    functions = sorted(each for each, value in vars(module).items() if not each.startswith("_") and inspect.isroutine(value))
+    there = f"; its functions are {', '.join(functions)}" if functions else ""
+    return f"module {name!r} has no {attribute!r}{there}"
+
+
+def _told(name: str, error: BaseException) -> str:
+    """Why the import failed, with the frames of the user alone."""
+    frames = list(_frames(error))
+    lines = traceback.format_list(frames) + traceback.format_exception_only(error)
+    return f"importing {name!r} failed:\n{''.join(lines).rstrip()}"
+
+
+def _frames(error: BaseException) -> Iterator[traceback.FrameSummary]:
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.startswith(_OWN):
+            yield frame

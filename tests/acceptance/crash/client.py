@@ -1,0 +1,98 @@
+"""A submitter that says what it is about to ask, asks, and notes at once what was acknowledged."""
+
+import os
+import signal
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from typing import Any, Literal
+
+from tests.acceptance.crash.lines import Line, Lines
+from wsaios import Batch, Scheduler, Task
+
+Row = Mapping[str, object]
+Rows = Iterable[Row] | AsyncIterable[Row]
+Word = Literal["cancelling", "cancelled", "pausing", "resumed", "replaying", "replayed"]
+
+
+class Broken(Exception):
+    """A source of rows ended in the middle."""
+
+
+class Client:
+    """One life's submissions; with `dies_at` the process kills itself right behind the return of that submission."""
+
+    def __init__(
+        self, scheduler: Scheduler, journal: Lines, acknowledge: Callable[[Line], None], life: int, dies_at: int
+    ) -> None:
+        self.scheduler = scheduler
+        self.life = life
+        self._journal = journal
+        self._acknowledge = acknowledge
+        self._dies_at = dies_at
+        self._calls = 0
+        self._submissions = 0
+        self._named: dict[str, str] = {}
+
+    def name(self) -> str:
+        """A name for a call that no other call of the round has."""
+        self._calls += 1
+        return f"L{self.life}.{self._calls}"
+
+    async def submit(self, handler: str, arguments: Mapping[str, Any] | None = None, **options: Any) -> Task:
+        """Submit a new call."""
+        return await self.repeat(self.name(), handler, arguments or {}, **options)
+
+    async def repeat(self, call: str, handler: str, arguments: Mapping[str, Any], **options: Any) -> Task:
+        """Submit a call under a name of before."""
+        given = {**arguments, "call": call}
+        dies = self._dies()
+        key = options.get("idempotency_key")
+        self._say("asked", call, handler=handler, arguments=arguments, key=key, dies=dies)
+        if dies:
+            await self.scheduler.submit(handler, given, **options)
+            os.kill(os.getpid(), signal.SIGKILL)
+        task = await self.scheduler.submit(handler, given, **options)
+        self._named[task.id] = call
+        self._acknowledge({"what": "acknowledged", "call": call, "id": task.id, "life": self.life})
+        return task
+
+    async def submit_many(self, handler: str, rows: Callable[[str], Rows], length: int, **options: Any) -> Batch:
+        """Submit a batch; `rows` makes them from the batch's name."""
+        call = self.name()
+        dies = self._dies()
+        self._say("asked", call, handler=handler, rows=length, key=None, dies=dies)
+        if dies:
+            await self.scheduler.submit_many(handler, rows(call), **options)
+            os.kill(os.getpid(), signal.SIGKILL)
+        batch = await self.scheduler.submit_many(handler, rows(call), **options)
+        ids = [task.id for task in batch]
+        self._acknowledge({"what": "acknowledged", "call": call, "id": batch.id, "ids": ids, "life": self.life})
+        return batch
+
+    def call_of(self, task: Task) -> str:
+        """The name under which a task was submitted."""
+        return self._named[task.id]
+
+    def note(self, word: Word, target: Task | Batch | str) -> None:
+        """Write into the journal what is about to be done to a task or batch, or was."""
+        self._say(word, "", id=target if isinstance(target, str) else target.id)
+
+    def told(self, task: Task, result: object) -> None:
+        """Write into the journal which result a caller was given."""
+        self._say("told", "", id=task.id, result=result)
+
+    async def submit_broken(self, handler: str, rows: Callable[[str], Rows], length: int) -> None:
+        """Submit a batch whose rows end with `Broken`: nothing of it may remain."""
+        call = self.name()
+        self._say("asked", call, handler=handler, rows=length, key=None, dies=False)
+        try:
+            await self.scheduler.submit_many(handler, rows(call))
+        except Broken:
+            self._say("refused", call)
+
+    def _dies(self) -> bool:
+        self._submissions += 1
+        return self._submissions == self._dies_at
+
+    def _say(self, what: str, call: str, **more: object) -> None:
+        self._journal.append({"what": what, "call": call, "life": self.life} | more)
+

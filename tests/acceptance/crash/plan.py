@@ -1,0 +1,71 @@
+"""Which deaths a round dies: drawn from a seed, with every failpoint in turn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Literal
+
+from wsaios.kernel.failpoints import FAILPOINTS
+
+Kind = Literal["failpoint", "random", "submit"]
+Acknowledge = Literal["journal", "pipe"]
+
+OF_BATCH_RUN: Final = ("batch.before_rename", "batch.after_rename")
+"""Reached by ``wsaios batch run`` alone."""
+OF_A_WORKER: Final = tuple(name for name in FAILPOINTS if name not in OF_BATCH_RUN)
+SELDOM: Final = frozenset(
+    {"ledger.shards", "ledger.replayed", "ledger.spilled", "ledger.purged", "ledger.facts", "ledger.links_done"}
+)
+"""Reached only a few times in a life, so that a higher count would let the worker live."""
+_HITS: Final = (1, 2, 3, 5, 9, 17)
+_LONGEST_S: Final = 0.45
+_SUBMISSIONS: Final = 40
+
+
+@dataclass(frozen=True)
+class Death:
+    """How a worker dies: at the `hit`-th time of a failpoint, `after_s` seconds after it began, or right behind a submit."""
+
+    kind: Kind
+    acknowledge: Acknowledge
+    failpoint: str = ""
+    hit: int = 1
+    after_s: float = 0.0
+    submission: int = 0
+
+    @property
+    def name(self) -> str:
+        """What the summary calls it."""
+        return self.failpoint or {"random": "at random", "submit": "behind a submit"}[self.kind]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The deaths of one round; after them a last life is left alone."""
+
+    seed: str
+    deaths: tuple[Death, ...]
+
+
+def plan(seed: int, number: int, failpoints: Sequence[str] = OF_A_WORKER) -> Plan:
+    """The deaths of round `number` (from 0): two at failpoints, and one at random or right behind a submit.
+
+    The failpoints come in turn, so `len(failpoints) / 2` rounds reach all of them; at their first hit in the first turn.
+    """
+    rng = Random(f"{seed}:{number}")
+    deaths = []
+    for place in (2 * number, 2 * number + 1):
+        name = failpoints[place % len(failpoints)]
+        few = place < len(failpoints)
+        hit = 1 if few else rng.choice(_HITS[:2] if name in SELDOM else _HITS)
+        deaths.append(Death("failpoint", _drawn(rng), name, hit))
+    if number % 2:
+        deaths.append(Death("submit", _drawn(rng), submission=rng.randint(1, _SUBMISSIONS)))
+    else:
+        deaths.append(Death("random", _drawn(rng), after_s=rng.uniform(0.0, _LONGEST_S)))
+    rng.shuffle(deaths)
+    return Plan(f"{seed}:{number}", tuple(deaths))
+
+
+def _drawn(rng: Random) -> Acknowledge:
+    return rng.choice(("journal", "pipe"))

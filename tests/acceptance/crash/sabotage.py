@@ -1,0 +1,62 @@
+"""Breaks in a worker what the product promises, to see that the checks notice; nothing of it is part of the product."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from wsaios.components.executor.executor import TaskExecutor
+from wsaios.kernel.ledger import Commit, Committed
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Effective, Task
+from wsaios.ledger.sqlite import SqliteLedger
+from wsaios.scheduler.core import Core
+from wsaios.scheduler.reports import Reports
+
+
+def without_fence() -> None:
+    """Take any outcome for a running task, whichever attempt it came from."""
+
+    def holder(self: Any, ref: tuple[int, int]) -> Task | None:
+        task: Task | None = self._book.tasks.get(ref[0])
+        return task if task is not None and task.state == State.RUNNING else None
+
+    Reports._holder = holder  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def acknowledges_early() -> None:
+    """Answer callers before the commit, which then takes its time."""
+    step, commit = Core.step, SqliteLedger.commit
+
+    def hasty(self: Core, *arguments: Any) -> Any:
+        effects = step(self, *arguments)
+        for reply in effects.replies:
+            if isinstance(reply.token, asyncio.Future) and reply.error is None and not reply.token.done():
+                reply.token.set_result(reply.value)
+        return effects
+
+    def slow(self: SqliteLedger, batch: Commit) -> Committed:
+        time.sleep(0.03)
+        return commit(self, batch)
+
+    Core.step = hasty  # type: ignore[method-assign, assignment]
+    SqliteLedger.commit = slow  # type: ignore[method-assign]
+
+
+def repeats_at_most_once() -> None:
+    """Forget that some tasks may run at most once."""
+    options = TaskExecutor.options
+
+    def careless(self: TaskExecutor, task: Task, handler: str) -> Effective:
+        return msgspec.structs.replace(options(self, task, handler), at_most_once=False)
+
+    TaskExecutor.options = careless  # type: ignore[method-assign]
+
+
+SABOTAGE: Final[dict[str, Callable[[], None]]] = {
+    "no-fence": without_fence,
+    "early-acknowledgement": acknowledges_early,
+    "at-most-once-repeated": repeats_at_most_once,
+}

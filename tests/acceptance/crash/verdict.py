@@ -1,0 +1,66 @@
+"""The verdict on a round: every check by its name, and what was counted."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.acceptance.crash import checks, checks_trace
+from tests.acceptance.crash.case import Case, Check, read_case
+from wsaios.ledger.sqlite import SqliteLedger
+
+CHECKS: Final[tuple[Check, ...]] = (
+    *(checks.integrity, checks.drained, checks.lost, checks.twice, checks.invented, checks.keys, checks.torn),
+    *(checks.outcomes, checks.fence, checks.history, checks.replays, checks.told),
+    *(checks_trace.executed, checks_trace.phantom, checks_trace.order, checks_trace.overlap, checks_trace.checkpoints),
+)
+NAMES: Final = ("process", *(check.__name__ for check in CHECKS))
+"""What can be wrong with a round."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that must not be; `check` is one of `NAMES`."""
+
+    check: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is wrong with a round, and figures of it."""
+
+    problems: tuple[Problem, ...]
+    figures: Counter[str] = field(default_factory=Counter)
+
+
+def judge(folder: Path) -> Verdict:
+    """Judge what a round left in its folder, with no process working in it."""
+    path = folder / "work.db"
+    if not path.exists():
+        return Verdict((Problem("lost", "there is no ledger"),))
+    case = read_case(folder, SqliteLedger(path).check())
+    problems = tuple(Problem(check.__name__, text) for check in CHECKS for text in check(case))
+    return Verdict(problems, _figures(case))
+
+
+def _figures(case: Case) -> Counter[str]:
+    record = case.record
+    figures = Counter(ended.state.word for ended in case.rows.ended)
+    figures["acknowledged"] = len(record.silent) + sum(
+        len(set(asked.rows_acknowledged or asked.acknowledged)) for asked in record.asked.values()
+    )
+    figures["tasks"] = len(case.rows.ended)
+    figures["executions"] = sum(len(step.tasks) for step in record.steps if step.what == "start")
+    figures["stale"] = record.stale
+    figures["silent"] = len(record.silent)
+    figures["taken back"] = sum(batch.state == 2 for batch in case.rows.batches)
+    figures["repeated"] = sum(len(asked.acknowledged) > 1 for asked in record.asked.values())
+    figures["replayed"] = sum(bool(case.noted("replayed", ended)) for ended in case.rows.ended)
+    figures["died with its owner"] = sum(
+        "its owner died while it ran" in (entry[3] or "") for ended in case.rows.ended for entry in ended.history
+    )
+    return figures

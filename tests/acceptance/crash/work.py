@@ -1,0 +1,190 @@
+"""The handlers of a worker: every execution appends a line to a trace of their own before it does anything else."""
+
+import asyncio
+import os
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.crash.lines import Lines
+from wsaios import Context, GiveUp, RetryAfter, Scheduler
+
+Answer = dict[str, Any]
+Row = dict[str, Any]
+
+TURNS = 14
+LATE_S = 0.15
+PATIENCE_S = 2.0
+QUICK = {"backoff_initial_s": 0.004, "backoff_max_s": 0.02}
+
+
+class Work:
+    """What can be asked of a worker, in both lanes, batched and not."""
+
+    def __init__(self, folder: Path, life: int) -> None:
+        self._folder = folder
+        self._life = life
+        self._trace = Lines(folder / "trace")
+        self._met: set[str] = set()
+        self._second: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+        self._returned: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+        self.running: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+
+    def register(self, scheduler: Scheduler) -> None:
+        """Make all handlers known."""
+        for function in (self.double, self.upper, self.steps, self.crowded, self.follow, self.orphan, self.fresh):
+            scheduler.add_handler(function.__name__, function, **QUICK)
+        for failing in (self.flaky, self.restless, self.mended):
+            scheduler.add_handler(failing.__name__, failing, **QUICK)
+        scheduler.add_handler("hopeless", self.hopeless, max_attempts=2, **QUICK)
+        scheduler.add_handler("late", self.late, max_attempts=9, timeout_s=LATE_S, **QUICK)
+        scheduler.add_handler("embed", self.embed, batch_size=8, **QUICK)
+        scheduler.add_handler("tally", self.tally, batch_size=4, max_wait_s=0.002, **QUICK)
+        scheduler.add_handler("linger", self.linger, max_attempts=9, **QUICK)
+        scheduler.add_handler("doze", self.doze, max_attempts=9, **QUICK)
+        scheduler.add_handler("once", self.once, delivery="at_most_once")
+        scheduler.add_handler("once_thread", self.once_thread, delivery="at_most_once")
+
+    async def double(self, call: str, value: int, context: Context) -> Answer:
+        self._note("start", call, context)
+        return self._end(call, context, value * 2)
+
+    def upper(self, call: str, text: str, context: Context) -> Answer:
+        self._note("start", call, context)
+        return self._end(call, context, text.upper())
+
+    async def embed(self, rows: list[Row], context: Context) -> list[Answer]:
+        self._rows("start", rows, context)
+        await asyncio.sleep(0.002)
+        self._rows("end", rows, context)
+        return [{"value": row["value"] + 1} for row in rows]
+
+    def tally(self, rows: list[Row], context: Context) -> list[Answer]:
+        """A row with `bad` fails alone: the call is halved until it is found."""
+        self._rows("start", rows, context)
+        if any(row.get("bad") for row in rows):
+            msg = "a bad row"
+            raise ValueError(msg)
+        self._rows("end", rows, context)
+        return [{"value": len(row["text"])} for row in rows]
+
+    def flaky(self, call: str, fails: int, context: Context) -> Answer:
+        self._note("start", call, context)
+        if context.attempt <= fails:
+            msg = f"attempt {context.attempt} of {fails} that fail"
+            raise ValueError(msg)
+        return self._end(call, context, fails)
+
+    async def hopeless(self, call: str, context: Context) -> Answer:
+        self._note("start", call, context)
+        msg = "never works"
+        raise ValueError(msg)
+
+    def late(self, call: str, context: Context) -> Answer:
+        """The first attempt goes on until the second one runs, and reports while that one still runs."""
+        self._note("start", call, context)
+        if context.attempt == 1:
+            self._second[call].wait(PATIENCE_S)
+            self._returned[call].set()
+        elif context.attempt == 2 and self._heard_of(call):
+            self._second[call].set()
+            self._returned[call].wait(LATE_S / 3)
+            time.sleep(LATE_S / 5)
+        return self._end(call, context, call)
+
+    def linger(self, call: str, context: Context) -> Answer:
+        """Goes on until it is told to stop, and answers all the same; at most once in the life that asked for it."""
+        self._note("start", call, context)
+        if self._meet(call):
+            give_up_s = time.monotonic() + PATIENCE_S
+            while not context.cancelled and time.monotonic() < give_up_s:
+                time.sleep(0.002)
+        return self._end(call, context, call)
+
+    async def doze(self, call: str, context: Context) -> Answer:
+        self._note("start", call, context)
+        if self._meet(call):
+            await asyncio.sleep(PATIENCE_S)
+        return self._end(call, context, call)
+
+    async def once(self, call: str, context: Context) -> Answer:
+        self._note("start", call, context)
+        await asyncio.sleep(0.003)
+        return self._end(call, context, call)
+
+    def once_thread(self, call: str, context: Context) -> Answer:
+        self._note("start", call, context)
+        time.sleep(0.003)
+        return self._end(call, context, call)
+
+    async def steps(self, call: str, total: int, context: Context) -> Answer:
+        done = context.saved or 0
+        self._note("start", call, context, saved=done)
+        while done < total:
+            await asyncio.sleep(0.004)
+            done += 1
+            self._note("step", call, context, saved=done)
+            context.save(done)
+        return self._end(call, context, total)
+
+    def restless(self, call: str, context: Context) -> Answer:
+        """Asks to be called again until it was called often enough for a long history."""
+        turn = (context.saved or 0) + 1
+        self._note("start", call, context, saved=turn - 1)
+        if turn < TURNS:
+            self._note("step", call, context, saved=turn)
+            context.save(turn)
+            raise RetryAfter(0.0)
+        return self._end(call, context, turn)
+
+    async def crowded(self, call: str, context: Context) -> Answer:
+        self._note("start", call, context)
+        await asyncio.sleep(0.003)
+        return self._end(call, context, call)
+
+    def follow(self, call: str, after: list[str], context: Context) -> Answer:
+        self._note("start", call, context)
+        return self._end(call, context, len(after))
+
+    async def orphan(self, call: str, after: list[str], context: Context) -> Answer:
+        self._note("start", call, context)
+        return self._end(call, context, len(after))
+
+    async def fresh(self, call: str, context: Context) -> Answer:
+        self._note("start", call, context)
+        return self._end(call, context, call)
+
+    def mended(self, call: str, context: Context) -> Answer:
+        self._note("start", call, context)
+        if not self.mending(call).exists():
+            raise GiveUp("not mended yet")
+        return self._end(call, context, call)
+
+    def mending(self, call: str) -> Path:
+        """The file that makes a call of `mended` work."""
+        return self._folder / f"mended.{call}"
+
+    def _heard_of(self, call: str) -> bool:
+        return call in self._second
+
+    def _meet(self, call: str) -> bool:
+        """Whether this is the first execution in the life that submitted the call: nobody stops a later one."""
+        first = call not in self._met and call.startswith(f"L{self._life}.")
+        self._met.add(call)
+        self.running[call].set()
+        return first
+
+    def _end(self, call: str, context: Context, value: object) -> Answer:
+        self._note("end", call, context)
+        return {"value": value, "attempt": context.attempt}
+
+    def _note(self, what: str, call: str, context: Context, **more: object) -> None:
+        self._trace.append(
+            {"what": what, "tasks": [context.task_id], "calls": [call], "attempt": context.attempt, "pid": os.getpid()} | more
+        )
+
+    def _rows(self, what: str, rows: list[Row], context: Context) -> None:
+        calls = [f"{row['call']}[{row['row']}]" for row in rows]
+        self._trace.append({"what": what, "tasks": context.task_ids, "calls": calls, "attempt": None, "pid": os.getpid()})

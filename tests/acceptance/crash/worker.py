@@ -1,0 +1,100 @@
+"""The process that is killed: a scheduler on a file ledger that submits, journals what was acknowledged, and runs it.
+
+``python -m tests.acceptance.crash.worker FOLDER LIFE SEED``; it says ``begun`` on its output, and there, with
+``--acknowledge pipe``, what was acknowledged. Left alone it ends by itself once everything has ended.
+"""
+
+import argparse
+import asyncio
+import faulthandler
+import os
+import signal
+from pathlib import Path
+from random import Random
+
+import apsw
+
+from tests.acceptance.crash.acts import perform
+from tests.acceptance.crash.client import Client
+from tests.acceptance.crash.lines import Line, Lines, encoded, read
+from tests.acceptance.crash.sabotage import SABOTAGE
+from tests.acceptance.crash.work import Work
+from wsaios import Scheduler
+from wsaios.kernel.errors import NotPossible
+
+REPEATED = 6
+LOOK_S = 0.005
+
+
+def main() -> None:
+    """Live once."""
+    faulthandler.register(signal.SIGUSR1)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("life", type=int)
+    parser.add_argument("seed")
+    parser.add_argument("--acknowledge", choices=("journal", "pipe"), default="journal")
+    parser.add_argument("--dies-at", type=int, default=0)
+    parser.add_argument("--sabotage", choices=sorted(SABOTAGE))
+    options = parser.parse_args()
+    if options.sabotage:
+        SABOTAGE[options.sabotage]()
+    asyncio.run(live(options))
+
+
+async def live(options: argparse.Namespace) -> None:
+    """Recover, do what earlier lives left open, submit, wait until all has ended, stop, and tell what was counted."""
+    folder, rng = options.folder, Random(f"{options.seed}:{options.life}")
+    earlier = read(folder / "journal")
+    journal = Lines(folder / "journal")
+    journal.append({"what": "life", "life": options.life, "pid": os.getpid()})
+    scheduler = Scheduler(f"sqlite:///{folder}/work.db")
+    work = Work(folder, options.life)
+    work.register(scheduler)
+    acknowledge = journal.append_durably if options.acknowledge == "journal" else tell
+    client = Client(scheduler, journal, acknowledge, options.life, options.dies_at)
+    os.write(1, b"begun\n")
+    await scheduler.start()
+    await asyncio.gather(resume(client, earlier), repeat(client, earlier, rng), perform(client, work, rng))
+    await drained(folder / "work.db")
+    core = scheduler._parts.loop.core  # noqa: SLF001  # no public figure says how many reports were refused
+    assert core is not None
+    stale = core.book.counts["stale"]
+    await scheduler.stop()
+    journal.append({"what": "over", "life": options.life, "stale": stale})
+
+
+def tell(line: Line) -> None:
+    """Print what was acknowledged."""
+    os.write(1, encoded(line))
+
+
+async def resume(client: Client, earlier: list[Line]) -> None:
+    """Go on with what an earlier life paused and had no time to resume."""
+    await client.scheduler.resume("lane:thread")
+    resumed = {line["id"] for line in earlier if line["what"] == "resumed"}
+    for task in (line["id"] for line in earlier if line["what"] == "pausing" and line["id"] not in resumed):
+        try:
+            await client.scheduler.resume(task)
+        except NotPossible:
+            pass
+        client.note("resumed", task)
+
+
+async def repeat(client: Client, earlier: list[Line], rng: Random) -> None:
+    """Ask again under keys of earlier lives, whether they were acknowledged or not."""
+    asked = [line for line in earlier if line["what"] == "asked" and line["key"]]
+    for line in rng.sample(asked, min(REPEATED, len(asked))):
+        await client.repeat(line["call"], line["handler"], line["arguments"], idempotency_key=line["key"])
+
+
+async def drained(ledger: Path) -> None:
+    """Return when no task is live, by a look past the scheduler."""
+    connection = apsw.Connection(str(ledger), flags=apsw.SQLITE_OPEN_READONLY)
+    while connection.execute("SELECT EXISTS (SELECT 1 FROM live)").get:
+        await asyncio.sleep(LOOK_S)
+    connection.close()
+
+
+if __name__ == "__main__":
+    main()

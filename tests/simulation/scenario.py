@@ -1,0 +1,70 @@
+"""What one seed runs: how bad the day is, how much there is to do, and how little memory there is for it."""
+
+from random import Random
+from typing import Final
+
+import msgspec
+
+from wsaios.kernel.task import HandlerSpec, LaneSpec, Options
+from wsaios.simulation.faults import WILD, FaultPlan
+
+US_PER_POINT: Final = 50_000
+"""A point of priority is worth 50 ms of waiting, so that ageing decides something within seconds."""
+
+_FAST: Final = Options(backoff_initial_s=0.05, backoff_factor=2.0, backoff_max_s=0.5)
+LANES: Final = (LaneSpec("default", 2), LaneSpec("narrow", 1), LaneSpec("thread", 2, "thread"), LaneSpec("wide", 2))
+LATE_LANE: Final = LaneSpec("odd", 1)
+HANDLERS: Final = (
+    HandlerSpec("echo", "default", options=_FAST),
+    HandlerSpec("once", "default", options=Options(delivery="at_most_once", timeout_s=0.3)),
+    HandlerSpec("slow", "thread", options=msgspec.structs.replace(_FAST, timeout_s=0.2, max_attempts=4)),
+    HandlerSpec("sheet", "thread", 3, 0, msgspec.structs.replace(_FAST, timeout_s=0.3)),
+    HandlerSpec("vector", "wide", 4, 20_000, msgspec.structs.replace(_FAST, timeout_s=0.3)),
+    HandlerSpec("stray", "odd", options=_FAST),
+    HandlerSpec("late", "narrow", 2, 5_000, _FAST),
+)
+KEY_LIMITS: Final = {"one": 1, "two": 2}
+
+CALM: Final = FaultPlan(fail=0.1, retry_after=0.03, give_up=0.02)
+DEADLY: Final = FaultPlan(die=0.25, die_group=0.1, crash_batch=0.3, time_out=0.2, stuck=0.5, fail=0.2, stale=0.3)
+LOSSY: Final = FaultPlan(
+    reject=0.05, unknown=0.1, lose_submit=0.1, lose_report=0.1, lose_cancel=0.3, duplicate=0.3, delay=0.3, reorder=0.5, stale=0.5
+)
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """Chances are per turn; `room` is how many rows of a shard fit in memory, `timers` how many that wait for a time."""
+
+    name: str
+    faults: FaultPlan = WILD
+    commit_fault: float = 0.02
+    death: float = 0.01
+    takeover: float = 0.003
+    restart: float = 0.005
+    engine_survives: float = 0.5
+    prune: float = 0.02
+    busy: float = 0.35
+    longest_us: int = 60_000
+    room: int = 8
+    timers: int = 4
+    piece: int = 2
+    purge_rows: int = 3
+    weights: dict[str, float] = {}
+
+
+SCENARIOS: Final = (
+    Scenario("wild"),
+    Scenario("calm", faults=CALM, commit_fault=0.0, death=0.0, takeover=0.0, restart=0.0, busy=0.5),
+    Scenario("deadly", faults=DEADLY, death=0.06, engine_survives=0.3, longest_us=400_000, busy=0.2),
+    Scenario("lossy", faults=LOSSY, commit_fault=0.05),
+    Scenario("crowded", faults=CALM, busy=0.9, room=4, weights={"submit": 60}),
+    Scenario("batches", busy=0.5, death=0.02, weights={"batch": 60, "sweep": 8}),
+    Scenario("families", busy=0.5, weights={"submit": 40, "family": 40, "replay": 20}),
+    Scenario("verbs", faults=CALM, busy=0.5, weights={"act": 60, "sweep": 10}),
+    Scenario("roomy", room=4096, timers=512, piece=1000, purge_rows=10_000),
+)
+
+
+def scenario(seed: int) -> Scenario:
+    """The scenario of a seed."""
+    return SCENARIOS[Random(f"scenario {seed}").randrange(len(SCENARIOS))]

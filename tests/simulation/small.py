@@ -1,0 +1,43 @@
+"""A core with very little memory, so that a run of seconds meets what millions of rows meet: rows that are not in memory."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from unittest.mock import patch
+
+from wsaios.components.executor import timers
+from wsaios.components.executor.executor import TaskExecutor
+from wsaios.components.executor.policy import PriorityAgeing
+from wsaios.kernel.ledger import Opening
+from wsaios.scheduler import links, verbs
+from wsaios.scheduler.core import Core
+
+from tests.simulation.scenario import US_PER_POINT, Scenario
+
+
+class SmallExecutor(TaskExecutor):
+    """Keeps `rows` rows of a shard, however few shards there are."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__(PriorityAgeing(US_PER_POINT))
+        self._rows = rows
+
+    def room(self) -> int:
+        return self._rows
+
+
+def small_core(scenario: Scenario, opening: Opening, rng: Random, *, died: bool) -> Core:
+    """As `assemble` makes it, with small windows; the driver makes lanes and handlers known in its first step."""
+    return Core(SmallExecutor(scenario.room), opening, rng, died=died)
+
+
+@contextmanager
+def small_pieces(scenario: Scenario) -> Iterator[None]:
+    """Timers, sweeps and releases work in small pieces inside."""
+    few = scenario.timers
+    with (
+        patch.multiple(timers, LOW_WATER=few, REFILL=2 * few, HIGH_WATER=4 * few),
+        patch.object(links, "_PIECE", scenario.piece),
+        patch.object(verbs, "_PIECE", scenario.piece),
+    ):
+        yield
