@@ -4,7 +4,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,7 @@ from wsaios.engines.local.answers import RetryAfter
 from wsaios.engines.local.engine import LocalEngine
 from wsaios.engines.local.handlers import Handler, Handlers
 from wsaios.kernel.errors import InvalidInput
-from wsaios.kernel.events import HandlerKnown, LaneKnown
+from wsaios.kernel.events import HandlerKnown
 from wsaios.kernel.faculties import Changes, load
 from wsaios.kernel.ledger import Opening, Reads
 from wsaios.kernel.task import HandlerSpec, LaneSpec, Options
@@ -207,10 +207,6 @@ class Parts:
         """Make a handler known to the running core."""
         if self.loop.core is not None:
             self.loop.post(HandlerKnown(spec))
-
-    def lane(self, spec: LaneSpec) -> None:
-        """Change how many slots a lane has."""
-        self.loop.post(LaneKnown(spec))
 
     def _core(self, opening: Opening, died: bool) -> Core:
         self.clock.not_before(opening.clock_us)

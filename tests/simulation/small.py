@@ -9,10 +9,19 @@ from wsaios.components.executor import timers
 from wsaios.components.executor.executor import TaskExecutor
 from wsaios.components.executor.policy import PriorityAgeing
 from wsaios.kernel.ledger import Opening
+from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.scheduler import links, verbs
 from wsaios.scheduler.core import Core
 
 from tests.simulation.scenario import US_PER_POINT, Scenario
+
+
+class Known:
+    """The lanes and handlers that the process at hand has made known."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[str, LaneSpec] = {}
+        self.handlers: dict[str, HandlerSpec] = {}
 
 
 class SmallExecutor(TaskExecutor):
@@ -26,9 +35,14 @@ class SmallExecutor(TaskExecutor):
         return self._rows
 
 
-def small_core(scenario: Scenario, opening: Opening, rng: Random, *, died: bool) -> Core:
-    """As `assemble` makes it, with small windows; the driver makes lanes and handlers known in its first step."""
-    return Core(SmallExecutor(scenario.room), opening, rng, died=died)
+def small_core(known: Known, scenario: Scenario, opening: Opening, rng: Random, *, died: bool) -> Core:
+    """As `assemble` makes it, with small windows."""
+    executor = SmallExecutor(scenario.room)
+    for lane in known.lanes.values():
+        executor.lane(lane)
+    for handler in known.handlers.values():
+        executor.handler(handler)
+    return Core(executor, opening, rng, died=died)
 
 
 @contextmanager

@@ -31,6 +31,9 @@ def run(
         int | None, typer.Option("--batch-size", help="Call the handler with a list of so many rows at most.")
     ] = None,
     max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="How often a row is tried (default 3).")] = None,
+    grace_s: Annotated[
+        float, typer.Option("--grace", metavar="SECONDS", min=0.0, help="How long running rows may take to end after a signal.")
+    ] = 10.0,
     *,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a batch that was stopped; that is the default.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run anew, and replace what stands under --out.")] = False,
@@ -58,4 +61,4 @@ def run(
         resume=resume,
         fresh=fresh,
     )
-    run_batch(request, ledger=ledger, quiet=quiet, as_json=as_json)
+    run_batch(request, ledger=ledger, grace_s=grace_s, quiet=quiet, as_json=as_json)

@@ -16,7 +16,6 @@ from wsaios.cli.errors import INTERRUPTED, OK, SOME_FAILED, told
 from wsaios.cli.output import only_json, plain, print_json, print_lines
 from wsaios.cli.pace import speed
 from wsaios.cli.progress import Progress, progress_for
-from wsaios.bootstrap import GRACE_S
 from wsaios.sdk.batch_plan import Request, prepare
 from wsaios.sdk.batch_run import BatchRun, Summary
 
@@ -27,10 +26,11 @@ _SHOW_CURSOR: Final = "\x1b[?25h"
 class Interrupts:
     """What signals do to a run: the first one has it stop, a second SIGINT leaves at once."""
 
-    def __init__(self, run: BatchRun, loop: asyncio.AbstractEventLoop, progress: Progress) -> None:
+    def __init__(self, run: BatchRun, loop: asyncio.AbstractEventLoop, progress: Progress, grace_s: float) -> None:
         self._run = run
         self._loop = loop
         self._progress = progress
+        self._grace_s = grace_s
         self.first: signal.Signals | None = None
 
     def hear(self, number: int, _frame: FrameType | None) -> None:
@@ -47,17 +47,17 @@ class Interrupts:
     def _stop(self) -> None:
         name = signal.Signals(self.first or signal.SIGINT).name
         self._progress.note(
-            f"{name}: what runs has {GRACE_S:g} s to end, nothing more is started; Ctrl-C again leaves at once"
+            f"{name}: what runs has {self._grace_s:g} s to end, nothing more is started; Ctrl-C again leaves at once"
         )
         self._run.stop()
 
 
-def run_batch(request: Request, *, ledger: str | None, quiet: bool, as_json: bool) -> NoReturn:
+def run_batch(request: Request, *, ledger: str | None, grace_s: float, quiet: bool, as_json: bool) -> NoReturn:
     """Run it and leave with its exit status."""
     with told(as_json=as_json):
         with asyncio.Runner() as runner:
             with only_json() if as_json else nullcontext():
-                summary, interrupt = _run(request, runner, ledger, quiet=quiet)
+                summary, interrupt = _run(request, runner, ledger, grace_s, quiet=quiet)
             _say(summary, request, quiet=quiet, as_json=as_json)
             if interrupt is not None:
                 # A handler may have left threads behind that nobody can end, and an exit in good order waits for them.
@@ -67,13 +67,13 @@ def run_batch(request: Request, *, ledger: str | None, quiet: bool, as_json: boo
 
 
 def _run(
-    request: Request, runner: asyncio.Runner, ledger: str | None, *, quiet: bool
+    request: Request, runner: asyncio.Runner, ledger: str | None, grace_s: float, *, quiet: bool
 ) -> tuple[Summary, signal.Signals | None]:
     progress = progress_for(quiet=quiet)
     try:
         plan = prepare(request, Path.cwd(), lambda size: progress.phase("check", size), progress.advance)
-        run = BatchRun(plan, progress, ledger=ledger)
-        interrupts = Interrupts(run, runner.get_loop(), progress)
+        run = BatchRun(plan, progress, ledger=ledger, grace_s=grace_s)
+        interrupts = Interrupts(run, runner.get_loop(), progress, grace_s)
         with _listening(interrupts):
             summary = runner.run(run.go())
     finally:

@@ -72,8 +72,8 @@ class Timer(Protocol):
     def extend(self, tasks: Iterable[Task], bound: tuple[int, int] | None) -> None:
         """Take more from the ledger; None: there are no others."""
 
-    def reset(self) -> None:
-        """Read everything anew."""
+    def reset(self) -> list[Task]:
+        """Read everything anew; returns what is no longer kept for its time."""
 
     def due(self, now_us: int, most: int) -> Iterator[Task]:
         """Remove and yield those whose time has come."""

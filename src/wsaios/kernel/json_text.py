@@ -1,4 +1,4 @@
-"""What handlers hand out, as JSON: written fast, and refused with the place that is not JSON."""
+"""Values as JSON text: written fast, and refused with the place that is not JSON."""
 
 import dataclasses
 import math
@@ -19,7 +19,7 @@ class _BadKey:
     """Stands in a walk for a key that no JSON object can have."""
 
 
-class ResultWriter:
+class JsonWriter:
     """Writes values as JSON, up to a size in bytes."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -36,7 +36,7 @@ class ResultWriter:
         except Exception as error:  # noqa: BLE001  # whatever stops the encoder is a fault of this value
             return Failure("ResultNotJson", _first_flaw(value, what, _not_encodable) or f"{what}: {error}")
         if len(data) > self._max_bytes:
-            message = f"{what} has {len(data)} bytes as JSON, the limit is {self._max_bytes}; store it and return its place"
+            message = f"{what} has {len(data)} bytes, the limit is {self._max_bytes}; store it and return its place"
             return Failure("ResultTooLarge", message)
         # The encoder writes NaN and Infinity as null, so only a value with a null in its text can hold one.
         if b"null" in data and value is not None:

@@ -5,10 +5,9 @@ from hashlib import blake2b
 from math import isfinite
 from typing import Any, Final, get_args
 
-
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.ids import decode
-from wsaios.kernel.json_text import ResultWriter
+from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import IDEMPOTENCY_WINDOW_S, Delivery, Failure, HandlerSpec, NewTask, Options
 
 TRIES: Final = (
@@ -42,7 +41,7 @@ class Calls:
     """Builds tasks; `max_payload_bytes` bounds the arguments as JSON."""
 
     def __init__(self, max_payload_bytes: int, idempotency_window_s: float = IDEMPOTENCY_WINDOW_S) -> None:
-        self._writer = ResultWriter(max_payload_bytes)
+        self._writer = JsonWriter(max_payload_bytes)
         self._window_us = int(idempotency_window_s * 1e6)
 
     def build(

@@ -7,7 +7,7 @@ from typing import Final
 from wsaios.kernel.errors import NotPossible, UnknownBatch
 from wsaios.kernel.events import AbortBatch, OpenBatch, SealBatch, StageRows
 from wsaios.kernel.ids import IdRange, encode
-from wsaios.kernel.ledger import Answer, LiveAfter, Payload
+from wsaios.kernel.ledger import Answer, BatchById, Payload
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, BatchState, Task
 from wsaios.scheduler.book import Book
@@ -23,6 +23,8 @@ class Batches:
     def __init__(self, book: Book) -> None:
         self._book = book
         self._room: dict[int, int] = {}
+        self._timed: set[int] = set()
+        self._purged_rows = 0
         self.purging: dict[int, Batch] = {}
 
     def open(self, event: OpenBatch) -> None:
@@ -47,10 +49,8 @@ class Batches:
         model.body.reason = STAGED if model.due_us is None else model.body.reason
         for number, data in zip(ids, event.payloads, strict=True):
             book.stage(_row(model, number, book.now_us), Payload(number, new.codec, data))
-        if model.due_us is not None:
-            book.executor.due.reset()
-        if model.expires_us is not None:
-            book.executor.expiring.reset()
+        if model.due_us is not None or model.expires_us is not None:
+            self._timed.add(batch.id)
         batch.rows += len(ids)
         window = book.executor.open(book.shards[model.shard], complete=False)
         window.parked = "seal"
@@ -70,6 +70,11 @@ class Batches:
             batch.ranges[-1] = (first, used)
         batch.state = BatchState.SEALED
         batch.sealed_us = book.now_us
+        if batch.id in self._timed:
+            self._timed.discard(batch.id)
+            for timer in (book.executor.due, book.executor.expiring):
+                for task in timer.reset():
+                    book.forget(task)
         for window in list(book.executor.windows.values()):
             if window.shard.batch == batch.id and window.parked == "seal":
                 book.executor.unpark(window)
@@ -88,6 +93,7 @@ class Batches:
         """Delete what an interrupted submission has left."""
         batch.state = BatchState.ABORTED
         self._room.pop(batch.id, None)
+        self._timed.discard(batch.id)
         self._book.touch_batch(batch)
         self.purging[batch.id] = batch
         for window in list(self._book.executor.windows.values()):
@@ -103,13 +109,15 @@ class Batches:
                 del self.purging[number]
                 continue
             book.commit.purged.extend(spans)
-            last = max(last for _, last in spans)
-            first = min(first for first, _ in spans)
-            book.ask(LiveAfter(first - 1, last, 1), partial(self._purged, batch))
+            book.ask(BatchById(number), partial(self._purged, batch))
             break
 
-    def _purged(self, batch: Batch, answer: Answer) -> None:
-        if not any(self._book.shards[task.shard].batch == batch.id for task in answer.tasks):
+    def heard(self, purged_rows: int) -> None:
+        """How many rows the last commit deleted."""
+        self._purged_rows = purged_rows
+
+    def _purged(self, batch: Batch, _: Answer) -> None:
+        if not self._purged_rows:
             self.purging.pop(batch.id, None)
             batch.rows, batch.ranges = 0, []
             self._book.touch_batch(batch)

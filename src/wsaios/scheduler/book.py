@@ -66,7 +66,6 @@ class Book:
     def reply(self, token: Token, value: object = None, error: Exception | None = None) -> None:
         """Tell who asked, after the commit."""
         if token is not None:
-            self.unanswered.discard(token)
             self.effects.replies.append(Reply(token, value, error))
 
     def warn(self, message: str, **fields: object) -> None:
@@ -100,10 +99,11 @@ class Book:
         self.transitions[0, State.PENDING] += 1
 
     def adopt(self, told: Iterable[Task]) -> list[Task]:
-        """The records of live tasks that the ledger told: those in memory where there are some, without what ended since."""
+        """The records of live tasks that the ledger told: those in memory where there are some, without what ended since and
+        without rows of batches that are not sealed, which do not exist for anyone."""
         found = []
         for task in told:
-            if task.id in self.ended_now:
+            if task.id in self.ended_now or self._staged(task):
                 continue
             record = self.tasks.setdefault(task.id, task)
             if record is task:
@@ -272,8 +272,10 @@ class Book:
         self.effects.again = bool(asked)
         return self.effects, asked
 
-    def committed(self, commit: Commit) -> None:
-        """The ledger has it: from now on these are the fences it holds."""
+    def committed(self, effects: Effects) -> None:
+        """The ledger has it: from now on these are the fences it holds, and these replies leave."""
+        commit = effects.commit
+        self.unanswered.difference_update([reply.token for reply in effects.replies])
         for task in commit.accepted:
             task.stored_fence = task.fence
         for task in commit.updated:
@@ -296,6 +298,10 @@ class Book:
                 task.body.reason = None
                 history.append((State.READY, batch.sealed_us, task.fence, SEALED))
                 self.transitions[State.PENDING, State.READY] += 1
+
+    def _staged(self, task: Task) -> bool:
+        batch = self.batches.get(self.shards[task.shard].batch)
+        return batch is not None and batch.state != BatchState.SEALED
 
     def _settle_birth(self, task: Task) -> None:
         row = msgspec.structs.replace(task)

@@ -114,7 +114,7 @@ class Core:
 
     def committed(self, effects: ev.Effects) -> None:
         """The commit of these effects is durable; call it before the next step."""
-        self.book.committed(effects.commit)
+        self.book.committed(effects)
         if self._changes is not None:
             self._changes.kept()
 
@@ -132,6 +132,7 @@ class Core:
 
     def _hear(self, answer: Committed) -> None:
         """Windows first: whether a task belongs into memory depends on what they cover."""
+        self._batches.heard(answer.purged_rows)
         told = list(zip(self._waiting, answer.answers, strict=True))
         self._waiting = []
         for first in (True, False):
@@ -148,10 +149,8 @@ class Core:
         for number in opening.ready_shards:
             executor.open(book.shards[number], complete=False)
         for batch in list(book.batches.values()):
-            if batch.state == BatchState.STAGING:
+            if batch.state != BatchState.SEALED:
                 self._batches.discard(batch)
-            elif batch.state == BatchState.ABORTED:
-                self._batches.purging[batch.id] = batch
         self._links.recover(opening.releases)
         for component, key, value in opening.facts:
             if component == "sweep":
@@ -192,7 +191,7 @@ class Core:
         take = self._reports.take
         for report in event.reports:
             take(report)
-        self.book.reply(event.token, True)
+        self.book.reply(event.token)
 
     def _handler_known(self, event: ev.HandlerKnown) -> None:
         self.executor.handler(event.spec)

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -56,24 +57,35 @@ class Lifecycle:
         self._reader.stop()
 
 
-async def until_signalled(leave_at_once: Callable[[], None]) -> str:
-    """Wait for SIGTERM or SIGINT and return its name; a second SIGINT calls `leave_at_once`."""
-    loop = asyncio.get_running_loop()
-    told: asyncio.Future[str] = loop.create_future()
+class Signals:
+    """SIGTERM and SIGINT for a process that is a scheduler: the first asks to stop, a second SIGINT leaves at once."""
 
-    def hear(number: signal.Signals) -> None:
-        if not told.done():
-            told.set_result(number.name)
+    def __init__(self, ask: Callable[[str], None], leave: Callable[[], None]) -> None:
+        """`ask` gets the name of the first signal."""
+        self._ask = ask
+        self._leave = leave
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.heard = ""
+
+    def listen(self, *numbers: signal.Signals) -> None:
+        """Begin, where this is the main thread; signals that the program handles itself stay with it."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._loop = asyncio.get_running_loop()
+        for number in numbers:
+            if number == signal.SIGINT or signal.getsignal(number) == signal.SIG_DFL:
+                self._loop.add_signal_handler(number, self._hear, number)
+
+    def close(self) -> None:
+        """Give the signals back."""
+        loop, self._loop = self._loop, None
+        if loop is not None and not loop.is_closed():
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _hear(self, number: signal.Signals) -> None:
+        if not self.heard:
+            self.heard = number.name
+            self._ask(number.name)
         elif number == signal.SIGINT:
-            leave_at_once()
-
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, hear, number)
-    return await told
-
-
-def unhear() -> None:
-    """Give the signals back to Python."""
-    loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.remove_signal_handler(number)
+            self._leave()

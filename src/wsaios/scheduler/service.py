@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from wsaios.kernel.errors import InvalidInput, NotRunning, QueueFull, TaskFailed, UnknownBatch
 from wsaios.kernel.events import AbortBatch, Act, Barrier, Closed, Event, OpenBatch, Scope, SealBatch, StageRows, Submit, Verb
 from wsaios.kernel.ids import IdRange, encode
-from wsaios.kernel.ledger import Reads
+from wsaios.kernel.ledger import Reads, Totals
 from wsaios.kernel.ports import Clock
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, HandlerSpec, NewTask, Outcome
@@ -154,7 +154,7 @@ class Service:
         finally:
             self._loop.watch.drop_batch(number, future)
 
-    async def ended_of(self, ranges: Sequence[tuple[int, int]]) -> AsyncIterator[tuple[int, int]]:
+    async def ended_of(self, ranges: Sequence[tuple[int, int]]) -> AsyncGenerator[tuple[int, int], None]:
         """(id, state) of every task of these (first, length) ranges as it ends, each once; those that have ended come first.
 
         Memory: one bit a task. Who consumes slowly is not waited for: what was missed is read again.
@@ -216,6 +216,17 @@ class Service:
         found = await self._read(self._reads.batch, number)
         if not isinstance(found, Batch):
             raise UnknownBatch(encode(number, "batch"))
+        return found
+
+    async def batch_by_key(self, key: str) -> Batch | None:
+        """The latest batch with this key that was not taken back, or None."""
+        found = await self._read(self._reads.batch_by_key, key)
+        return found if isinstance(found, Batch) else None
+
+    async def totals(self) -> Totals:
+        """Counts over everything."""
+        found = await self._read(self._reads.totals)
+        assert isinstance(found, Totals)
         return found
 
     async def flush(self) -> None:

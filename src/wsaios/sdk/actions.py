@@ -75,7 +75,7 @@ class Actions:
 
 def _call(number: int, action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     where = f"action {number}"
-    if not isinstance(action, Mapping) or not set(action) <= _FIELDS:
+    if not set(action) <= _FIELDS:
         raise InvalidInput(where, f"must be a mapping with {', '.join(sorted(_FIELDS))}, not {action!r:.80}")
     target, params = action.get("target"), action.get("params", {})
     if not isinstance(target, str) or not target:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -21,7 +22,7 @@ from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.kernel.views import BatchView, Status, Transition, Why
 from wsaios.planning.calls import retries, whole
 from wsaios.scheduler.inspect import batch_view
-from wsaios.scheduler.lifecycle import unhear, until_signalled
+from wsaios.scheduler.lifecycle import Signals
 from wsaios.scheduler.service import Limits
 from wsaios.sdk.actions import Actions
 from wsaios.sdk.handles import Batch, Task
@@ -63,6 +64,7 @@ class Scheduler:
         self._service = self._parts.service
         self._started = False
         self._home = Home()
+        self._signals: Signals | None = None
         self._counting: set[str] = set()
         self._stats = {"ok": 0, "fail": 0}
         self._api = Api(allow_private=chosen.http_allow_private)
@@ -150,22 +152,34 @@ class Scheduler:
 
     async def run(self) -> None:
         """Start, serve until SIGTERM or SIGINT, stop; a second SIGINT leaves at once, and nothing is lost."""
+        told = asyncio.Event()
+        signals = Signals(lambda _: told.set(), lambda: os._exit(130))
         await self.start()
+        signals.listen(signal.SIGTERM, signal.SIGINT)
         try:
-            await until_signalled(lambda: os._exit(130))
-            await self.stop()
+            await told.wait()
         finally:
-            unhear()
             await self.stop()
+            signals.close()
 
     async def __aenter__(self) -> Self:
+        """As `start`. SIGTERM then cancels the task that entered, so that the block is left and `stop` runs."""
         await self.start()
+        entered = asyncio.current_task()
+        self._signals = Signals(lambda _: _cancel(entered), lambda: os._exit(130))
+        self._signals.listen(signal.SIGTERM)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """As `stop`. A process that was told to end by SIGTERM ends by it once everything is safe."""
         await self.stop()
+        signals, self._signals = self._signals, None
+        if signals is not None:
+            signals.close()
+            if signals.heard:
+                os.kill(os.getpid(), signal.SIGTERM)
 
     async def submit(self, handler: str, arguments: Mapping[str, object] | None = None, /, **options: Any) -> Task:
         """Accept one task; it is durable when this returns.
@@ -320,3 +334,8 @@ def _lanes(given: Mapping[str, int | LaneSpec]) -> tuple[LaneSpec, ...]:
     return tuple(found)
 
 
+
+
+def _cancel(task: "asyncio.Task[Any] | None") -> None:
+    if task is not None:
+        task.cancel()

@@ -76,11 +76,10 @@ async def cancel_running(client: Client, work: Work, rng: Random) -> None:
 
 
 async def pause_running(client: Client, work: Work, rng: Random) -> None:
-    for handler in ("linger", "doze"):
+    for handler in ("stubborn", "doze"):
         task = await _running(client, work, handler)
         client.note("pausing", task)
         await client.scheduler.pause(task.id)
-        await asyncio.sleep(0.01)
         await client.scheduler.resume(task.id)
         client.note("resumed", task)
 

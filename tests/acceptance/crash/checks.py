@@ -97,13 +97,6 @@ def outcomes(case: Case) -> Iterator[str]:
             yield f"{name} used {ended.attempts} attempts instead of {used}"
 
 
-def fence(case: Case) -> Iterator[str]:
-    """A result comes from the attempt that held the task last."""
-    for ended in case.rows.ended:
-        if ended.state == State.SUCCEEDED and ended.result.get("attempt", ended.attempts) != ended.attempts:
-            yield f"{ended.call} ({ended.handler}) has the result of attempt {ended.result['attempt']} of {ended.attempts}"
-
-
 def history(case: Case) -> Iterator[str]:
     """Histories go from one allowed state to the next, under fences and at times that never fall, to the outcome."""
     for ended in case.rows.ended:

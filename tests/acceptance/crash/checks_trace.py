@@ -8,18 +8,27 @@ from wsaios.kernel.states import State
 
 
 def executed(case: Case) -> Iterator[str]:
-    """What succeeded or failed was executed, and a result comes from an execution that came to its end."""
+    """What succeeded or failed was executed, and what must not start never did."""
+    for ended in case.rows.ended:
+        starts = case.record.starts(ended.id)
+        if ended.state in {State.SUCCEEDED, State.FAILED} and not starts:
+            yield f"{ended.call} ({ended.handler}) {ended.state.word} and was never executed"
+        elif ended.handler in {"orphan", "fresh"} and starts:
+            yield f"{ended.call} ({ended.handler}) was executed"
+
+
+def fence(case: Case) -> Iterator[str]:
+    """A result comes from the execution that began last, which is the one that held the task; and that came to its end."""
     record = case.record
     for ended in case.rows.ended:
-        name = f"{ended.call} ({ended.handler})"
-        if ended.state in {State.SUCCEEDED, State.FAILED} and not record.starts(ended.id):
-            yield f"{name} {ended.state.word} and was never executed"
-        elif ended.state == State.SUCCEEDED:
-            attempts = {record.steps[place].attempt for place in record.ends(ended.id)}
-            if not attempts or (ended.handler not in laws.BATCHED and ended.attempts not in attempts):
-                yield f"{name} succeeded with attempt {ended.attempts}; executions that ended: {attempts or 'none'}"
-        elif ended.handler in {"orphan", "fresh"} and record.starts(ended.id):
-            yield f"{name} was executed"
+        if ended.state != State.SUCCEEDED:
+            continue
+        runs = [record.steps[place].run for place in record.starts(ended.id)]
+        name, run = f"{ended.call} ({ended.handler})", ended.result["run"]
+        if runs and run != runs[-1]:
+            yield f"{name} has the result of execution {run}, and {runs[-1]} held it"
+        if run not in {record.steps[place].run for place in record.ends(ended.id)}:
+            yield f"{name} has the result of execution {run}, which never came to its end"
 
 
 def phantom(case: Case) -> Iterator[str]:

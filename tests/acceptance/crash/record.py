@@ -23,11 +23,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the trace: the start, a step or the end of an execution of these tasks."""
+    """One line of the trace: the start, a step or the end of an execution of these tasks; `run` names the execution."""
 
     what: str
     tasks: tuple[str, ...]
-    attempt: int | None
+    run: str
     life: int
     saved: int | None
 
@@ -89,7 +89,7 @@ def _acknowledge(asked: Asked, line: Line) -> None:
 
 def _trace(record: Record, lines: Sequence[Line], lives: dict[int, int]) -> None:
     for place, line in enumerate(lines):
-        step = Step(line["what"], tuple(line["tasks"]), line["attempt"], lives[line["pid"]], line.get("saved"))
+        step = Step(line["what"], tuple(line["tasks"]), line["run"], lives[line["pid"]], line.get("saved"))
         record.steps.append(step)
         for task in step.tasks:
             record.of_task[task].append(place)

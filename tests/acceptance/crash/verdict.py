@@ -11,8 +11,8 @@ from wsaios.ledger.sqlite import SqliteLedger
 
 CHECKS: Final[tuple[Check, ...]] = (
     *(checks.integrity, checks.drained, checks.lost, checks.twice, checks.invented, checks.keys, checks.torn),
-    *(checks.outcomes, checks.fence, checks.history, checks.replays, checks.told),
-    *(checks_trace.executed, checks_trace.phantom, checks_trace.order, checks_trace.overlap, checks_trace.checkpoints),
+    *(checks.outcomes, checks.history, checks.replays, checks.told),
+    *(checks_trace.executed, checks_trace.fence, checks_trace.phantom, checks_trace.order, checks_trace.overlap, checks_trace.checkpoints),
 )
 NAMES: Final = ("process", *(check.__name__ for check in CHECKS))
 """What can be wrong with a round."""

@@ -5,6 +5,8 @@ import os
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ class Work:
     def __init__(self, folder: Path, life: int) -> None:
         self._folder = folder
         self._life = life
+        self._runs = count(1)
         self._trace = Lines(folder / "trace")
         self._met: set[str] = set()
         self._second: defaultdict[str, threading.Event] = defaultdict(threading.Event)
@@ -43,131 +46,136 @@ class Work:
         scheduler.add_handler("embed", self.embed, batch_size=8, **QUICK)
         scheduler.add_handler("tally", self.tally, batch_size=4, max_wait_s=0.002, **QUICK)
         scheduler.add_handler("linger", self.linger, max_attempts=9, **QUICK)
+        scheduler.add_handler("stubborn", self.stubborn, max_attempts=9, **QUICK)
         scheduler.add_handler("doze", self.doze, max_attempts=9, **QUICK)
         scheduler.add_handler("once", self.once, delivery="at_most_once")
         scheduler.add_handler("once_thread", self.once_thread, delivery="at_most_once")
 
     async def double(self, call: str, value: int, context: Context) -> Answer:
-        self._note("start", call, context)
-        return self._end(call, context, value * 2)
+        run = self._start(context)
+        return self._end(context, value * 2, run)
 
     def upper(self, call: str, text: str, context: Context) -> Answer:
-        self._note("start", call, context)
-        return self._end(call, context, text.upper())
+        run = self._start(context)
+        return self._end(context, text.upper(), run)
 
     async def embed(self, rows: list[Row], context: Context) -> list[Answer]:
-        self._rows("start", rows, context)
+        run = self._start_rows(context)
         await asyncio.sleep(0.002)
-        self._rows("end", rows, context)
-        return [{"value": row["value"] + 1} for row in rows]
+        return self._end_rows(context, (row["value"] + 1 for row in rows), run)
 
     def tally(self, rows: list[Row], context: Context) -> list[Answer]:
         """A row with `bad` fails alone: the call is halved until it is found."""
-        self._rows("start", rows, context)
+        run = self._start_rows(context)
         if any(row.get("bad") for row in rows):
             msg = "a bad row"
             raise ValueError(msg)
-        self._rows("end", rows, context)
-        return [{"value": len(row["text"])} for row in rows]
+        return self._end_rows(context, (len(row["text"]) for row in rows), run)
 
     def flaky(self, call: str, fails: int, context: Context) -> Answer:
-        self._note("start", call, context)
+        run = self._start(context)
         if context.attempt <= fails:
             msg = f"attempt {context.attempt} of {fails} that fail"
             raise ValueError(msg)
-        return self._end(call, context, fails)
+        return self._end(context, fails, run)
 
     async def hopeless(self, call: str, context: Context) -> Answer:
-        self._note("start", call, context)
+        run = self._start(context)
         msg = "never works"
         raise ValueError(msg)
 
     def late(self, call: str, context: Context) -> Answer:
-        """The first attempt goes on until the second one runs, and reports while that one still runs."""
-        self._note("start", call, context)
-        if context.attempt == 1:
-            self._second[call].wait(PATIENCE_S)
-            self._returned[call].set()
-        elif context.attempt == 2 and self._heard_of(call):
-            self._second[call].set()
-            self._returned[call].wait(LATE_S / 3)
-            time.sleep(LATE_S / 5)
-        return self._end(call, context, call)
+        """The first attempt outlives its time, and answers while the second one runs."""
+        run = self._start(context)
+        self._outlive(call, first=context.attempt == 1)
+        return self._end(context, call, run)
+
+    def stubborn(self, call: str, context: Context) -> Answer:
+        """The first execution does not heed that it was paused, and answers while the one after `resume` runs."""
+        run = self._start(context)
+        self._outlive(call, first=self._meet(call))
+        return self._end(context, call, run)
 
     def linger(self, call: str, context: Context) -> Answer:
         """Goes on until it is told to stop, and answers all the same; at most once in the life that asked for it."""
-        self._note("start", call, context)
+        run = self._start(context)
         if self._meet(call):
             give_up_s = time.monotonic() + PATIENCE_S
             while not context.cancelled and time.monotonic() < give_up_s:
                 time.sleep(0.002)
-        return self._end(call, context, call)
+        return self._end(context, call, run)
 
     async def doze(self, call: str, context: Context) -> Answer:
-        self._note("start", call, context)
+        run = self._start(context)
         if self._meet(call):
             await asyncio.sleep(PATIENCE_S)
-        return self._end(call, context, call)
+        return self._end(context, call, run)
 
     async def once(self, call: str, context: Context) -> Answer:
-        self._note("start", call, context)
+        run = self._start(context)
         await asyncio.sleep(0.003)
-        return self._end(call, context, call)
+        return self._end(context, call, run)
 
     def once_thread(self, call: str, context: Context) -> Answer:
-        self._note("start", call, context)
+        run = self._start(context)
         time.sleep(0.003)
-        return self._end(call, context, call)
+        return self._end(context, call, run)
 
     async def steps(self, call: str, total: int, context: Context) -> Answer:
         done = context.saved or 0
-        self._note("start", call, context, saved=done)
+        run = self._start(context, done)
         while done < total:
             await asyncio.sleep(0.004)
             done += 1
-            self._note("step", call, context, saved=done)
+            self._note("step", context, run, done)
             context.save(done)
-        return self._end(call, context, total)
+        return self._end(context, total, run)
 
     def restless(self, call: str, context: Context) -> Answer:
         """Asks to be called again until it was called often enough for a long history."""
         turn = (context.saved or 0) + 1
-        self._note("start", call, context, saved=turn - 1)
+        run = self._start(context, turn - 1)
         if turn < TURNS:
-            self._note("step", call, context, saved=turn)
+            self._note("step", context, run, turn)
             context.save(turn)
             raise RetryAfter(0.0)
-        return self._end(call, context, turn)
+        return self._end(context, turn, run)
 
     async def crowded(self, call: str, context: Context) -> Answer:
-        self._note("start", call, context)
+        run = self._start(context)
         await asyncio.sleep(0.003)
-        return self._end(call, context, call)
+        return self._end(context, call, run)
 
     def follow(self, call: str, after: list[str], context: Context) -> Answer:
-        self._note("start", call, context)
-        return self._end(call, context, len(after))
+        run = self._start(context)
+        return self._end(context, len(after), run)
 
     async def orphan(self, call: str, after: list[str], context: Context) -> Answer:
-        self._note("start", call, context)
-        return self._end(call, context, len(after))
+        run = self._start(context)
+        return self._end(context, len(after), run)
 
     async def fresh(self, call: str, context: Context) -> Answer:
-        self._note("start", call, context)
-        return self._end(call, context, call)
+        run = self._start(context)
+        return self._end(context, call, run)
 
     def mended(self, call: str, context: Context) -> Answer:
-        self._note("start", call, context)
+        run = self._start(context)
         if not self.mending(call).exists():
             raise GiveUp("not mended yet")
-        return self._end(call, context, call)
+        return self._end(context, call, run)
 
     def mending(self, call: str) -> Path:
         """The file that makes a call of `mended` work."""
         return self._folder / f"mended.{call}"
 
-    def _heard_of(self, call: str) -> bool:
-        return call in self._second
+    def _outlive(self, call: str, *, first: bool) -> None:
+        if first:
+            self._second[call].wait(PATIENCE_S)
+            self._returned[call].set()
+        elif call in self._second:
+            self._second[call].set()
+            self._returned[call].wait(LATE_S / 3)
+            time.sleep(LATE_S / 5)
 
     def _meet(self, call: str) -> bool:
         """Whether this is the first execution in the life that submitted the call: nobody stops a later one."""
@@ -176,15 +184,25 @@ class Work:
         self.running[call].set()
         return first
 
-    def _end(self, call: str, context: Context, value: object) -> Answer:
-        self._note("end", call, context)
-        return {"value": value, "attempt": context.attempt}
+    def _start(self, context: Context, saved: int | None = None) -> str:
+        """Note that an execution begins; returns a name that no other execution has."""
+        run = f"{os.getpid()}.{next(self._runs)}"
+        self._note("start", context, run, saved)
+        return run
 
-    def _note(self, what: str, call: str, context: Context, **more: object) -> None:
-        self._trace.append(
-            {"what": what, "tasks": [context.task_id], "calls": [call], "attempt": context.attempt, "pid": os.getpid()} | more
-        )
+    def _end(self, context: Context, value: object, run: str) -> Answer:
+        """Note that an execution is about to return, and make its result."""
+        self._note("end", context, run)
+        return {"value": value, "run": run}
 
-    def _rows(self, what: str, rows: list[Row], context: Context) -> None:
-        calls = [f"{row['call']}[{row['row']}]" for row in rows]
-        self._trace.append({"what": what, "tasks": context.task_ids, "calls": calls, "attempt": None, "pid": os.getpid()})
+    def _start_rows(self, context: Context) -> str:
+        run = f"{os.getpid()}.{next(self._runs)}"
+        self._trace.append({"what": "start", "tasks": context.task_ids, "run": run, "pid": os.getpid()})
+        return run
+
+    def _end_rows(self, context: Context, values: Iterable[object], run: str) -> list[Answer]:
+        self._trace.append({"what": "end", "tasks": context.task_ids, "run": run, "pid": os.getpid()})
+        return [{"value": value, "run": run} for value in values]
+
+    def _note(self, what: str, context: Context, run: str, saved: int | None = None) -> None:
+        self._trace.append({"what": what, "tasks": [context.task_id], "run": run, "pid": os.getpid(), "saved": saved})

@@ -9,6 +9,7 @@ import asyncio
 import faulthandler
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -26,8 +27,8 @@ REPEATED = 6
 LOOK_S = 0.005
 
 
-def main() -> None:
-    """Live once."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Live once, as the command line says."""
     faulthandler.register(signal.SIGUSR1)
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--acknowledge", choices=("journal", "pipe"), default="journal")
     parser.add_argument("--dies-at", type=int, default=0)
     parser.add_argument("--sabotage", choices=sorted(SABOTAGE))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.sabotage:
         SABOTAGE[options.sabotage]()
     asyncio.run(live(options))

@@ -69,10 +69,10 @@ class PowerVfs(apsw.VFS):
         self.out = self.silent = False
         self._left = cut_after
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802  # the name that apsw calls
         return _PowerFile(self, name, flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802  # the name that apsw calls
         self.operate("delete")
         super().xDelete(filename, syncdir)
         if not self.out:
@@ -86,6 +86,12 @@ class PowerVfs(apsw.VFS):
             self._left -= 1
         if self.out and not self.silent:
             raise PowerCut
+
+    def cut(self) -> None:
+        """The power is out, if it was not before; whoever goes on writes into the void."""
+        if not self.out:
+            self.out, self.cut_at = True, "idle"
+        self.silent = True
 
     def leave(self, folder: Path, rng: random.Random) -> None:
         """Write into a folder what the disk holds after the cut."""
@@ -103,19 +109,19 @@ class _PowerFile(apsw.VFSFile):
         self._kind = "log" if path and path.endswith("-wal") else "file"
         self._book = disk.files.setdefault(path, _File()) if path else _File()
 
-    def xWrite(self, data: bytes, offset: int) -> None:
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802  # the name that apsw calls
         self._disk.operate(f"write {self._kind}")
         super().xWrite(data, offset)
         self._later(offset, bytes(data))
 
-    def xTruncate(self, newsize: int) -> None:
+    def xTruncate(self, newsize: int) -> None:  # noqa: N802  # the name that apsw calls
         self._disk.operate(f"truncate {self._kind}")
         super().xTruncate(newsize)
         self._later(newsize, None)
 
-    def xSync(self, flags: int) -> None:
+    def xSync(self, flags: int) -> None:  # noqa: N802  # the name that apsw calls
         self._disk.operate(f"sync {self._kind}")
-        super().xSync(flags)
+        # The real file need not be synced: nobody cuts the power of this machine.
         if not self._disk.deaf and not self._disk.out:
             self._book.synced()
 

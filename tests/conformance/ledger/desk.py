@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from wsaios.kernel.ledger import Answer, Commit, Committed, Ledger, Opening, Payload, Question
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, Body, Failure, Outcome, Shard, Task
@@ -56,41 +58,41 @@ class Desk:
 
 
 def shard(number: int = 1, **fields: Any) -> Shard:
-    given = {"lane": "", "tenant": "default", "handler": f"h{number}", "batch": 0, "concurrency_key": ""} | fields
-    return Shard(number, **given)
+    given = Shard(number, lane="", tenant="default", handler=f"h{number}", batch=0, concurrency_key="")
+    return replace(given, **fields)
 
 
 def body(**fields: Any) -> Body:
-    return Body(**({"accepted_us": NOW_US, "history": [(int(State.READY), NOW_US, 1, None)]} | fields))
+    return replace(Body(NOW_US, history=[(int(State.READY), NOW_US, 1, None)]), **fields)
 
 
 def task(number: int, state: int = State.READY, **fields: Any) -> Task:
-    given = {"shard": 1, "fence": 1, "key": number, "due_us": None, "expires_us": None, "body": body()} | fields
-    return Task(number, state=int(state), **given)
+    given = Task(number, 1, int(state), fence=1, key=number, due_us=None, expires_us=None, body=body())
+    return replace(given, **fields)
 
 
 def outcome(of: Task, state: int = State.SUCCEEDED, **fields: Any) -> Outcome:
     """How a stored task ended."""
-    given = {
-        "id": of.id,
-        "stored_fence": of.stored_fence,
-        "fence": of.fence,
-        "state": int(state),
-        "shard": of.shard,
-        "ended_us": NOW_US + 5,
-        "key": of.key,
-        "expires_us": of.expires_us,
-        "codec": 0,
-        "size": 0,
-        "failure": None if state == State.SUCCEEDED else Failure("ValueError", "no", "at line 1"),
-        "body": of.body,
-    }
-    return Outcome(**(given | fields))
+    given = Outcome(
+        of.id,
+        of.stored_fence,
+        of.fence,
+        int(state),
+        of.shard,
+        ended_us=NOW_US + 5,
+        key=of.key,
+        expires_us=of.expires_us,
+        codec=0,
+        size=0,
+        failure=None if state == State.SUCCEEDED else Failure("ValueError", "no", "at line 1"),
+        body=of.body,
+    )
+    return replace(given, **fields)
 
 
 def batch(number: int, **fields: Any) -> Batch:
-    given = {"state": 1, "handler": "h", "tenant": "default", "created_us": NOW_US, "sealed_us": NOW_US} | fields
-    return Batch(number, **given)
+    given = Batch(number, state=1, handler="h", tenant="default", created_us=NOW_US, sealed_us=NOW_US)
+    return replace(given, **fields)
 
 
 def arguments(number: int, data: bytes = b'{"text":"hi"}', codec: int = 0) -> Payload:
@@ -99,13 +101,12 @@ def arguments(number: int, data: bytes = b'{"text":"hi"}', codec: int = 0) -> Pa
 
 def stored(row: Task) -> Task:
     """The task as the ledger tells it."""
-    return Task(row.id, row.shard, row.state, row.fence, row.key, row.due_us, row.expires_us, row.body, row.fence)
+    return replace(row, stored_fence=row.fence)
 
 
 def kept(row: Outcome, size: int = 0) -> Outcome:
     """The outcome as the ledger tells it."""
-    fields = {name: getattr(row, name) for name in row.__struct_fields__}
-    return Outcome(**(fields | {"stored_fence": row.fence, "size": size}))
+    return replace(row, stored_fence=row.fence, size=size)
 
 
 def ids(rows: list[Task]) -> list[int]:

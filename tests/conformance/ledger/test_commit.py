@@ -9,7 +9,7 @@ from wsaios.kernel.states import State
 from wsaios.kernel.task import Body, Options
 
 ALL = LiveAfter(0, (1 << 63) - 1, 1000)
-STRANGE = "\0client \N{SNOWMAN} \U0001f600 \"quote\" back\\slash\n\x7f\u2028"
+STRANGE = '\0client \N{SNOWMAN} \U0001f600 "quote" back\\slash\n\x7f\u2028'
 
 
 def test_an_accepted_task_is_told_as_it_was_given(desk: Desk) -> None:

@@ -65,7 +65,11 @@ def test_a_client_makes_its_ids_in_slot_0(lasting: Another) -> None:
 
 def test_a_ledger_that_is_not_open_does_nothing(another: Another) -> None:
     ledger = another()
-    for call in (lambda: ledger.commit(Commit(1, NOW_US)), lambda: ledger.reopen(NOW_US), lambda: ledger.prune(NOW_US, 1)):
+    for call in (
+        lambda: ledger.commit(Commit(1, NOW_US)),
+        lambda: ledger.reopen(NOW_US),
+        lambda: ledger.prune(NOW_US, 1),
+    ):
         with pytest.raises(LedgerUnavailable, match="not open"):
             call()
     ledger.close()

@@ -44,7 +44,13 @@ def test_pruning_goes_in_steps_oldest_first(desk: Desk) -> None:
 
 def test_rows_of_a_kept_or_unfinished_batch_stay(desk: Desk) -> None:
     desk.write(shards=[shard(2, batch=50), shard(3, batch=51), shard(4, batch=52)])
-    desk.write(batches=[batch(50, keep=True, rows=1, ended={6: 1}), batch(51, rows=2, ended={6: 1}), batch(52, rows=1, ended={6: 1})])
+    desk.write(
+        batches=[
+            batch(50, keep=True, rows=1, ended={6: 1}),
+            batch(51, rows=2, ended={6: 1}),
+            batch(52, rows=1, ended={6: 1}),
+        ]
+    )
     for number in (2, 3, 4):
         _ended(desk, number, of=number)
     _ended(desk, 9)

@@ -80,7 +80,9 @@ def test_ahead_counts_ready_tasks_that_come_first(desk: Desk) -> None:
 
 
 def test_batches_are_found_by_id_and_by_key(desk: Desk) -> None:
-    desk.write(batches=[batch(50, key="a"), batch(51, key="b"), batch(52, key="a"), batch(53, key="a", state=2), batch(54)])
+    desk.write(
+        batches=[batch(50, key="a"), batch(51, key="b"), batch(52, key="a"), batch(53, key="a", state=2), batch(54)]
+    )
     reads = desk.ledger.reads()
     assert reads.batch(51) == batch(51, key="b")
     assert reads.batch(99) is None

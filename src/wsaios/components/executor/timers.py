@@ -59,10 +59,12 @@ class TimerWindow:
         if bound is not None:
             self.bound = bound
 
-    def reset(self) -> None:
-        """Read everything anew: the ledger got rows that were never in memory."""
+    def reset(self) -> list[Task]:
+        """Read everything anew: the ledger got rows that were never in memory; returns what is no longer kept for its time."""
+        gone = list(self._tasks.values())
         self._heap, self._tasks = [], {}
         self.complete, self.bound = False, _FIRST
+        return gone
 
     def due(self, now_us: int, most: int) -> Iterator[Task]:
         """Remove and yield up to `most` tasks whose time has come, nearest first."""

@@ -113,7 +113,8 @@ class ShardWindow:
 
         It ends before a task whose `expires_us` has come.
         """
-        rows, at, taken = self._rows, self._at, []
+        taken: list[Task] = []
+        rows, at = self._rows, self._at
         for place in range(at, len(rows)):
             task = rows[place][2]
             if task.state == _READY:

@@ -7,10 +7,10 @@ import msgspec
 
 from wsaios.engines.local.context import Context
 from wsaios.engines.local.mailbox import Mailbox
-from wsaios.engines.local.results import ResultWriter
 from wsaios.engines.local.run import Run
 from wsaios.kernel.engine import Attempt
 from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import Codec
 
 _from_json: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -36,7 +36,7 @@ def arguments_of(attempt: Attempt) -> dict[str, Any]:
 class Arguments:
     """Makes what handlers are called with: the arguments of the payload, and a Context where one is asked for."""
 
-    def __init__(self, contexts: Mailbox[Context], writer: ResultWriter) -> None:
+    def __init__(self, contexts: Mailbox[Context], writer: JsonWriter) -> None:
         self._contexts = contexts
         self._writer = writer
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 from wsaios.engines.local.answers import GiveUp, RetryAfter
 from wsaios.engines.local.arguments import arguments_of
 from wsaios.engines.local.outcomes import failed, raised, returned, stopped
-from wsaios.engines.local.results import ResultWriter
 from wsaios.engines.local.run import Run
 from wsaios.kernel.engine import Attempt, Ended
 from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.json_text import JsonWriter
 
 MISMATCH: Final = "WrongResults"
 
@@ -22,7 +22,7 @@ class BatchCall:
     A call that raises is repeated in halves, in row order, down to single rows; never when rows may run at most once.
     """
 
-    def __init__(self, run: Run, writer: ResultWriter) -> None:
+    def __init__(self, run: Run, writer: JsonWriter) -> None:
         self._run = run
         self._writer = writer
         self._ended: list[Ended] = []

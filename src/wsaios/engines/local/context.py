@@ -7,10 +7,10 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from wsaios.engines.local.failures import shortened
-from wsaios.engines.local.results import ResultWriter
 from wsaios.kernel.engine import Attempt, Noted
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.ids import encode
+from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import Failure
 
 MAX_NOTE_CHARS: Final = 500
@@ -38,7 +38,7 @@ class Context:
         attempts: Sequence[Attempt],
         handler: str,
         post: "Callable[[Context], None]",
-        writer: ResultWriter,
+        writer: JsonWriter,
     ) -> None:
         self._call = call
         self._attempts = attempts

@@ -7,9 +7,9 @@ from wsaios.engines.local.arguments import Arguments
 from wsaios.engines.local.batch_call import BatchCall
 from wsaios.engines.local.outcomes import raised, returned, stopped
 from wsaios.engines.local.register import Register
-from wsaios.engines.local.results import ResultWriter
 from wsaios.engines.local.run import Run
 from wsaios.kernel.engine import Ended
+from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import LaneSpec
 
 
@@ -21,7 +21,7 @@ class CoroutineLane:
     """
 
     def __init__(
-        self, spec: LaneSpec, register: Register, writer: ResultWriter, base: contextvars.Context, grace_s: float
+        self, spec: LaneSpec, register: Register, writer: JsonWriter, base: contextvars.Context, grace_s: float
     ) -> None:
         self.slots = spec.slots
         self._register = register

@@ -10,9 +10,9 @@ from wsaios.engines.local.coroutine_lane import CoroutineLane
 from wsaios.engines.local.handlers import Handlers
 from wsaios.engines.local.outcomes import failed
 from wsaios.engines.local.register import Register
-from wsaios.engines.local.results import ResultWriter
 from wsaios.engines.local.thread_lane import ThreadLane
 from wsaios.kernel.engine import AttemptRef, Capabilities, Engine, OutcomeSink, Receipt, Work
+from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import LaneSpec
 
 MAX_RESULT_BYTES: Final = 1 << 20
@@ -48,7 +48,7 @@ class LocalEngine:
     ) -> None:
         self._handlers = handlers
         self._specs = lanes
-        self._writer = ResultWriter(max_result_bytes)
+        self._writer = JsonWriter(max_result_bytes)
         self._max_stuck = max_stuck
         self._grace_s = grace_s
         self._now_us = now_us

@@ -5,16 +5,16 @@ from typing import Final
 
 from wsaios.engines.local.answers import GiveUp, RetryAfter
 from wsaios.engines.local.failures import failure_of
-from wsaios.engines.local.results import ResultWriter
 from wsaios.engines.local.run import Run
 from wsaios.kernel.engine import Attempt, Ended, Verdict
+from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import Failure
 
 _SUCCEEDED: Final = Verdict.SUCCEEDED
 _CANCELLED: Final = Failure("Cancelled", "its end was asked for")
 
 
-def returned(attempt: Attempt, value: object, writer: ResultWriter) -> Ended:
+def returned(attempt: Attempt, value: object, writer: JsonWriter) -> Ended:
     """The end of an attempt whose handler returned; an exception that is returned counts as raised."""
     if isinstance(value, BaseException):
         return raised((attempt,), value)[0]

@@ -9,9 +9,9 @@ from wsaios.engines.local.arguments import Arguments
 from wsaios.engines.local.batch_call import BatchCall
 from wsaios.engines.local.outcomes import raised, returned, stopped
 from wsaios.engines.local.register import Register
-from wsaios.engines.local.results import ResultWriter
 from wsaios.engines.local.run import Run
 from wsaios.kernel.engine import Ended
+from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import LaneSpec
 
 _WAKE_S = 0.001
@@ -25,7 +25,7 @@ class ThreadLane:
     """
 
     def __init__(
-        self, spec: LaneSpec, register: Register, writer: ResultWriter, base: contextvars.Context, max_stuck: int | None
+        self, spec: LaneSpec, register: Register, writer: JsonWriter, base: contextvars.Context, max_stuck: int | None
     ) -> None:
         self._name = spec.name
         self.slots = spec.slots

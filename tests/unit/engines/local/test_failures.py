@@ -8,14 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.unit.engines.local.running import running
 from wsaios.engines.local import GiveUp, RetryAfter
 from wsaios.engines.local.arguments import arguments_of
 from wsaios.engines.local.failures import MAX_FRAMES, MAX_MESSAGE_CHARS, MAX_TRACEBACK_CHARS, failure_of
 from wsaios.kernel.engine import Attempt
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.task import Failure
-
-from .running import running
 
 
 def told(function: Callable[[], object]) -> Failure:

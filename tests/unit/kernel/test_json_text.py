@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import math
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsaios.engines.local.results import MAX_DEPTH, ResultWriter
+from wsaios.kernel.json_text import MAX_DEPTH, JsonWriter
 from wsaios.kernel.task import Failure
 
 NAN, INF = math.nan, math.inf
@@ -30,7 +30,7 @@ class Shape(msgspec.Struct):
 
 
 def write(value: object, limit: int = 1 << 20) -> bytes | Failure:
-    return ResultWriter(limit).write(value)
+    return JsonWriter(limit).write(value)
 
 
 def refused(value: object) -> str:
@@ -84,7 +84,7 @@ def test_the_first_number_that_is_none_is_named_with_its_place(value: object, pl
         ({"a": {None: 1}}, "result['a']: the key None cannot be a key"),
         (["fine", "\ud800"], "result[1] has a lone surrogate at character 0"),
         ({"\ud800": 1}, "cannot be a key"),
-        (Point(datetime.date), "result.x is of type type"),
+        (Point(dt.date), "result.x is of type type"),
     ],
 )
 def test_what_json_cannot_carry_is_named_with_its_place(value: object, told: str) -> None:

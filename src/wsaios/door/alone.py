@@ -1,0 +1,142 @@
+"""What a client does while no owner lives: it reads the ledger, and holds it for the moment of a commit."""
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from wsaios.bootstrap import Parts, Settings
+from wsaios.door.address import identity
+from wsaios.door.desk import Desk
+from wsaios.door.questions import A, ActOn, Ask, Asker
+from wsaios.engines.local.handlers import Handlers
+from wsaios.kernel.errors import LedgerUnavailable, NoOwner, NotRunning, WsaiosError
+
+VISIT_S: Final = 1.0
+Errand = Callable[[Asker], Awaitable[A]]
+
+
+class Alone:
+    """Answers as an owner would, as far as nothing must run for that."""
+
+    def __init__(self, url: str, ledger: Path, name: str) -> None:
+        """`name` is what messages call the ledger."""
+        self._url = url
+        self._ledger = ledger
+        self._name = name
+        self._reading: tuple[str, Parts, Desk] | None = None
+        self._errands: deque[tuple[Errand[Any], asyncio.Future[Any]]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+
+    async def ask(self, ask: Ask[A]) -> A:
+        """The answer.
+
+        Raises:
+            NoOwner: only a live scheduler can give it.
+            LedgerOwned: a scheduler has come, ask that one.
+            LedgerUnavailable: there is no such ledger, or it cannot be read.
+        """
+        if ask.writes:
+            if isinstance(ask, ActOn):
+                self._check(ask)
+            return await self.visit(lambda desk: desk.ask(ask))
+        try:
+            return await self.reader().ask(ask)
+        except NotRunning:
+            raise NoOwner(self._name, "not everything that was asked for has ended") from None
+
+    def reader(self) -> Desk:
+        """A desk that reads."""
+        now = identity(self._ledger)
+        if self._reading is not None and self._reading[0] != now:
+            self._stop_reading()
+        if self._reading is None:
+            parts = self._parts()
+            parts.reader.start()
+            self._reading = (now, parts, Desk(parts.service))
+        return self._reading[2]
+
+    async def visit(self, errand: Errand[A]) -> A:
+        """Run the errand while this process holds the ledger; errands that come together share a visit.
+
+        Raises:
+            LedgerOwned: a scheduler has it.
+        """
+        future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        self._errands.append((errand, future))
+        if self._worker is None:
+            self._worker = asyncio.get_running_loop().create_task(self._work(), name="wsaios-client-visit")
+        return await future
+
+    async def close(self) -> None:
+        """Finish what was begun."""
+        if self._worker is not None:
+            await asyncio.wait((self._worker,))
+        self._stop_reading()
+
+    def _check(self, ask: ActOn) -> None:
+        if identity(self._ledger) == "":
+            raise LedgerUnavailable(self._name, "there is no such ledger; a scheduler makes it when it starts")
+        if ask.scope.kind == "lane":
+            raise NoOwner(self._name, "only a scheduler knows what belongs to a lane")
+
+    def _parts(self) -> Parts:
+        return Parts(self._url, Settings(only_client=True), Handlers(), {})
+
+    def _stop_reading(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            _, parts, desk = reading
+            desk.close()
+            parts.reader.stop()
+            parts.ledger.close()
+
+    async def _work(self) -> None:
+        try:
+            while self._errands:
+                await self._visit()
+        finally:
+            self._worker = None
+            self._fail(NotRunning("what would have written to the ledger"))
+
+    async def _visit(self) -> None:
+        parts = self._parts()
+        try:
+            await parts.loop.start(f"client, process {os.getpid()}")
+        except WsaiosError as error:
+            self._fail(error)
+            return
+        parts.reader.start()
+        desk = Desk(parts.service)
+        until = time.monotonic() + VISIT_S
+        try:
+            # A starting owner waits for this one, so what keeps coming in waits for the next visit.
+            while self._errands and time.monotonic() < until:
+                now, self._errands = self._errands, deque()
+                await asyncio.gather(*(_run(errand, future, desk) for errand, future in now))
+        finally:
+            desk.close()
+            await parts.loop.stop()
+            parts.reader.stop()
+
+    def _fail(self, error: Exception) -> None:
+        errands, self._errands = self._errands, deque()
+        for _, future in errands:
+            if not future.done():
+                future.set_exception(error)
+
+
+async def _run(errand: Errand[Any], future: "asyncio.Future[Any]", desk: Desk) -> None:
+    if future.done():
+        return
+    try:
+        value = await errand(desk)
+    except Exception as error:  # noqa: BLE001  # it belongs to the one who asked
+        if not future.done():
+            future.set_exception(error)
+    else:
+        if not future.done():
+            future.set_result(value)

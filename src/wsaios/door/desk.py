@@ -1,0 +1,163 @@
+"""Answers questions from the service: one desk for each connection, which keeps what is open between two of them."""
+
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Any, Final, TypeVar
+
+from wsaios.door.questions import (
+    MAX_NUMBER,
+    A,
+    ActOn,
+    Ask,
+    BatchAbort,
+    BatchEnd,
+    BatchFind,
+    BatchOpen,
+    BatchRows,
+    BatchSeal,
+    BatchStatusOf,
+    Flush,
+    FollowEnd,
+    FollowNext,
+    FollowOpen,
+    HistoryOf,
+    ListBatches,
+    ListTasks,
+    OverviewOf,
+    Ranges,
+    ResultOf,
+    StatusOf,
+    SubmitOne,
+    WhyOf,
+)
+from wsaios.door.streams import Feed, Follow, arguments_of
+from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.json_value import checked
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Batch
+from wsaios.kernel.views import BatchView, Status
+from wsaios.planning.calls import whole
+from wsaios.scheduler.service import Service, unpack
+
+OPEN_AT_ONCE: Final = 256
+_LONGEST_LIST: Final = 1000
+_LONGEST_PAGE: Final = 10_000
+_MOST_FOLLOWED: Final = 100_000_000
+S = TypeVar("S", Feed, Follow)
+
+
+class Desk:
+    """Everything that comes in is checked here or by the service; nothing it is asked can harm the scheduler."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        inspector = service.inspector
+        self._feeds: dict[int, Feed] = {}
+        self._follows: dict[int, Follow] = {}
+        self._handles = count(1)
+        self._answers: dict[type, Callable[[Any], Awaitable[Any]]] = {
+            SubmitOne: self._submit,
+            BatchOpen: self._batch_open,
+            BatchRows: lambda ask: _of(self._feeds, ask.handle).add(ask.rows),
+            BatchSeal: self._batch_seal,
+            BatchAbort: self._batch_abort,
+            BatchFind: lambda ask: service.batch_by_key(ask.key),
+            ResultOf: self._result,
+            StatusOf: lambda ask: inspector.status(ask.task),
+            HistoryOf: lambda ask: inspector.history(ask.task),
+            WhyOf: lambda ask: inspector.why(ask.task),
+            ActOn: self._act,
+            BatchStatusOf: lambda ask: inspector.batch(ask.batch),
+            BatchEnd: lambda ask: service.batch_end(ask.batch),
+            FollowOpen: self._follow_open,
+            FollowNext: self._follow_next,
+            FollowEnd: self._follow_end,
+            ListBatches: self._batches,
+            ListTasks: self._tasks,
+            OverviewOf: lambda _: inspector.overview(),
+            Flush: lambda _: service.flush(),
+        }
+
+    async def ask(self, ask: Ask[A]) -> A:
+        """The answer.
+
+        Raises:
+            WsaiosError: as the service's verbs do.
+        """
+        answer: A = await self._answers[type(ask)](ask)
+        return answer
+
+    def close(self) -> None:
+        """Take back what was not finished: open batches, and those who follow."""
+        for stream in (*self._feeds.values(), *self._follows.values()):
+            stream.stop()
+        self._feeds.clear()
+        self._follows.clear()
+
+    async def _submit(self, ask: SubmitOne) -> int:
+        return await self._service.submit(ask.handler, arguments_of(ask.arguments), ask.options, ask.token)
+
+    async def _batch_open(self, ask: BatchOpen) -> int:
+        service = self._service
+        meta: Any = checked(ask.meta, "meta")
+        handle = self._next(self._feeds)
+        self._feeds[handle] = Feed(
+            lambda rows: service.submit_many(
+                ask.handler, rows, ask.options, keep=ask.keep, key=ask.key or None, meta=meta
+            )
+        )
+        return handle
+
+    async def _batch_seal(self, ask: BatchSeal) -> Batch:
+        sealed = await _of(self._feeds, ask.handle).seal()
+        self._feeds.pop(ask.handle, None)
+        return sealed
+
+    async def _batch_abort(self, ask: BatchAbort) -> None:
+        feed = self._feeds.pop(ask.handle, None)
+        if feed is not None:
+            feed.stop()
+
+    async def _result(self, ask: ResultOf) -> bytes:
+        closed = await self._service.ended(ask.task)
+        if closed.outcome.state != State.SUCCEEDED:
+            unpack(closed.outcome, closed.result)
+        return closed.result
+
+    async def _act(self, ask: ActOn) -> int:
+        whole("number", ask.scope.number, 0, MAX_NUMBER)
+        return await self._service.act(ask.verb, ask.scope, ask.reason)
+
+    async def _follow_open(self, ask: FollowOpen) -> int:
+        if sum(length for _, length in ask.ranges) > _MOST_FOLLOWED:
+            raise InvalidInput("ranges", f"at most {_MOST_FOLLOWED} tasks can be followed at once")
+        handle = self._next(self._follows)
+        self._follows[handle] = Follow(self._service.ended_of(ask.ranges))
+        return handle
+
+    async def _follow_next(self, ask: FollowNext) -> Ranges:
+        return await _of(self._follows, ask.handle).next(whole("most", ask.most, 1, _LONGEST_PAGE))
+
+    async def _follow_end(self, ask: FollowEnd) -> None:
+        follow = self._follows.pop(ask.handle, None)
+        if follow is not None:
+            follow.stop()
+
+    async def _batches(self, ask: ListBatches) -> list[BatchView]:
+        return await self._service.inspector.batches(whole("limit", ask.limit, 1, _LONGEST_LIST))
+
+    async def _tasks(self, ask: ListTasks) -> list[Status]:
+        limit = whole("limit", ask.limit, 1, _LONGEST_LIST)
+        return await self._service.inspector.tasks(ask.states, ask.after, limit)
+
+    def _next(self, streams: dict[int, S]) -> int:
+        if len(streams) >= OPEN_AT_ONCE:
+            raise InvalidInput("connection", f"{OPEN_AT_ONCE} batches or followed sets of tasks are open, that is the most")
+        return next(self._handles)
+
+
+def _of(streams: dict[int, S], handle: int) -> S:
+    stream = streams.get(handle)
+    if stream is None:
+        raise InvalidInput("handle", f"{handle} is not open on this connection")
+    return stream

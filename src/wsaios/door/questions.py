@@ -1,0 +1,264 @@
+"""What a client may ask, what it is answered, and the messages that carry both."""
+
+from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, TypeVar, get_args
+
+import msgspec
+
+from wsaios.door.faults import Fault
+from wsaios.kernel.events import Scope, Verb
+from wsaios.kernel.task import Batch
+from wsaios.kernel.views import BatchView, Overview, Status, Transition, Why
+
+PROTOCOL: Final = 1
+A = TypeVar("A")
+Answered_co = TypeVar("Answered_co", covariant=True)
+MAX_NUMBER: Final = (1 << 63) - 1
+Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
+Token = Annotated[str, msgspec.Meta(max_length=200)]
+Ranges = list[tuple[Number, Number]]
+
+
+class Ask(msgspec.Struct, Generic[A], frozen=True, array_like=True):
+    """A question whose answer is an `A`; ids are numbers.
+
+    `writes`: without an owner it takes the ledger's lock. `waits`: the answer may take as long as work does.
+    """
+
+    writes: ClassVar[bool] = False
+    waits: ClassVar[bool] = False
+
+
+class SubmitOne(Ask[int], frozen=True, tag="submit"):
+    """Accept a task; `arguments` are a JSON object, the answer is its id. The same token again: the same task."""
+
+    writes: ClassVar[bool] = True
+    handler: str
+    arguments: bytes
+    options: dict[str, Any]
+    token: Token
+
+
+class BatchOpen(Ask[int], frozen=True, tag="batch_open"):
+    """Begin a batch on this connection, whose end takes it back; the answer is a handle. `key` finds it after a lost answer."""
+
+    writes: ClassVar[bool] = True
+    handler: str
+    options: dict[str, Any]
+    keep: bool
+    meta: dict[str, Any]
+    key: Token
+
+
+class BatchRows(Ask[None], frozen=True, tag="batch_rows"):
+    """Add rows, each a JSON object; answered when there is room for more."""
+
+    handle: Number
+    rows: list[bytes]
+
+
+class BatchSeal(Ask[Batch], frozen=True, tag="batch_seal"):
+    """The batch is whole."""
+
+    handle: Number
+
+
+class BatchAbort(Ask[None], frozen=True, tag="batch_abort"):
+    """Take the batch back."""
+
+    handle: Number
+
+
+class BatchFind(Ask[Batch | None], frozen=True, tag="batch_find"):
+    """The batch that was opened under this key, if it was not taken back."""
+
+    key: Token
+
+
+class ResultOf(Ask[bytes], frozen=True, tag="result"):
+    """The result of a task as JSON, once it has ended."""
+
+    waits: ClassVar[bool] = True
+    task: Number
+
+
+class StatusOf(Ask[Status], frozen=True, tag="status"):
+    """Where a task stands."""
+
+    task: Number
+
+
+class HistoryOf(Ask[list[Transition]], frozen=True, tag="history"):
+    """Every change of a task."""
+
+    task: Number
+
+
+class WhyOf(Ask[Why], frozen=True, tag="why"):
+    """What a task waits for."""
+
+    task: Number
+
+
+class ActOn(Ask[int], frozen=True, tag="act"):
+    """Cancel, pause, resume or replay."""
+
+    writes: ClassVar[bool] = True
+    verb: Verb
+    scope: Scope
+    reason: Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class BatchStatusOf(Ask[BatchView], frozen=True, tag="batch_status"):
+    """Where a batch stands."""
+
+    batch: Number
+
+
+class BatchEnd(Ask[BatchView], frozen=True, tag="batch_end"):
+    """Where a batch stands once all its rows have ended."""
+
+    waits: ClassVar[bool] = True
+    batch: Number
+
+
+class FollowOpen(Ask[int], frozen=True, tag="follow_open"):
+    """Follow the ends of the tasks of these (first, length) ranges on this connection; the answer is a handle."""
+
+    ranges: Ranges
+
+
+class FollowNext(Ask[Ranges], frozen=True, tag="follow_next"):
+    """Some (id, state) that ended since the last page, at least one, at most `most`; empty when there is nothing more to come."""
+
+    waits: ClassVar[bool] = True
+    handle: Number
+    most: int
+
+
+class FollowEnd(Ask[None], frozen=True, tag="follow_end"):
+    """No longer follow."""
+
+    handle: Number
+
+
+class ListBatches(Ask[list[BatchView]], frozen=True, tag="batches"):
+    """Batches, latest first."""
+
+    limit: int
+
+
+class ListTasks(Ask[list[Status]], frozen=True, tag="tasks"):
+    """Tasks above an id in one of the states (none: any), by id."""
+
+    states: list[Number]
+    after: Number
+    limit: int
+
+
+class OverviewOf(Ask[Overview], frozen=True, tag="overview"):
+    """Counts over everything."""
+
+
+class Flush(Ask[None], frozen=True, tag="flush"):
+    """Answered when everything said before is durable."""
+
+
+def repeats(ask: Ask[Any]) -> bool:
+    """Whether it may be asked again when the answer was lost; what failed again after a replay would be replayed twice."""
+    return not isinstance(ask, ActOn) or ask.verb != "replay"
+
+
+Question = (
+    SubmitOne
+    | BatchOpen
+    | BatchRows
+    | BatchSeal
+    | BatchAbort
+    | BatchFind
+    | ResultOf
+    | StatusOf
+    | HistoryOf
+    | WhyOf
+    | ActOn
+    | BatchStatusOf
+    | BatchEnd
+    | FollowOpen
+    | FollowNext
+    | FollowEnd
+    | ListBatches
+    | ListTasks
+    | OverviewOf
+    | Flush
+)
+
+
+class Asker(Protocol):
+    """Where questions are answered: a connection to the owner, or a desk of one's own."""
+
+    async def ask(self, ask: Ask[A]) -> A:
+        """The answer, or the error that it raises."""
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """The first frame of a client; this form never changes. `ledger` is the file's identity."""
+
+    protocol: int
+    version: str
+    ledger: str
+    session: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
+    """The answer to it."""
+
+    protocol: int
+    version: str
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """The other answer to it; then the connection ends."""
+
+    fault: Fault
+
+
+class Call(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """A question; `id` is not in use on this connection."""
+
+    id: int
+    ask: Question
+
+
+class Drop(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Nobody waits for this answer any more."""
+
+    id: int
+
+
+class Done(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """An answer."""
+
+    id: int
+    value: msgspec.Raw
+
+
+class Failed(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """An error instead of an answer."""
+
+    id: int
+    fault: Fault
+
+
+class Closing(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """The connection ends, and why."""
+
+    reason: str
+
+
+FromClient = Call | Drop
+FromOwner = Done | Failed | Closing
+
+
+def answer_type(ask: type[Ask[Any]]) -> Any:
+    """The type that answers a question of this class."""
+    (base,) = (base for base in getattr(ask, "__orig_bases__", ()) if get_args(base))
+    return get_args(base)[0]

@@ -1,0 +1,13 @@
+"""Which versions of both sides understand each other."""
+
+from wsaios import __version__
+from wsaios.door.questions import PROTOCOL
+
+
+def understood(protocol: int, version: str) -> bool:
+    """Whether the other side speaks this protocol; before 1.0 what it carries may differ from one minor version to the next."""
+    return protocol == PROTOCOL and _series(version) == _series(__version__)
+
+
+def _series(version: str) -> list[str]:
+    return version.split(".")[:2]

@@ -1,0 +1,56 @@
+"""A process that owns a ledger and is killed while it commits: ``victim.py LEDGER``, the failpoint from the environment."""
+
+import os
+import sys
+
+from tests.conformance.ledger.desk import NOW_US, Desk, arguments, batch, outcome, shard, task
+from wsaios.kernel.ledger import IdempotencyRow, Payload
+from wsaios.kernel.states import State
+from wsaios.ledger.failpoint_exit import from_environment
+from wsaios.ledger.sqlite import SqliteLedger
+
+
+def before(desk: Desk) -> None:
+    """What is there for sure."""
+    desk.write(shards=[shard(1)], batches=[batch(50, rows=9)])
+    tasks = desk.add(*(task(number) for number in range(1, 6)))
+    desk.end(outcome(tasks[0], State.FAILED), links=[(2, 3)], releases=[1], facts=[("state", "a", "old")])
+
+
+def fatal(desk: Desk) -> None:
+    """One commit with every family in it."""
+    changed = task(2, State.RUNNING, fence=2, stored_fence=1)
+    desk.write(
+        shards=[shard(2)],
+        batches=[batch(51)],
+        replayed=[task(1, fence=2)],
+        accepted=[task(10, shard=2)],
+        payloads=[arguments(10)],
+        updated=[changed],
+        spilled=[(2, 0, "[]")],
+        saved=[Payload(2, 0, b"half")],
+        ended=[outcome(task(3, stored_fence=1))],
+        results=[Payload(3, 0, b"1")],
+        links=[(2, 4)],
+        links_done=[(2, 3)],
+        releases=[3],
+        releases_done=[1],
+        keys=[IdempotencyRow("t", "k", 10, "d", NOW_US * 2)],
+        facts=[("state", "a", "new")],
+        purged=[(5, 5)],
+    )
+
+
+def main() -> None:
+    """Say when it is about to die."""
+    ledger = SqliteLedger(sys.argv[1], failpoint=from_environment(os.environ.get("WSAIOS_FAILPOINT")))
+    desk = Desk(ledger)
+    before(desk)
+    sys.stdout.write("armed\n")
+    sys.stdout.flush()
+    fatal(desk)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""One day: people and programs ask at random, things go wrong, and in the end the faults stop and everything drains."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from wsaios.kernel.events import Hold, LaneKnown, Only, Recall, Scope
+from wsaios.kernel.states import State
+from wsaios.kernel.task import LaneSpec
+
+from tests.simulation.acting import Acting
+from tests.simulation.batching import Batching
+from tests.simulation.driver import Driver
+from tests.simulation.red import Check, require
+from tests.simulation.scenario import LANES, Scenario
+
+PRUNE_AGE_US: Final = 5_000_000
+_DRAIN_TURNS: Final = 20_000
+_WEIGHTS: Final = {
+    "submit": 30.0,
+    "family": 12.0,
+    "batch": 25.0,
+    "act": 12.0,
+    "replay": 4.0,
+    "act on batch": 4.0,
+    "act on lane": 2.0,
+    "sweep": 1.0,
+    "flush": 2.0,
+    "know": 4.0,
+    "resize": 2.0,
+    "hold": 1.0,
+    "only": 1.0,
+}
+
+
+class Day:
+    """A driver and the world around it, for as many turns as are wanted."""
+
+    def __init__(self, seed: int, scenario: Scenario) -> None:
+        self.driver = Driver(seed, scenario)
+        self.world = self.driver.world
+        self.acting = Acting(self.world)
+        self.batching = Batching(self.world)
+        self._rng = self.world.rng
+        self._restarts = 0
+        self._deeds: dict[str, Callable[[], None]] = {
+            "submit": self.world.submit,
+            "family": self._family,
+            "batch": self.batching.turn,
+            "act": self.acting.task,
+            "replay": lambda: self.acting.task("replay"),
+            "act on batch": lambda: self.acting.batch(self.batching.opened()),
+            "act on lane": self.acting.lane,
+            "sweep": self.acting.everything,
+            "flush": self.world.flush,
+            "know": self._know,
+            "resize": self._resize,
+            "hold": lambda: self._hold(self._rng.random() < 0.3),
+            "only": self._only,
+        }
+        weights = _WEIGHTS | scenario.weights
+        self._names = list(weights)
+        self._chances = [weights[name] for name in self._names]
+
+    def turn(self) -> None:
+        """Perhaps somebody does something; then the driver turns."""
+        scenario = self.driver.scenario
+        while self._rng.random() < scenario.busy:
+            (deed,) = self._rng.choices(self._names, self._chances)
+            self._deeds[deed]()
+        if self._rng.random() < scenario.prune:
+            self._prune()
+        if self._rng.random() < scenario.restart:
+            self._restart()
+        self.driver.turn()
+
+    def drain(self) -> None:
+        """The faults stop, what is held back is let go: everything that can end ends."""
+        driver = self.driver
+        driver.calm = True
+        driver.engine.calm(driver.clock.now_us())
+        self._let_all_go()
+        for turn in range(_DRAIN_TURNS):
+            if self._over():
+                break
+            if turn % 50 == 49:
+                self._let_all_go()
+            driver.turn()
+        self._check_drained()
+
+    def _over(self) -> bool:
+        driver = self.driver
+        busy = driver.inbox or driver.again or self.world.pending or not driver.engine.idle or driver.missing()
+        return not busy and not driver.tables.live and driver.core.idle()
+
+    def _let_all_go(self) -> None:
+        driver = self.driver
+        for event in (*driver.missing(), Hold(held=False), Only(0)):
+            driver.tell(event)
+        for component, key in list(driver.tables.facts):
+            if component == "pause":
+                kind, _, rest = key.partition(":")
+                self.acting.resume(_scope(kind, rest))
+        for task in list(driver.tables.live.values()):
+            if task.state == State.PAUSED:
+                self.acting.task_verb("resume", task.id)
+        self.batching.finish()
+
+    def _check_drained(self) -> None:
+        driver = self.driver
+        left = {task.id: State(task.state).name for task in driver.tables.live.values()}
+        require(not left, Check.DRAIN, lambda: f"{len(left)} tasks never end: {list(driver.tables.live.values())[:3]}")
+        require(driver.engine.idle, Check.DRAIN, "the engine is not idle")
+        require(not driver.core.held(), Check.DRAIN, lambda: f"slots are taken: {driver.core.held()}")
+        require(not driver.core.book.tasks, Check.MEMORY, lambda: f"{len(driver.core.book.tasks)} tasks are still in memory")
+        require(not driver.tables.releases, Check.DEPENDENCIES, lambda: f"never told: {list(driver.tables.releases)}")
+        sweeps = [key for component, key in driver.tables.facts if component == "sweep"]
+        require(not sweeps, Check.DRAIN, f"sweeps never end: {sweeps}")
+        require(not self.world.pending, Check.ANSWERED, lambda: f"never told: {self.world.pending}")
+        driver.invariants.everything()
+        self._check_orders()
+
+    def _check_orders(self) -> None:
+        """A submission of which nobody knows was taken whole or not at all, and once where it carried a token."""
+        found: dict[tuple[int, int], list[int]] = {}
+        for number, tag in driver_tags(self.driver).items():
+            found.setdefault(tag, []).append(number)
+        for order in self.world.orders:
+            ids = [found.get((order.serial, row), []) for row in range(len(order.tasks))]
+            keyed = any(task.idempotency_key for task in order.tasks)
+            if order.token or not keyed:
+                require(max(map(len, ids)) <= 1, Check.IDEMPOTENCY, f"{order.serial} was taken twice: {ids}")
+            pruned = self.world.pruned
+            if not keyed and not pruned:
+                counts = {len(each) for each in ids}
+                require(len(counts) == 1, Check.IDEMPOTENCY, f"{order.serial} was taken in part: {ids}")
+            if order.refused and order.ids is None and not order.token:
+                require(not any(ids), Check.IDEMPOTENCY, f"{order.serial} was refused and is there: {ids}")
+
+    def _family(self) -> None:
+        rng = self._rng
+        parents = {self.world.some_task() for _ in range(rng.randint(1, 3))}
+        if rng.random() < 0.05:
+            parents.add(987_654_321)
+        self.world.submit(sorted(parents))
+
+    def _know(self) -> None:
+        missing = self.driver.missing()
+        if missing:
+            self.driver.tell(self._rng.choice(missing))
+
+    def _resize(self) -> None:
+        lane = self._rng.choice(LANES)
+        self.driver.tell(LaneKnown(LaneSpec(lane.name, self._rng.randint(1, 3), lane.kind)))
+
+    def _hold(self, held: bool) -> None:
+        self.driver.tell(Hold(held))
+
+    def _only(self) -> None:
+        batches = self.batching.sealed()
+        if batches and self._rng.random() < 0.4:
+            self.driver.tell(Only(self._rng.choice(batches)))
+        else:
+            self.driver.tell(Only(0))
+
+    def _prune(self) -> None:
+        before_us = self.driver.clock.now_us() - PRUNE_AGE_US
+        self.driver.ledger.prune(before_us, self._rng.randint(1, 20))
+        self.driver.invariants.pruned(before_us)
+        self.world.counts["prune"] += 1
+
+    def _restart(self) -> None:
+        """A stop in good order: nothing more starts, some of what runs ends, the rest goes back into the queue."""
+        driver, generation = self.driver, self.world.generation
+        driver.tell(Hold(held=True))
+        for _ in range(self._rng.randint(0, 6)):
+            driver.turn()
+        driver.post(Recall())
+        while driver.inbox or driver.again:
+            driver.step()
+        if self.world.generation != generation:
+            return
+        running = [task.id for task in driver.tables.live.values() if task.state == State.RUNNING]
+        require(not running, Check.PLACE, f"{running} run after everything was recalled")
+        driver.restart(survives=False)
+        self.world.counts["clean restart"] += 1
+
+
+def _scope(kind: str, rest: str) -> Scope:
+    if kind == "batch":
+        return Scope("batch", int(rest))
+    return Scope("lane", name=rest) if kind == "lane" else Scope("all")
+
+
+class _Tag(msgspec.Struct):
+    order: int
+    row: int
+
+
+def driver_tags(driver: Driver) -> dict[int, tuple[int, int]]:
+    """(order, row) of every task that was submitted singly, by id."""
+    tags = {number: msgspec.json.decode(row.data, type=_Tag) for number, row in driver.tables.payloads.items()}
+    return {number: (tag.order, tag.row) for number, tag in tags.items() if tag.order}

@@ -1,0 +1,56 @@
+"""What a step has left behind, for the checks to look at."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from wsaios.kernel.events import Effects
+from wsaios.kernel.ledger import Committed
+from wsaios.kernel.task import BatchState, HandlerSpec, LaneSpec, Shard, Task
+from wsaios.scheduler.core import Core
+from wsaios.simulation.engine import SimEngine
+from wsaios.simulation.ledger_store import Tables
+
+from tests.simulation.occupancy import Occupancy
+from tests.simulation.small import Known
+
+
+class After(msgspec.Struct):
+    """The world right after a committed step: what it wanted, what the ledger holds, who runs."""
+
+    core: Core
+    effects: Effects
+    told: Committed | None
+    tables: Tables
+    engine: SimEngine
+    known: Known
+    occupancy: Occupancy
+    now_us: int
+    held: bool = False
+    only: int = 0
+
+    def shard(self, number: int) -> Shard:
+        """A shard of the ledger."""
+        return self.tables.shards[number]
+
+    def spec(self, shard: Shard) -> HandlerSpec | None:
+        """The handler of a shard, if it is known."""
+        return self.known.handlers.get(shard.handler)
+
+    def lane(self, shard: Shard) -> LaneSpec | None:
+        """The lane that a shard's tasks run in, if there is one."""
+        spec = self.spec(shard)
+        return self.known.lanes.get(shard.lane or spec.lane) if spec is not None else None
+
+    def exists(self, task: Task) -> bool:
+        """Whether a row exists for anyone: that of an unsealed or aborted batch does not."""
+        number = self.shard(task.shard).batch
+        if not number:
+            return True
+        batch = self.tables.batches.get(number)
+        return batch is not None and batch.state == BatchState.SEALED
+
+    def paused(self, shard: Shard, lane: str) -> bool:
+        """Whether a scope that the shard belongs to is paused."""
+        scopes: Sequence[str] = ("all:*", f"lane:{lane}", f"batch:{shard.batch}")
+        return any(("pause", scope) in self.tables.facts for scope in scopes)

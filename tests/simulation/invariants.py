@@ -1,0 +1,55 @@
+"""All checks of a run, and when each of them looks."""
+
+from wsaios.kernel.events import Effects, Event
+from wsaios.simulation.ledger_store import Tables
+
+from tests.simulation.facts import After
+from tests.simulation.leaving import Leaving
+from tests.simulation.lives import Lives
+from tests.simulation.memory import TimerCheck, check_batches, check_dependencies, check_memory, check_pauses
+from tests.simulation.order import OrderCheck
+from tests.simulation.world import World
+
+_EVERYTHING: int = 25
+
+
+class Invariants:
+    """What must hold after every step."""
+
+    def __init__(self, tables: Tables, world: World) -> None:
+        self._tables = tables
+        self._world = world
+        self._steps = 0
+        self.lives = Lives(tables)
+        self.leaving = Leaving(tables)
+        self._order = OrderCheck()
+        self._timers = TimerCheck()
+
+    def committed(self, effects: Effects, events: list[Event]) -> None:
+        """A commit is durable; nothing of its step has left yet."""
+        self.lives.committed(effects.commit)
+        self.leaving.committed(effects, events)
+
+    def after(self, after: After) -> None:
+        """The effects of a step have left."""
+        after.occupancy.check(after.core.executor.slots, after.known.lanes, after.engine.running())
+        self._order.after(after)
+        self._timers.after(after)
+        check_memory(after)
+        check_pauses(after)
+        check_dependencies(after)
+        check_batches(after, self.lives.ended)
+        self._steps += 1
+        if self._steps % _EVERYTHING == 0:
+            self.everything()
+
+    def everything(self) -> None:
+        """Look at every row of the ledger, whether a commit named it or not."""
+        self.lives.all(self._world.accepted, self._world.pruned)
+
+    def pruned(self, before_us: int) -> None:
+        """Old outcomes were given up."""
+        gone = self.lives.prune(before_us)
+        self._world.pruned |= gone
+        for number in gone:
+            self._world.accepted.pop(number, None)

@@ -1,0 +1,101 @@
+"""The law of effects: what leaves is compared with what the ledger holds at that very moment."""
+
+from collections import Counter
+
+from wsaios.kernel.engine import AttemptRef, Ended, Verdict, Work
+from wsaios.kernel.events import Closed, Effects, Event, Reported
+from wsaios.kernel.ids import encode
+from wsaios.kernel.retry import SUSPECT_DEATHS
+from wsaios.kernel.states import State
+from wsaios.kernel.task import BatchState, Delivery, HandlerSpec, Task, effective
+from wsaios.simulation.ledger_store import Tables
+
+from tests.simulation.red import Check, require
+from tests.simulation.scenario import HANDLERS
+
+_SPECS: dict[str, HandlerSpec] = {spec.name: spec for spec in HANDLERS}
+
+
+class Leaving:
+    """Looks at every effect as it leaves; knows what has left before."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._last_fence: dict[int, int] = {}
+        self._runs: Counter[int] = Counter()
+        self.works = 0
+
+    def committed(self, effects: Effects, events: list[Event]) -> None:
+        """A replay and a handler that asks to be called again allow another run of what may run once."""
+        for task in effects.commit.replayed:
+            self._runs[task.id] = 0
+        for event in events:
+            if isinstance(event, Reported):
+                for report in event.reports:
+                    if isinstance(report, Ended) and report.verdict == Verdict.RETRY_AFTER:
+                        self._runs[report.task] = 0
+
+    def work(self, work: Work, running: int) -> None:
+        """A work on its way to the engine; `running` works of this owner have a slot, this one included."""
+        self.works += 1
+        rows = [self._attempt(work, AttemptRef(attempt.task, attempt.fence)) for attempt in work.attempts]
+        require(len({row.shard for row in rows}) == 1, Check.EFFECTS, f"a work of {len(rows)} rows of several shards")
+        require(len(rows) <= _SPECS[work.handler].batch_size, Check.EFFECTS, f"{work.handler} got {len(rows)} rows")
+        for attempt, row in zip(work.attempts, rows, strict=True):
+            payload, saved = self._tables.payloads[row.id], self._tables.checkpoints.get(row.id)
+            same = (attempt.codec, attempt.payload) == (payload.codec, payload.data)
+            require(same, Check.EFFECTS, f"{encode(row.id)} left with {attempt.payload!r}, not {payload.data!r}")
+            require(attempt.number == row.body.attempts, Check.EFFECTS, f"attempt {attempt.number} of {row.body.attempts}")
+            known = attempt.saved == (saved.data if saved is not None else None)
+            require(known, Check.EFFECTS, f"{encode(row.id)} left with the checkpoint {attempt.saved!r}, not {saved}")
+            if row.body.deaths >= SUSPECT_DEATHS:
+                require(running == 1, Check.ALONE, f"{encode(row.id)} runs beside {running - 1} others")
+
+    def closed(self, closed: Closed) -> None:
+        """An end that watchers are told."""
+        outcome = self._tables.outcomes.get(closed.outcome.id)
+        same = outcome is not None and (outcome.state, outcome.fence) == (closed.outcome.state, closed.outcome.fence)
+        require(same, Check.EFFECTS, f"told that {closed.outcome}, the ledger has {outcome}")
+        result = self._tables.results.get(closed.outcome.id)
+        require(closed.result == (result.data if result is not None else b""), Check.EFFECTS, f"told {closed.result!r}")
+
+    def cancel(self, ref: AttemptRef) -> None:
+        """An attempt that is to stop no longer holds its task."""
+        row = self._tables.live.get(ref.task)
+        holds = row is not None and row.state == State.RUNNING and row.fence == ref.fence
+        require(not holds, Check.EFFECTS, f"{ref} is cancelled and still holds its task in the ledger")
+
+    def batch(self, number: int) -> None:
+        """A batch that is said to be finished."""
+        batch = self._tables.batches[number]
+        over = batch.state == BatchState.SEALED and sum(batch.ended.values()) >= batch.rows
+        require(over, Check.EFFECTS, f"{batch} is said to be finished")
+
+    def _attempt(self, work: Work, ref: AttemptRef) -> Task:
+        row = self._tables.live.get(ref.task)
+        holds = row is not None and row.state == State.RUNNING and row.fence == ref.fence
+        require(holds, Check.EFFECTS, f"{ref} leaves, the ledger has {row}")
+        assert row is not None
+        shard = self._tables.shards[row.shard]
+        batch = self._tables.batches.get(shard.batch)
+        exists = not shard.batch or (batch is not None and batch.state == BatchState.SEALED)
+        require(exists, Check.BATCHES, f"{ref} leaves, a row of {batch}")
+        over = row.expires_us is not None and self._runs[row.id] == 0 and self._started_late(row)
+        require(not over, Check.TIMERS, f"{ref} starts at {row.body.history[-1][1]}, it expired at {row.expires_us}")
+        require(ref.fence > self._last_fence.get(ref.task, 0), Check.ATTEMPT, f"{ref} leaves a second time")
+        self._last_fence[ref.task] = ref.fence
+        self._runs[ref.task] += 1
+        if self._once(row, work.handler):
+            require(self._runs[ref.task] == 1, Check.ONCE, f"{ref} of {work.handler} runs for the {self._runs[ref.task]}. time")
+            require(work.at_most_once, Check.ONCE, f"{ref} leaves without saying that it may run once only")
+        return row
+
+    def _started_late(self, row: Task) -> bool:
+        runs = sum(line[0] == State.RUNNING for line in row.body.history)
+        assert row.expires_us is not None
+        return runs == 1 and not row.body.spilled and row.expires_us <= row.body.history[-1][1]
+
+    def _once(self, row: Task, handler: str) -> bool:
+        delivery: Delivery = "at_most_once"
+        own, spec = row.body.options, _SPECS[handler]
+        return (own is not None and own.delivery == delivery) or effective(own, spec.options).at_most_once

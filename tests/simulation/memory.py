@@ -1,0 +1,130 @@
+"""What the core has in mind, beside what the ledger holds."""
+
+from collections import Counter
+from typing import Final
+
+import msgspec
+
+from wsaios.kernel.states import State
+from wsaios.kernel.task import BatchState, Flag, Task
+
+from tests.simulation.facts import After
+from tests.simulation.order import PATIENCE, lingering_until_us
+from tests.simulation.red import Check, require
+
+_TIMED: Final = frozenset({State.PENDING, State.RETRYING})
+_UNSTARTED: Final = frozenset({State.PENDING, State.READY, State.PAUSED})
+
+
+def check_memory(after: After) -> None:
+    """Every task in memory is as the ledger has it and is needed there; every running one is in memory."""
+    book = after.core.book
+    for number, task in book.tasks.items():
+        row = after.tables.live.get(number)
+        require(row is not None, Check.MEMORY, f"{number} is in memory as {State(task.state).name} and not live in the ledger")
+        assert row is not None
+        same = task == row or _same_but_for_the_seal(after, task, row)
+        require(same, Check.MEMORY, f"memory has {task}, the ledger {row}")
+        require(after.core.executor.covers(task), Check.MEMORY, f"{number} {State(task.state).name} need not be in memory")
+    for number, row in after.tables.live.items():
+        if row.state == State.RUNNING:
+            require(number in book.tasks, Check.MEMORY, f"{number} runs and is not in memory")
+
+
+def check_pauses(after: After) -> None:
+    """The facts of the ledger and the core's own set agree."""
+    facts = {key for component, key in after.tables.facts if component == "pause"}
+    require(facts == after.core.book.paused, Check.PAUSES, f"facts {facts}, memory {after.core.book.paused}")
+
+
+def check_dependencies(after: After) -> None:
+    """A live task counts its open links; each open link has a parent that will tell, or is being told."""
+    tables = after.tables
+    opened = Counter(child for _, child in tables.links)
+    for row in tables.live.values():
+        left = row.body.dependencies_left
+        require(left == opened[row.id], Check.DEPENDENCIES, f"{row.id} waits for {left}, {opened[row.id]} links are open")
+    for parent, child in tables.links:
+        if child not in tables.live or parent in tables.releases:
+            continue
+        live = tables.live.get(parent)
+        tells = live is not None and bool(live.body.flags & Flag.HAS_DEPENDENTS)
+        require(tells, Check.DEPENDENCIES, f"{child} waits for {parent}, which will never tell")
+
+
+class TimerCheck:
+    """What waits for a time is in time, and the core asks to be woken for it."""
+
+    def __init__(self) -> None:
+        self._late = 0
+
+    def after(self, after: After) -> None:
+        """Look at every row that waits for a time."""
+        times: list[int] = []
+        for row in after.tables.live.values():
+            if after.exists(row):
+                times.extend(_times(row))
+        late = [at_us for at_us in times if at_us <= after.now_us]
+        self._late = self._late + 1 if late else 0
+        seen = f"{len(late)} are over for {self._late} steps, since {after.now_us - min(late, default=0)} µs"
+        require(not late or (after.effects.again and self._late <= PATIENCE), Check.TIMERS, seen)
+        times.extend(_fills(after))
+        first = min(times, default=None)
+        wake_us = after.effects.wake_us
+        if first is not None and not after.effects.again:
+            require(wake_us is not None and wake_us <= max(first, after.now_us), Check.TIMERS, f"wakes at {wake_us}, due {first}")
+
+
+def check_batches(after: After, outcomes: Counter[tuple[int, int]]) -> None:
+    """`outcomes` counts (batch, state); what a batch says of itself is that, and an unsealed one has none."""
+    for batch in after.tables.batches.values():
+        counted = {state: count for (number, state), count in outcomes.items() if number == batch.id and count}
+        said = {int(state): count for state, count in batch.ended.items() if count}
+        if batch.state != BatchState.SEALED:
+            require(not counted and not said, Check.BATCHES, f"batch {batch.id} is not sealed and has outcomes {counted} {said}")
+        elif sum(counted.values()) < sum(said.values()):
+            # Rows of a finished batch that is not kept may be pruned.
+            finished = sum(said.values()) >= batch.rows and not batch.keep
+            require(finished, Check.BATCHES, f"batch {batch.id} says {said}, the outcomes are {counted}")
+        else:
+            require(counted == said, Check.BATCHES, f"batch {batch.id} says {said}, the outcomes are {counted}")
+
+
+def _same_but_for_the_seal(after: After, task: Task, row: Task) -> bool:
+    """The line of the seal is told by the batch; memory writes it out, the ledger with the next change."""
+    number = after.shard(row.shard).batch
+    if not number or row.body.history[-1][0] != State.PENDING or row.state != State.READY:
+        return False
+    body = msgspec.structs.replace(task.body, history=task.body.history[:-1], reason=row.body.reason)
+    line = task.body.history[-1]
+    sealed_us = after.tables.batches[number].sealed_us
+    return (line[0], line[1]) == (State.READY, sealed_us) and msgspec.structs.replace(task, body=body) == row
+
+
+def _times(row: Task) -> list[int]:
+    times = []
+    if row.due_us is not None and row.state in _TIMED:
+        times.append(row.due_us)
+    if row.expires_us is not None and row.state in _UNSTARTED and not row.body.flags & Flag.STARTED:
+        times.append(row.expires_us)
+    return times
+
+
+def _fills(after: After) -> list[int]:
+    """When micro-batches have waited long enough, where a slot is free for them."""
+    rows: dict[int, list[Task]] = {}
+    for row in after.tables.live.values():
+        if row.state == State.READY and after.exists(row):
+            rows.setdefault(row.shard, []).append(row)
+    taken = after.occupancy.taken()
+    ends = []
+    for number, tasks in rows.items():
+        shard = after.shard(number)
+        lane = after.lane(shard)
+        blocked = after.held or after.core.executor.suspects or after.core.cycle.alone or (after.only and shard.batch != after.only)
+        if lane is None or blocked or taken[lane.name] >= lane.slots or after.paused(shard, lane.name):
+            continue
+        until_us = lingering_until_us(after, shard, tasks)
+        if until_us is not None and until_us > after.now_us:
+            ends.append(until_us)
+    return ends

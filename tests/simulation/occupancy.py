@@ -1,0 +1,89 @@
+"""Who sits where, told from dispatches and reports alone; compared with what the core believes and with the engine."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from wsaios.kernel.engine import AttemptRef, Ended, Freed, Report, Work, WorkerLost
+from wsaios.kernel.executor import Slots
+from wsaios.kernel.task import LaneSpec
+
+from tests.simulation.red import Check, require
+from tests.simulation.scenario import KEY_LIMITS
+
+
+class Call(msgspec.Struct, eq=False):
+    """One work that takes a slot, with the attempts that it still holds."""
+
+    lane: str
+    key: str
+    left: set[AttemptRef]
+    since_us: int
+
+
+class Occupancy:
+    """The calls of the owner at hand."""
+
+    def __init__(self) -> None:
+        self._calls: dict[AttemptRef, Call] = {}
+
+    def forget(self) -> None:
+        """Another core begins with nothing."""
+        self._calls.clear()
+
+    def take(self, work: Work, key: str, now_us: int) -> None:
+        """A work has taken a slot."""
+        refs = {AttemptRef(attempt.task, attempt.fence) for attempt in work.attempts}
+        call = Call(work.lane, key, refs, now_us)
+        self._calls.update(dict.fromkeys(refs, call))
+
+    def hear(self, reports: Iterable[Report]) -> None:
+        """Reports that a committed step has taken."""
+        for report in reports:
+            if isinstance(report, WorkerLost):
+                for ref in report.held:
+                    self._leave(ref)
+            elif isinstance(report, Freed) or (isinstance(report, Ended) and report.freed):
+                self._leave(AttemptRef(report.task, report.fence))
+
+    def taken(self) -> Counter[str]:
+        """Slots taken by lane."""
+        return Counter(call.lane for call in set(self._calls.values()))
+
+    def keyed(self, key: str) -> int:
+        """Attempts that run under a concurrency key."""
+        return sum(call.key == key for call in self._calls.values())
+
+    def silent(self, running: Sequence[AttemptRef], before_us: int) -> list[list[AttemptRef]]:
+        """The attempts, call by call, that the engine does not know although they left before the time."""
+        known = set(running)
+        calls = [call for call in dict.fromkeys(self._calls.values()) if call.since_us < before_us]
+        return [gone for call in calls if (gone := sorted(call.left - known))]
+
+    def check(self, slots: Slots, lanes: Mapping[str, LaneSpec], running: Sequence[AttemptRef]) -> None:
+        """The core counts as this does; what the engine runs of it sits somewhere."""
+        taken = self.taken()
+        for lane in lanes.values():
+            free = max(0, lane.slots - taken[lane.name])
+            require(slots.free(lane.name) == free, Check.SLOTS, f"{lane.name}: the core has {slots.free(lane.name)} free, not {free}")
+        require(slots.taken() == taken.total(), Check.SLOTS, f"the core has {slots.taken()} taken, not {taken}")
+        for key in KEY_LIMITS:
+            require(slots.key_taken(key) == self.keyed(key), Check.KEYS, f"{key}: {slots.key_taken(key)}, not {self.keyed(key)}")
+        for ref in running:
+            call = self._calls.get(ref)
+            require(call is None or ref in call.left, Check.SLOTS, f"{ref} runs and its slot is free")
+
+    def check_started(self, works: Sequence[Work], lanes: Mapping[str, LaneSpec], keys: Iterable[str]) -> None:
+        """What has just started is within the limits."""
+        taken = self.taken()
+        for lane in {work.lane for work in works}:
+            require(taken[lane] <= lanes[lane].slots, Check.SLOTS, f"{lane}: {taken[lane]} of {lanes[lane].slots}")
+        for key in keys:
+            if key:
+                require(self.keyed(key) <= KEY_LIMITS[key], Check.KEYS, f"{key}: {self.keyed(key)} of {KEY_LIMITS[key]}")
+
+    def _leave(self, ref: AttemptRef) -> None:
+        call = self._calls.pop(ref, None)
+        if call is not None:
+            call.left.discard(ref)

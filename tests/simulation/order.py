@@ -1,0 +1,124 @@
+"""The one order, worked out by brute force from the ledger's rows: nothing here asks windows, heads or timers."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from wsaios.kernel.ledger import ReadyAfter
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Flag, Shard, Task
+from wsaios.kernel.retry import SUSPECT_DEATHS
+
+from tests.simulation.facts import After
+from tests.simulation.red import Check, require
+from tests.simulation.scenario import KEY_LIMITS, US_PER_POINT
+
+_SPAN_US: Final = 200 * US_PER_POINT
+PATIENCE: Final = 60
+"""How many steps in a row rows may be on their way from the ledger while a slot is free."""
+
+
+class Waiting(msgspec.Struct):
+    """A ready task that could start now, but for a slot."""
+
+    place: tuple[int, int]
+    task: Task
+    shard: Shard
+
+
+def place_of(task: Task) -> tuple[int, int]:
+    """Where a task stands by priority and age, worked out from its facts alone."""
+    return task.body.accepted_us - task.body.priority * US_PER_POINT, task.id
+
+
+class OrderCheck:
+    """No task starts while a better one that could start in the same lane waits, and no slot stays free beside one."""
+
+    def __init__(self) -> None:
+        self._patience: dict[str, int] = {}
+
+    def after(self, after: After) -> None:
+        """Look at what the step started and at what it left waiting."""
+        alone = after.core.executor.suspects or after.core.cycle.alone is not None
+        if alone or after.held:
+            self._patience.clear()
+            return
+        best: dict[str, Waiting] = {}
+        for lane, waiting in _waiting(after):
+            if lane not in best or waiting.place < best[lane].place:
+                best[lane] = waiting
+        self._check_started(after, best)
+        self._check_free(after, best)
+
+    def _check_started(self, after: After, best: dict[str, Waiting]) -> None:
+        for work in after.effects.works:
+            waiting = best.get(work.lane)
+            if waiting is None:
+                continue
+            rows = [after.tables.live[attempt.task] for attempt in work.attempts]
+            head = min(rows, key=place_of)
+            seen = f"{work.lane}: {place_of(head)} started while {waiting.place} of {waiting.shard} waits"
+            require(place_of(head) <= waiting.place, Check.ORDER, seen)
+            later = head.body.accepted_us - waiting.task.body.accepted_us
+            require(later <= _SPAN_US, Check.BOUND, f"{head.id} came {later} µs after {waiting.task.id} and went first")
+
+    def _check_free(self, after: After, best: dict[str, Waiting]) -> None:
+        taken = after.occupancy.taken()
+        asked = {
+            lane.name
+            for question in after.effects.commit.questions
+            if isinstance(question, ReadyAfter) and (lane := after.lane(after.shard(question.shard))) is not None
+        }
+        for name, lane in after.known.lanes.items():
+            idle = name in best and taken[name] < lane.slots
+            patience = self._patience[name] = self._patience.get(name, 0) + 1 if idle else 0
+            if idle:
+                waiting = best[name]
+                seen = f"{name}: {taken[name]} of {lane.slots} taken, {waiting.place} of {waiting.shard} waits"
+                require(name in asked and patience <= PATIENCE, Check.IDLE, seen)
+
+
+def _waiting(after: After) -> Iterator[tuple[str, Waiting]]:
+    """Every ready task that could start now but for a slot, with its lane."""
+    rows: dict[int, list[Task]] = {}
+    for task in after.tables.live.values():
+        if task.state == State.READY:
+            rows.setdefault(task.shard, []).append(task)
+    for number, tasks in rows.items():
+        shard = after.shard(number)
+        lane = after.lane(shard)
+        if lane is None or not _open(after, shard, lane.name) or _lingers(after, shard, tasks):
+            continue
+        for task in tasks:
+            over = task.expires_us is not None and task.expires_us <= after.now_us and not task.body.flags & Flag.STARTED
+            if after.exists(task) and not over and task.body.deaths < SUSPECT_DEATHS:
+                yield lane.name, Waiting(place_of(task), task, shard)
+
+
+def _open(after: After, shard: Shard, lane: str) -> bool:
+    if after.paused(shard, lane) or (after.only and shard.batch != after.only):
+        return False
+    key = shard.concurrency_key
+    return not key or after.occupancy.keyed(key) < KEY_LIMITS[key]
+
+
+def lingering_until_us(after: After, shard: Shard, tasks: list[Task]) -> int | None:
+    """Until when an under-filled micro-batch of these ready tasks may wait for more; None: it may not."""
+    spec = after.spec(shard)
+    if spec is None or spec.batch_size == 1:
+        return None
+    most = spec.batch_size
+    if shard.concurrency_key:
+        most = min(most, KEY_LIMITS[shard.concurrency_key] - after.occupancy.keyed(shard.concurrency_key))
+    head = min(tasks, key=lambda task: (task.key, task.id))
+    if most < 2 or len(tasks) >= most or head.body.cap:
+        return None
+    batch = after.tables.batches.get(shard.batch)
+    sealed_us = batch.sealed_us if batch is not None else 0
+    return min(max(task.body.history[-1][1], sealed_us) for task in tasks) + spec.max_wait_us
+
+
+def _lingers(after: After, shard: Shard, tasks: list[Task]) -> bool:
+    until_us = lingering_until_us(after, shard, tasks)
+    return until_us is not None and after.now_us < until_us
