@@ -20,7 +20,7 @@ class Failed(Exception):
 
 
 class Given(msgspec.Struct):
-    """What a measure gets: an empty folder (of a stage: that of its measure), its sizes, how many runs if it makes them itself.
+    """What a measure gets: an empty folder (a stage: that of its measure), its sizes, and how many runs if it makes them.
 
     `spawned_s` is the monotonic time at which the process was asked for.
     """
@@ -65,7 +65,9 @@ def fresh(given: Given, *, timeout_s: float) -> Sample:
         raise Failed(f"{given.module} {given.size} took more than {timeout_s:g} s") from error
     answer = Path(given.answer)
     if done.returncode or not answer.exists():
-        raise Failed(f"{given.module} {given.size} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}")
+        raise Failed(
+            f"{given.module} {given.size} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}"
+        )
     sample = msgspec.json.decode(answer.read_bytes(), type=Sample)
     answer.unlink()
     return sample

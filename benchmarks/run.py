@@ -1,7 +1,7 @@
 """Measure WSAIOS on this machine and hold every figure against its floor.
 
-Usage: ``python benchmarks/run.py [--only NAME] [--quick] [--list]`` (``--help`` tells the rest), or ``make bench``. The table goes
-to the terminal, everything else about the run as JSON to ``benchmarks/results/``.
+Usage: ``python benchmarks/run.py [--only NAME] [--quick] [--list]`` (``--help`` tells the rest), or ``make bench``. The
+table goes to the terminal, everything else about the run as JSON to ``benchmarks/results/``.
 """
 
 import runpy

@@ -1,4 +1,4 @@
-"""``wsaios batch run`` over a CSV file with a handler that does nothing: rows a second, the start of the process included."""
+"""``wsaios batch run`` over a CSV file with an empty handler: rows a second, the start of the process included."""
 
 import subprocess
 import sys

@@ -25,11 +25,10 @@ async def _measured(given: Given) -> Values:
         begun.setdefault(number, time.perf_counter())
         return number
 
-    times_ms = []
     async with Scheduler(given.ledger()) as scheduler:
         scheduler.add_handler("step", step)
-        for number in range(WARM_UP + given.number("rounds")):
-            times_ms.append(await _round(scheduler, number, given.number("width"), begun))
+        count, width = WARM_UP + given.number("rounds"), given.number("width")
+        times_ms = [await _round(scheduler, number, width, begun) for number in range(count)]
     del times_ms[:WARM_UP]
     return {"p50_ms": [percentile(times_ms, 50)], "p99_ms": [percentile(times_ms, 99)]}
 

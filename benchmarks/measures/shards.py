@@ -1,4 +1,4 @@
-"""Policy and shards alone: tasks in and out of the executor at a standing depth, without a ledger and without an engine."""
+"""Policy and shards alone: tasks in and out of the executor at a standing depth, without ledger and engine."""
 
 import random
 import time

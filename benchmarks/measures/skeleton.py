@@ -1,6 +1,6 @@
 """The honest floor: the least that a durable loop of this kind must do, with nothing of a scheduler in it.
 
-Structs, a heap, coroutines, two group commits a task through apsw with FULL; no history, no fences, no retries, no policy.
+Structs, a heap, coroutines, two group commits a task through apsw with FULL; no history, fences, retries or policy.
 """
 
 import asyncio

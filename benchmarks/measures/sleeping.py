@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.figures import MS, Values, percentile
 from benchmarks.loops import run
@@ -25,6 +25,8 @@ class Load:
         self.begun_s: dict[int, float] = {}
         self.begun_at_us: dict[int, int] = {}
         self.asleep = 0
+        self._over = asyncio.Event()
+        self._left = 0
 
     async def sleeper(self, i: int) -> None:
         """The handler."""
@@ -33,12 +35,15 @@ class Load:
         self.asleep += 1
         await asyncio.sleep(self._sleep_s)
         self.asleep -= 1
+        self._left -= 1
+        if not self._left:
+            self._over.set()
 
     async def run(self, seconds: float) -> list[int]:
-        """Keep it up for so long; how many slept, ten times a second."""
+        """Keep it up for so long, then wait for the last to wake; how many slept, ten times a second."""
         begun, number, asleep = time.perf_counter(), 0, []
         submits: list[asyncio.Task[None]] = []
-        count = int(seconds * self._rate)
+        count = self._left = int(seconds * self._rate)
         while number < count:
             now = time.perf_counter()
             while number < count and begun + number / self._rate <= now:
@@ -49,6 +54,7 @@ class Load:
                     asleep.append(self.asleep)
             await asyncio.sleep(max(0.0, begun + number / self._rate - time.perf_counter()))
         await asyncio.gather(*submits)
+        await self._over.wait()
         return asleep
 
     async def _submit(self, number: int) -> None:
@@ -67,12 +73,11 @@ async def _measured(given: Given) -> Values:
         load = Load(scheduler, rate, asleep / rate)
         scheduler.add_handler("sleeper", load.sleeper)
         slept = await load.run(WARM_UP_S + given.number("seconds"))
-        await scheduler.flush()
-        while load.asleep or len(load.begun_s) < len(load.ids):
-            await asyncio.sleep(0.05)
         numbers = sorted(load.ids)[int(WARM_UP_S * rate) :]
         due_ms = [(load.begun_s[number] - load.due_s[number]) * MS for number in numbers]
-        ready_ms = [await _since_ready_ms(scheduler, load, number) for number in numbers[:: len(numbers) // SAMPLES or 1]]
+        ready_ms = [
+            await _since_ready_ms(scheduler, load, number) for number in numbers[:: len(numbers) // SAMPLES or 1]
+        ]
     return {
         "p50_ms": [percentile(ready_ms, 50)],
         "p99_ms": [percentile(ready_ms, 99)],
@@ -84,6 +89,6 @@ async def _measured(given: Given) -> Values:
 
 async def _since_ready_ms(scheduler: Scheduler, load: Load, number: int) -> float:
     """From the moment that its history calls ready to the first line of its handler."""
-    history: list[Any] = await scheduler.history(load.ids[number])
+    history = await scheduler.history(load.ids[number])
     ready = next(change.at for change in history if change.to_state == "ready")
     return load.begun_at_us[number] / MS - ready.timestamp() * MS

@@ -29,7 +29,7 @@ LANES: Final = {"coroutine": "default", "thread": "thread"}
 
 
 def measure(given: Given) -> Values:
-    """`n` tasks of the `handler`, submitted and awaited `how` it says, on `loop`; `slots` 0 leaves the lane as it comes."""
+    """`n` tasks of the `handler`, submitted and awaited `how` it says, on `loop`; `slots` 0: as the lane comes."""
     return run(_measured(given), given.word("loop"))
 
 

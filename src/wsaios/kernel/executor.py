@@ -119,6 +119,9 @@ class Slots(Protocol):
     def leave(self, ref: Ref) -> Seat | None:
         """It leaves; its seat the first time, None afterwards."""
 
+    def inherit(self, old: "Slots") -> None:
+        """Take over who sits, not how many may."""
+
     def held(self) -> Iterable[Ref]:
         """Every attempt that sits."""
 

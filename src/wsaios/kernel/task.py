@@ -33,6 +33,8 @@ class Flag:
     HAS_DEPENDENTS: Final = 1
     STARTED: Final = 2
     REPLAYED: Final = 4
+    ONCE: Final = 8
+    AT_MOST_ONCE: Final = 8
 
 
 class Options(msgspec.Struct, frozen=True, array_like=True):

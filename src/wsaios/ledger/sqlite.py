@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from secrets import token_hex
 from typing import Final
+from weakref import WeakSet
 
 import apsw
 import msgspec
@@ -73,7 +74,7 @@ class SqliteLedger:
         self._holder: Holder | None = None
         self._session: _Session | None = None
         self._epoch = 0
-        self._readers: list[SqliteReads] = []
+        self._readers: WeakSet[SqliteReads] = WeakSet()
 
     def open(self, now_us: int, who: str) -> Opening:
         """As `Ledger.open`; `who` is what a second owner is told about this one."""
@@ -137,7 +138,7 @@ class SqliteLedger:
                     connection = connect_reader(path)
                     require(connection, self.name)
                 reader = SqliteReads(self.name, connection, self._sql, threading.RLock(), path)
-            self._readers.append(reader)
+            self._readers.add(reader)
             return reader
 
     def check(self) -> list[str]:
@@ -159,7 +160,7 @@ class SqliteLedger:
     def close(self) -> None:
         """As `Ledger.close`; also closes what `reads` gave out."""
         with self._gate:
-            for reader in self._readers:
+            for reader in list(self._readers):
                 reader.close()
             self._readers.clear()
             session, self._session = self._session, None

@@ -20,6 +20,16 @@ _RUNNING: Final = int(State.RUNNING)
 _STARTED: Final = Flag.STARTED
 
 
+class Telling:
+    """A parent that ended and whose dependents are being told how, piece by piece."""
+
+    __slots__ = ("parent", "state")
+
+    def __init__(self, parent: int, state: State) -> None:
+        self.parent = parent
+        self.state = state
+
+
 class Book:
     """Tasks, shards, batches and facts in memory, and the commit under construction.
 
@@ -39,6 +49,7 @@ class Book:
         self.paused: set[str] = {key for component, key, _ in opening.facts if component == "pause"}
         self.unanswered: set[Token] = set()
         self.notes: dict[int, tuple[float | None, str]] = {}
+        self.telling: dict[int, Telling] = {}
         self.counts: Counter[str] = Counter()
         self.transitions: Counter[tuple[int, int]] = Counter()
         self._shard_ids = {_shard_key(shard): shard.id for shard in opening.shards}
@@ -215,17 +226,25 @@ class Book:
         self.effects.closed.append(Closed(outcome, result))
         if body.flags & Flag.HAS_DEPENDENTS:
             self.commit.releases.append(task.id)
+            if task.id in self.commit.releases_done:
+                self.commit.releases_done.remove(task.id)
         shard = self.shards[task.shard]
         if shard.batch:
             self._count(shard.batch, state)
 
     def replay(self, outcome: Outcome) -> Task:
-        """Make a live task of a failed one again; what it failed with goes into its history."""
+        """Make a live task of a failed one again; what it failed with goes into its history.
+
+        Dependents that were not told of its failure yet wait for it again.
+        """
         body, failure = outcome.body, outcome.failure
         what = f"{failure.kind}: {failure.message}" if failure else ""
         reason = f"replayed after {State(outcome.state).word}{' with ' + what if what else ''}"
         body.attempts = body.losses = body.deaths = body.cap = 0
-        body.flags = (body.flags | Flag.REPLAYED) & ~Flag.HAS_DEPENDENTS
+        body.flags |= Flag.REPLAYED
+        if body.flags & Flag.HAS_DEPENDENTS:
+            self.telling.pop(outcome.id, None)
+            self.commit.releases_done.append(outcome.id)
         body.reason = None
         fence = outcome.fence + 1
         body.history.append((State.READY, self.now_us, fence, reason))

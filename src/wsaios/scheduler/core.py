@@ -122,6 +122,14 @@ class Core:
         """Those who still wait for a reply that needs the ledger's answer first."""
         return list(self.book.unanswered)
 
+    def inherit(self, old: "Core") -> None:
+        """Take over the slots that the engine still fills for a core that was thrown away."""
+        slots = old.executor.slots
+        for work in old.book.effects.works:
+            for attempt in work.attempts:
+                slots.leave((attempt.task, attempt.fence))
+        self.executor.slots.inherit(slots)
+
     def held(self) -> list[AttemptRef]:
         """The attempts that an engine may still be running."""
         return [AttemptRef(*ref) for ref in self.executor.slots.held()]
@@ -166,18 +174,15 @@ class Core:
         self._again(task, "its owner died while it ran" if self._died else "the core was rebuilt while it ran")
 
     def _recall(self, _: ev.Recall) -> None:
-        running = {number for number, _ in self.executor.slots.held()}
-        for number in running:
-            task = self.book.tasks.get(number)
-            if task is not None and task.state == State.RUNNING:
-                self.book.cancel_attempt(task)
-                self._again(task, "the scheduler stopped while it ran")
+        for task in [task for task in self.book.tasks.values() if task.state == State.RUNNING]:
+            self.book.cancel_attempt(task)
+            self._again(task, "the scheduler stopped while it ran")
 
     def _again(self, task: Task, reason: str) -> None:
         """Once more, or lost where that is not allowed."""
         book, executor = self.book, self.executor
         shard = book.shards[task.shard]
-        if executor.options(task, shard.handler).at_most_once:
+        if task.body.flags & Flag.ONCE or executor.options(task, shard.handler).at_most_once:
             reason = f"{reason}, and it may run at most once"
             book.close(task, State.LOST, reason, failure=Failure("Lost", reason), fence=True)
             return

@@ -1,5 +1,6 @@
 """One scheduling decision after the other: the best eligible head, its micro-batch, a slot, its limits."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from wsaios.kernel.engine import Work
@@ -118,6 +119,8 @@ class Cycle:
         book = self._book
         shard = book.shards[tasks[0].shard]
         attempts = book.start(tasks, shard)
+        if options.at_most_once:
+            _mark_once(tasks)
         self._executor.slots.take(lane, shard.concurrency_key, [(task.id, task.fence) for task in tasks])
         book.effects.works.append(Work(handler, lane, attempts, options.timeout_s, options.at_most_once))
 
@@ -131,6 +134,8 @@ class Cycle:
             if task.body.options is not known:
                 known = task.body.options
                 options = executor.options(task, handler)
+            if options.at_most_once:
+                _mark_once((task,))
             take(lane, "", [(task.id, task.fence)])
             works.append(Work(handler, lane, [attempt], options.timeout_s, options.at_most_once))
 
@@ -188,3 +193,9 @@ class Cycle:
         handler = self._book.shards[task.shard].handler
         self._dispatch([task], lane, handler, self._executor.options(task, handler))
         self.alone = (task.id, task.fence)
+
+
+def _mark_once(tasks: Iterable[Task]) -> None:
+    """The handler may say so and be unknown to the next owner: the task itself remembers."""
+    for task in tasks:
+        task.body.flags |= Flag.ONCE

@@ -16,6 +16,8 @@ CLIENT: Final = "\0client"
 CLIENT_WINDOW_US: Final = 3_600_000_000
 NO_DEPENDENCY: Final = "waits for its dependencies"
 NOT_YET: Final = "waits for its time"
+Pair = tuple[str, str]
+"""Tenant and idempotency key."""
 
 
 class Intake:
@@ -23,7 +25,7 @@ class Intake:
 
     def __init__(self, book: Book) -> None:
         self._book = book
-        self._keys: dict[tuple[str, str], IdempotencyRow] = {}
+        self._keys: dict[Pair, IdempotencyRow] = {}
 
     def begin(self) -> None:
         """Start a step: what was answered before may be out of date."""
@@ -33,16 +35,12 @@ class Intake:
         """Accept all tasks of the event or none."""
         parents = {parent for new in event.tasks for parent in new.depends_on}
         pairs = {(new.tenant, new.idempotency_key) for new in event.tasks if new.idempotency_key}
-        if event.client_token:
-            pairs.add((CLIENT, event.client_token))
+        pairs.update(_sent_as(event))
         refused = self._refusal(event.tasks)
         if refused is not None:
             self._book.reply(event.token, error=refused)
-        elif pairs:
-            question = IdempotencyOf(tuple(sorted(pairs)), self._book.now_us)
-            self._book.ask(question, lambda answer: self._with_keys(event, parents, answer))
-        elif parents:
-            self._look_up(event, parents)
+        elif pairs or parents:
+            self._look_up(event, parents, pairs)
         else:
             self._accept(event, {}, {})
 
@@ -53,62 +51,56 @@ class Intake:
                 return UnknownLane(new.lane, list(lanes))
         return None
 
-    def _with_keys(self, event: Submit, parents: set[int], answer: Answer) -> None:
-        for row in answer.keys:
-            self._keys.setdefault((row.tenant, row.key), row)
-        if parents:
-            self._look_up(event, parents)
-        else:
-            self._accept(event, {}, {})
+    def _look_up(self, event: Submit, parents: set[int], pairs: set[Pair]) -> None:
+        """Parents and keys as of one commit: what is known of the ones must not be older than what is known of the others."""
+        live: dict[int, Task] = {}
+        over: dict[int, State] = {}
 
-    def _look_up(self, event: Submit, parents: set[int]) -> None:
-        keys = dict(self._keys)
+        def found(answer: Answer) -> None:
+            live.update((task.id, task) for task in self._book.adopt(answer.tasks))
+            over.update((outcome.id, State(outcome.state)) for outcome in answer.outcomes)
+            over.update(self._book.ended_now)
 
-        def go_on(answer: Answer) -> None:
-            self._keys = {**keys, **self._keys}
-            live = {task.id: task for task in self._book.adopt(answer.tasks)}
-            over = {outcome.id: State(outcome.state) for outcome in answer.outcomes} | self._book.ended_now
+        def told(answer: Answer) -> None:
+            for row in answer.keys:
+                self._keys.setdefault((row.tenant, row.key), row)
             self._accept(event, live, over)
 
-        self._book.ask(ById(tuple(sorted(parents))), go_on)
+        if parents:
+            self._book.ask(ById(tuple(sorted(parents))), found)
+        self._book.ask(IdempotencyOf(tuple(sorted(pairs)), self._book.now_us), told)
 
     def _accept(self, event: Submit, live: dict[int, Task], over: dict[int, State]) -> None:
+        book = self._book
+        sent = [self._keys[pair] for pair in _sent_as(event) if pair in self._keys]
+        if sent:
+            book.reply(event.token, [row.task for row in sent])
+            return
         ids: list[int] = []
         fresh: list[NewTask] = []
-        sent = self._keys.get((CLIENT, event.client_token)) if event.client_token else None
-        if sent is not None:
-            self._book.reply(event.token, [sent.task])
-            return
+        rows: dict[Pair, IdempotencyRow] = {}
         for new in event.tasks:
-            for parent in new.depends_on:
-                if parent not in live and parent not in over:
-                    self._book.reply(event.token, error=InvalidInput("depends_on", str(UnknownTask(encode(parent)))))
-                    return
-            known = self._keys.get((new.tenant, new.idempotency_key)) if new.idempotency_key else None
-            if known is not None and known.digest != new.digest:
-                error = IdempotencyConflict(new.idempotency_key, encode(known.task))
-                self._book.reply(event.token, error=error)
+            pair = (new.tenant, new.idempotency_key)
+            known = (rows.get(pair) or self._keys.get(pair)) if new.idempotency_key else None
+            refused = _refused(new, known, live, over)
+            if refused is not None:
+                book.reply(event.token, error=refused)
                 return
             if known is not None:
                 ids.append(known.task)
                 continue
-            new.id = self._book.ids.one(self._book.now_us)
+            new.id = book.ids.one(book.now_us)
             ids.append(new.id)
             fresh.append(new)
             if new.idempotency_key:
-                self._record_key(
-                    new.tenant, new.idempotency_key, new.id, new.digest, new.idempotency_window_us
-                )
+                rows[pair] = IdempotencyRow(*pair, new.id, new.digest, book.now_us + new.idempotency_window_us)
+        for pair, number in zip(_sent_as(event), ids, strict=False):
+            rows[pair] = IdempotencyRow(*pair, number, "", book.now_us + CLIENT_WINDOW_US)
+        self._keys.update(rows)
+        book.commit.keys.extend(rows.values())
         for new in fresh:
             self._take(new, live, over)
-        if event.client_token:
-            self._record_key(CLIENT, event.client_token, ids[0], "", CLIENT_WINDOW_US)
-        self._book.reply(event.token, ids)
-
-    def _record_key(self, tenant: str, key: str, task: int, digest: str, window_us: int) -> None:
-        row = IdempotencyRow(tenant, key, task, digest, self._book.now_us + window_us)
-        self._keys[tenant, key] = row
-        self._book.commit.keys.append(row)
+        book.reply(event.token, ids)
 
     def _take(self, new: NewTask, live: dict[int, Task], over: dict[int, State]) -> None:
         book = self._book
@@ -154,6 +146,24 @@ def make(book: Book, new: NewTask, batch: int = 0) -> Task:
     state = _PENDING if due is not None else _READY
     book.id_high = max(book.id_high, new.id)
     return Task(new.id, shard.id, state, 1, book.executor.policy.key(priority, now), due, new.expires_us, body)
+
+
+def _refused(
+    new: NewTask, known: IdempotencyRow | None, live: dict[int, Task], over: dict[int, State]
+) -> Exception | None:
+    for parent in new.depends_on:
+        if parent not in live and parent not in over:
+            return InvalidInput("depends_on", str(UnknownTask(encode(parent))))
+    if known is not None and known.digest != new.digest:
+        return IdempotencyConflict(new.idempotency_key, encode(known.task))
+    return None
+
+
+def _sent_as(event: Submit) -> list[Pair]:
+    """The keys under which a repeat of this submission finds the tasks of the first one."""
+    if not event.client_token:
+        return []
+    return [(CLIENT, f"{event.client_token}#{place}" if place else event.client_token) for place in range(len(event.tasks))]
 
 
 def start(task: Task, now_us: int) -> None:

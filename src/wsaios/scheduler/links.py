@@ -6,7 +6,7 @@ from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Answer, ById, DependentsOf
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Task
-from wsaios.scheduler.book import Book
+from wsaios.scheduler.book import Book, Telling
 
 _PIECE = 1000
 
@@ -26,19 +26,23 @@ class Links:
         """Ask for the dependents of everything that ended in this step."""
         ended = {closed.outcome.id: State(closed.outcome.state) for closed in self._book.effects.closed}
         for parent in self._book.commit.releases:
-            self._ask(parent, ended[parent])
+            self._begin(parent, ended[parent])
 
     def _found(self, parent: int, answer: Answer) -> None:
-        if answer.outcomes:
-            self._ask(parent, State(answer.outcomes[0].state))
-        else:
-            self._book.commit.releases_done.append(parent)
+        if answer.outcomes and parent not in self._book.tasks:
+            self._begin(parent, State(answer.outcomes[0].state))
 
-    def _ask(self, parent: int, state: State) -> None:
-        self._book.ask(DependentsOf(parent, _PIECE), partial(self._tell, parent, state))
+    def _begin(self, parent: int, state: State) -> None:
+        telling = self._book.telling[parent] = Telling(parent, state)
+        self._ask(telling)
 
-    def _tell(self, parent: int, state: State, answer: Answer) -> None:
-        book = self._book
+    def _ask(self, telling: Telling) -> None:
+        self._book.ask(DependentsOf(telling.parent, _PIECE), partial(self._tell, telling))
+
+    def _tell(self, telling: Telling, answer: Answer) -> None:
+        book, parent, state = self._book, telling.parent, telling.state
+        if book.telling.get(parent) is not telling:
+            return
         children = {task.id: task for task in book.adopt(answer.tasks)}
         for link in answer.links:
             book.commit.links_done.append(link)
@@ -46,8 +50,9 @@ class Links:
             if child is not None and child.id not in book.ended_now:
                 self._one(child, parent, state)
         if len(answer.links) >= _PIECE:
-            self._ask(parent, state)
+            self._ask(telling)
         else:
+            del book.telling[parent]
             book.commit.releases_done.append(parent)
 
     def _one(self, child: Task, parent: int, state: State) -> None:

@@ -20,7 +20,7 @@ from wsaios.scheduler.watch import Watch
 _REBUILD_WAITS_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 _SPLIT: Final = 64
 _FETCH: Final = -1
-_SAID_ONCE: Final = (HandlerKnown, LaneKnown, Hold, Only)
+_STANDING: Final = (HandlerKnown, LaneKnown, Hold, Only)
 
 
 class Log(Protocol):
@@ -61,6 +61,7 @@ class Loop:
         self._timer: asyncio.TimerHandle | None = None
         self._driver: asyncio.Task[None] | None = None
         self._stopping = False
+        self._standing: dict[tuple[type, str], Event] = {}
         self._room: list[asyncio.Future[None]] = []
         self.core: Core | None = None
         self.watch = Watch()
@@ -147,11 +148,13 @@ class Loop:
         if waker is not None and not waker.done():
             waker.set_result(None)
 
-    async def _sink(self, reports: Sequence[Report]) -> None:
+    def _sink(self, reports: Sequence[Report]) -> "asyncio.Future[Any]":
+        # Not a coroutine: the reports must be in the inbox before whatever is posted next, such as Recall.
         self._failpoint("driver.on_report")
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        done.add_done_callback(lambda future: future.cancelled() or future.exception())
         self.post(Reported(done, list(reports)))
-        await done
+        return done
 
     async def _drive(self) -> None:
         answer: Committed | None = None
@@ -207,6 +210,7 @@ class Loop:
         """One step with its commit and its effects; None when the core had to be rebuilt."""
         core = self.core
         assert core is not None
+        self._remember(events)
         try:
             effects = core.step(events, self._clock.now_us(), answer)
             commit = effects.commit
@@ -228,7 +232,7 @@ class Loop:
         await self._let_go(effects, told)
         if self._notices is not None:
             self._notices.deliver(calls)
-        return effects, told if commit.questions else None
+        return effects, told if commit.questions or commit.purged else None
 
     async def _let_go(self, effects: Effects, told: Committed | None) -> None:
         for reply in effects.replies:
@@ -274,7 +278,6 @@ class Loop:
             for token in core.unanswered():
                 _answer(token, None, reason)
             self._engine.cancel(core.held())
-        self._inbox[:0] = [event for event in events if isinstance(event, _SAID_ONCE)]
         for attempt, wait_s in enumerate(_REBUILD_WAITS_S):
             await asyncio.sleep(wait_s)
             try:
@@ -285,7 +288,17 @@ class Loop:
                 self._log.warning("the ledger cannot be opened again yet", reason=str(again))
             else:
                 self.core = self._build(opening, False)
+                if core is not None:
+                    self.core.inherit(core)
+                self._inbox[:0] = self._standing.values()
                 return
+
+    def _remember(self, events: Sequence[Event]) -> None:
+        """What was said once and holds on: a core that is built anew must be told again."""
+        for event in events:
+            if isinstance(event, _STANDING):
+                name = event.spec.name if isinstance(event, HandlerKnown | LaneKnown) else ""
+                self._standing[type(event), name] = event
 
     def _refuse(self, events: Sequence[Event], error: WsaiosError) -> None:
         for event in events:

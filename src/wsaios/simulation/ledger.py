@@ -3,6 +3,7 @@
 from collections import deque
 from enum import StrEnum
 from typing import Final
+from weakref import WeakSet
 
 import msgspec
 
@@ -35,7 +36,7 @@ class SimLedger:
         self._client = False
         self._sound = False
         self._faults: deque[CommitFault] = deque()
-        self._readers: list[SimReads] = []
+        self._readers: WeakSet[SimReads] = WeakSet()
 
     def fail_next(self, *faults: CommitFault) -> None:
         """Let the next commits that write end with these, one each."""
@@ -88,14 +89,14 @@ class SimLedger:
     def reads(self) -> Reads:
         """As `Ledger.reads`."""
         reader = SimReads(self.name, self.tables)
-        self._readers.append(reader)
+        self._readers.add(reader)
         return reader
 
     def close(self) -> None:
         """As `Ledger.close`."""
         if self._who:
             self.crash()
-        for reader in self._readers:
+        for reader in list(self._readers):
             reader.close()
         self._readers.clear()
 

@@ -11,7 +11,7 @@ from tests.acceptance.batch.folder import Folder, batch_arguments, traced
 ROWS = 1500
 PLACES = (
     "ledger.begin@1",
-    "ledger.accepted@2",
+    "ledger.accepted@1",
     "ledger.batches@2",
     "ledger.before_commit@3",
     "ledger.after_commit@3",

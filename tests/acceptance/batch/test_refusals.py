@@ -33,7 +33,7 @@ CASES = {
     "an empty file": Case(("in.csv", "empty"), files={"in.csv": ""}),
     "a header alone": Case(("in.csv", "no data row"), files={"in.csv": "name,text\n"}),
     "an empty array": Case(("in.json", "no data row"), ("in.json", *MAPPED), {"in.json": "[]"}),
-    "a wrong encoding": Case(("in.csv", "byte 13", "UTF-8"), files={"in.csv": GOOD.encode() + b"\xff,x\n"}),
+    "a wrong encoding": Case(("in.csv", "byte 14", "UTF-8"), files={"in.csv": GOOD.encode() + b"\xff,x\n"}),
     "no such file": Case(("nowhere.csv", "no such file"), ("nowhere.csv", *MAPPED)),
     "a folder": Case((".csv", "folder"), ("some.csv", *MAPPED), {"some.csv/x": ""}),
     "an unknown suffix": Case(("in.txt", ".csv"), ("in.txt", *MAPPED), {"in.txt": GOOD}),

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from wsaios.kernel.executor import Slots as PortSlots
+
 Ref = tuple[int, int]
 
 
@@ -78,6 +80,17 @@ class Slots:
             if not self._keys[seat.key]:
                 del self._keys[seat.key]
         return seat
+
+    def inherit(self, old: PortSlots) -> None:
+        """Take over who sits, not how many may."""
+        for ref in old.held():
+            seat = old.seat(ref)
+            if isinstance(seat, Seat):
+                self._seats[ref] = seat
+        for seat in set(self._seats.values()):
+            self._taken[seat.lane] = self._taken.get(seat.lane, 0) + 1
+            if seat.key:
+                self._keys[seat.key] = self._keys.get(seat.key, 0) + seat.left
 
     def held(self) -> Iterable[Ref]:
         """Every attempt that sits."""

@@ -1,0 +1,182 @@
+"""Faces without await: each verb runs the asynchronous one on a loop in a thread of its own."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import wraps
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from wsaios.kernel.errors import InvalidInput
+from wsaios.sdk.handles import Batch, Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class LoopThread:
+    """An event loop in a thread, begun with the first call."""
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._over = False
+
+    def run(self, awaitable: Awaitable[R]) -> R:
+        """Wait for it; an interrupt of this thread cancels it.
+
+        Raises:
+            InvalidInput: the loop was stopped.
+        """
+        work = _awaited(awaitable)
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self._running())
+        except BaseException:
+            work.close()
+            raise
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def iterate(self, items: AsyncIterator[R]) -> Iterator[R]:
+        """The items, each waited for when it is asked for."""
+        end = object()
+        try:
+            while (item := self.run(_next(items, end))) is not end:
+                yield item
+        finally:
+            close = getattr(items, "aclose", None)
+            if close is not None and not self._over:
+                self.run(close())
+
+    def stop(self, last: Callable[[], Awaitable[None]]) -> None:
+        """Await `last` on the loop, then end it; safe to call twice."""
+        with self._gate:
+            over, self._over = self._over, True
+            loop, thread = self._loop, self._thread
+        if over or loop is None or thread is None:
+            return
+        try:
+            asyncio.run_coroutine_threadsafe(_awaited(last()), loop).result()
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._gate:
+            if self._over:
+                raise InvalidInput("client", "it was closed; make a new one")
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_serve, args=(self._loop,), name="wsaios-client", daemon=True)
+                self._thread.start()
+            return self._loop
+
+
+class Blocking(Generic[T]):
+    """A face over an asynchronous object."""
+
+    def __init__(self, inner: T, home: LoopThread | None = None) -> None:
+        self._inner = inner
+        self._home = home or LoopThread()
+
+    def _wait(self, awaitable: Awaitable[R]) -> R:
+        return self._home.run(awaitable)
+
+
+def blocking(verb: Callable[Concatenate[T, P], Awaitable[R]]) -> Callable[Concatenate[Blocking[T], P], R]:
+    """The verb of a face that runs this one of the object inside, with the same signature and docstring."""
+
+    @wraps(verb)
+    def call(self: Blocking[T], /, *arguments: P.args, **options: P.kwargs) -> R:
+        return self._wait(verb(self._inner, *arguments, **options))
+
+    return call
+
+
+class BlockingTask(Blocking[Task]):
+    """A `Task` whose verbs return when they are done."""
+
+    @property
+    def inner(self) -> Task:
+        """The task itself."""
+        return self._inner
+
+    @property
+    def id(self) -> str:
+        """The id that all verbs take."""
+        return self._inner.id
+
+    @property
+    def number(self) -> int:
+        """The number inside the id."""
+        return self._inner.number
+
+    result = blocking(Task.result)
+    status = blocking(Task.status)
+    history = blocking(Task.history)
+    why = blocking(Task.why)
+    cancel = blocking(Task.cancel)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BlockingTask) and other.number == self.number
+
+    def __hash__(self) -> int:
+        return hash(self._inner)
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+class BlockingBatch(Blocking[Batch]):
+    """A `Batch` whose verbs return when they are done."""
+
+    @property
+    def inner(self) -> Batch:
+        """The batch itself."""
+        return self._inner
+
+    @property
+    def id(self) -> str:
+        """The id that all verbs take."""
+        return self._inner.id
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+    def __iter__(self) -> Iterator[BlockingTask]:
+        return (BlockingTask(task, self._home) for task in self._inner)
+
+    def __getitem__(self, index: int) -> BlockingTask:
+        return BlockingTask(self._inner[index], self._home)
+
+    status = blocking(Batch.status)
+    wait = blocking(Batch.wait)
+    cancel = blocking(Batch.cancel)
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        waiting = asyncio.all_tasks(loop)
+        for task in waiting:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+async def _awaited(awaitable: Awaitable[R]) -> R:
+    return await awaitable
+
+
+async def _next(items: AsyncIterator[R], end: Any) -> Any:
+    return await anext(items, end)
