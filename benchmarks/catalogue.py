@@ -66,7 +66,10 @@ def _idle(loop: str) -> Measure:
 
 def _shards(n_shards: int, priorities: int) -> Measure:
     what = f"{n_shards} shard{'s' if n_shards > 1 else ''}, {'mixed priorities' if priorities else 'one priority'}"
-    figures = (Figure("per_s", f"tasks in and out, depth 10,000, by 16, {what}", "/s", 1_420_000.0),)
+    figures = (
+        Figure("per_s", f"tasks in and out, depth 10,000, by 16, {what}", "/s", 1_420_000.0),
+        Figure("cpu_us", "processor time an operation", "µs"),
+    )
     size: dict[str, int | str] = {"shards": n_shards, "priorities": priorities, "depth": 10_000, "rounds": 50_000}
     name = f"shards.{n_shards}" + (".mixed" if priorities else "")
     return Measure(name, "shards", figures, size, {**size, "rounds": 2_000}, durable=False)

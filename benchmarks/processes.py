@@ -20,7 +20,7 @@ class Failed(Exception):
 
 
 class Given(msgspec.Struct):
-    """What a measure gets: an empty folder (a stage: that of its measure), its sizes, and how many runs if it makes them.
+    """What a measure gets: an empty folder (a stage: that of its measure), its sizes, how many runs if it makes them.
 
     `spawned_s` is the monotonic time at which the process was asked for.
     """

@@ -18,7 +18,7 @@ WARM_UP: Final = 20
 
 
 def measure(given: Given) -> Values:
-    """`rows` blocked tasks, half behind a concurrency key, half in a paused batch: made once, started in `runs` processes."""
+    """`rows` blocked tasks, half behind a concurrency key, half in a paused batch: made once, `runs` starts."""
     if "stage" in given.size:
         return run({"make": _make, "start": _start}[given.word("stage")](given), "asyncio")
     _stage(given, "make")

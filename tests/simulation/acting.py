@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
+from tests.simulation.red import Check, require
+from tests.simulation.scenario import LANES
+from tests.simulation.world import World
 from wsaios.kernel.errors import NotPossible, UnknownBatch, UnknownLane, UnknownTask
 from wsaios.kernel.events import Act, Scope, Verb
 from wsaios.kernel.ids import encode
 from wsaios.kernel.states import ENDED, State
-
-from tests.simulation.red import Check, require
-from tests.simulation.scenario import LANES
-from tests.simulation.world import World
 
 VERBS: Final[tuple[Verb, ...]] = ("cancel", "pause", "resume", "replay")
 _STATE_AFTER: Final = {"cancel": {State.CANCELLED}, "pause": {State.PAUSED}, "replay": {State.READY}}
@@ -71,7 +70,7 @@ class Acting:
         def told(value: object, error: Exception | None) -> None:
             over()
             expected = isinstance(value, int) if error is None else refusal is not None and isinstance(error, refusal)
-            require(expected, Check.ANSWERED, f"{verb} {scope.key}: {value!r} {error!r}")
+            require(expected, Check.ANSWERED, "{} {}: {!r} {!r}", verb, scope.key, value, error)
 
         world.ask(f"{verb} {scope.kind}", lambda token: Act(token, verb, scope, "as the dice said"), told, over)
 
@@ -81,13 +80,23 @@ class Acting:
         row = tables.live.get(number) or tables.outcomes.get(number)
         if isinstance(error, UnknownTask):
             known = number in self._world.accepted and number not in self._world.pruned
-            require(not known, Check.ANSWERED, f"{encode(number)} is said to be unknown")
+            require(not known, Check.ANSWERED, "{} is said to be unknown", encode(number))
             return
-        require(row is not None, Check.EFFECTS, f"{verb} of {encode(number)} is answered, and it is nowhere: {error!r}")
+        require(
+            row is not None, Check.EFFECTS, "{} of {} is answered, and it is nowhere: {!r}", verb, encode(number), error
+        )
         assert row is not None
         if error is not None:
-            require(isinstance(error, NotPossible), Check.ANSWERED, f"{verb} {encode(number)}: {error!r}")
+            require(isinstance(error, NotPossible), Check.ANSWERED, "{} {}: {!r}", verb, encode(number), error)
             return
         told = {State(line[0]) for line in row.body.history}
         wanted = _STATE_AFTER.get(verb, set(State) - ENDED)
-        require(told & wanted, Check.EFFECTS, f"{verb} of {encode(number)} is answered with {value!r}, found {sorted(told)}")
+        require(
+            told & wanted,
+            Check.EFFECTS,
+            "{} of {} is answered with {!r}, found {}",
+            verb,
+            encode(number),
+            value,
+            sorted(told),
+        )

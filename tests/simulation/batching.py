@@ -6,13 +6,12 @@ from typing import Final
 
 import msgspec
 
+from tests.simulation.red import Check, require
+from tests.simulation.world import Tag, World
 from wsaios.kernel.errors import NotPossible, UnknownBatch
 from wsaios.kernel.events import AbortBatch, OpenBatch, SealBatch, StageRows
 from wsaios.kernel.ids import IdRange, walk
 from wsaios.kernel.task import Batch, BatchState, NewTask
-
-from tests.simulation.red import Check, require
-from tests.simulation.world import Tag, World
 
 _HANDLERS: Final = ("vector", "vector", "sheet", "echo", "once", "late")
 
@@ -84,10 +83,12 @@ class Batching:
         batch = Batch(0, 0, client.template.handler, client.template.tenant, 0, keep=world.rng.random() < 0.3)
 
         def told(value: object, error: Exception | None) -> None:
-            require(error is None and isinstance(value, int), Check.ANSWERED, f"a batch was not opened: {error!r}")
+            require(error is None and isinstance(value, int), Check.ANSWERED, "a batch was not opened: {!r}", error)
             assert isinstance(value, int)
             client.number, client.stage = value, Stage.OPEN
-            require(value in world.tables.batches, Check.EFFECTS, f"batch {value} is acknowledged and not in the ledger")
+            require(
+                value in world.tables.batches, Check.EFFECTS, "batch {} is acknowledged and not in the ledger", value
+            )
 
         world.ask("open batch", lambda token: OpenBatch(token, batch), told, lambda: self._leave(client))
 
@@ -95,9 +96,7 @@ class Batching:
         world, client.stage = self._world, Stage.ASKING
         client.left -= 1
         count = world.rng.randint(1, 7)
-        payloads = [
-            msgspec.json.encode(Tag(0, client.sent + row, batch=client.number)) for row in range(count)
-        ]
+        payloads = [msgspec.json.encode(Tag(0, client.sent + row, batch=client.number)) for row in range(count)]
         client.sent += count
 
         def told(value: object, error: Exception | None) -> None:
@@ -105,9 +104,15 @@ class Batching:
                 return
             client.rows += count
             client.stage = Stage.OPEN
-            require(value == client.rows, Check.BATCHES, f"{value} rows are said to be staged, {client.rows} were")
+            require(value == client.rows, Check.BATCHES, "{} rows are said to be staged, {} were", value, client.rows)
             stored = world.tables.batches[client.number].rows
-            require(stored >= client.rows, Check.EFFECTS, f"{client.rows} rows are acknowledged, {stored} are in the ledger")
+            require(
+                stored >= client.rows,
+                Check.EFFECTS,
+                "{} rows are acknowledged, {} are in the ledger",
+                client.rows,
+                stored,
+            )
 
         template = msgspec.structs.replace(client.template)
         world.ask(
@@ -126,10 +131,14 @@ class Batching:
             assert isinstance(value, Batch)
             client.stage, client.sealed = Stage.OVER, msgspec.structs.replace(value, ranges=list(value.ranges))
             stored = world.tables.batches[client.number]
-            require(stored.state == BatchState.SEALED, Check.EFFECTS, f"the seal of {client.number} is not in the ledger")
-            require(value.rows == client.rows, Check.BATCHES, f"{value.rows} rows are sealed, {client.rows} were staged")
+            require(
+                stored.state == BatchState.SEALED, Check.EFFECTS, "the seal of {} is not in the ledger", client.number
+            )
+            require(
+                value.rows == client.rows, Check.BATCHES, "{} rows are sealed, {} were staged", value.rows, client.rows
+            )
             ids = list(walk([IdRange(*part) for part in value.ranges]))
-            require(len(set(ids)) == client.rows, Check.BATCHES, f"{len(ids)} ids for {client.rows} rows")
+            require(len(set(ids)) == client.rows, Check.BATCHES, "{} ids for {} rows", len(ids), client.rows)
             world.accepted.update(dict.fromkeys(ids))
 
         world.ask("seal batch", lambda token: SealBatch(token, client.number), told, lambda: self._leave(client))
@@ -141,15 +150,17 @@ class Batching:
             if not self._refused(client, error):
                 client.stage = Stage.OVER
 
-        self._world.ask("abort batch", lambda token: AbortBatch(token, client.number), told, lambda: self._leave(client))
+        self._world.ask(
+            "abort batch", lambda token: AbortBatch(token, client.number), told, lambda: self._leave(client)
+        )
 
     def _refused(self, client: Client, error: Exception | None) -> bool:
         """A batch may be gone because its owner died while it was staged."""
         if error is None:
             return False
-        require(isinstance(error, NotPossible | UnknownBatch), Check.ANSWERED, f"batch {client.number}: {error!r}")
+        require(isinstance(error, NotPossible | UnknownBatch), Check.ANSWERED, "batch {}: {!r}", client.number, error)
         undisturbed = client.generation == self._world.generation
-        require(not undisturbed, Check.ANSWERED, f"batch {client.number} is gone though no core was lost: {error!r}")
+        require(not undisturbed, Check.ANSWERED, "batch {} is gone though no core was lost: {!r}", client.number, error)
         client.stage = Stage.OVER
         return True
 

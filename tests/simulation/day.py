@@ -5,15 +5,14 @@ from typing import Final
 
 import msgspec
 
-from wsaios.kernel.events import Hold, LaneKnown, Only, Recall, Scope
-from wsaios.kernel.states import State
-from wsaios.kernel.task import LaneSpec
-
 from tests.simulation.acting import Acting
 from tests.simulation.batching import Batching
 from tests.simulation.driver import Driver
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import LANES, Scenario
+from wsaios.kernel.events import Hold, LaneKnown, Only, Recall, Scope
+from wsaios.kernel.states import State
+from wsaios.kernel.task import LaneSpec
 
 PRUNE_AGE_US: Final = 5_000_000
 _DRAIN_TURNS: Final = 20_000
@@ -110,14 +109,14 @@ class Day:
     def _check_drained(self) -> None:
         driver = self.driver
         left = {task.id: State(task.state).name for task in driver.tables.live.values()}
-        require(not left, Check.DRAIN, lambda: f"{len(left)} tasks never end: {list(driver.tables.live.values())[:3]}")
+        require(not left, Check.DRAIN, "{} tasks never end: {}", len(left), list(driver.tables.live.values())[:3])
         require(driver.engine.idle, Check.DRAIN, "the engine is not idle")
-        require(not driver.core.held(), Check.DRAIN, lambda: f"slots are taken: {driver.core.held()}")
-        require(not driver.core.book.tasks, Check.MEMORY, lambda: f"{len(driver.core.book.tasks)} tasks are still in memory")
-        require(not driver.tables.releases, Check.DEPENDENCIES, lambda: f"never told: {list(driver.tables.releases)}")
+        require(not driver.core.held(), Check.DRAIN, "slots are taken: {}", driver.core.held())
+        require(not driver.core.book.tasks, Check.MEMORY, "{} tasks are still in memory", len(driver.core.book.tasks))
+        require(not driver.tables.releases, Check.DEPENDENCIES, "never told: {}", list(driver.tables.releases))
         sweeps = [key for component, key in driver.tables.facts if component == "sweep"]
-        require(not sweeps, Check.DRAIN, f"sweeps never end: {sweeps}")
-        require(not self.world.pending, Check.ANSWERED, lambda: f"never told: {self.world.pending}")
+        require(not sweeps, Check.DRAIN, "sweeps never end: {}", sweeps)
+        require(not self.world.pending, Check.ANSWERED, "never told: {}", self.world.pending)
         driver.invariants.everything()
         self._check_orders()
 
@@ -130,13 +129,13 @@ class Day:
             ids = [found.get((order.serial, row), []) for row in range(len(order.tasks))]
             keyed = any(task.idempotency_key for task in order.tasks)
             if order.token or not keyed:
-                require(max(map(len, ids)) <= 1, Check.IDEMPOTENCY, f"{order.serial} was taken twice: {ids}")
+                require(max(map(len, ids)) <= 1, Check.IDEMPOTENCY, "{} was taken twice: {}", order.serial, ids)
             pruned = self.world.pruned
             if not keyed and not pruned:
                 counts = {len(each) for each in ids}
-                require(len(counts) == 1, Check.IDEMPOTENCY, f"{order.serial} was taken in part: {ids}")
+                require(len(counts) == 1, Check.IDEMPOTENCY, "{} was taken in part: {}", order.serial, ids)
             if order.refused and order.ids is None and not order.token:
-                require(not any(ids), Check.IDEMPOTENCY, f"{order.serial} was refused and is there: {ids}")
+                require(not any(ids), Check.IDEMPOTENCY, "{} was refused and is there: {}", order.serial, ids)
 
     def _family(self) -> None:
         rng = self._rng
@@ -182,7 +181,7 @@ class Day:
         if self.world.generation != generation:
             return
         running = [task.id for task in driver.tables.live.values() if task.state == State.RUNNING]
-        require(not running, Check.PLACE, f"{running} run after everything was recalled")
+        require(not running, Check.PLACE, "{} run after everything was recalled", running)
         driver.restart(survives=False)
         self.world.counts["clean restart"] += 1
 

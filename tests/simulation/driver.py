@@ -8,6 +8,13 @@ from typing import Final
 
 import msgspec
 
+from tests.simulation.facts import After
+from tests.simulation.invariants import Invariants
+from tests.simulation.occupancy import Occupancy
+from tests.simulation.red import Check, Red, require
+from tests.simulation.scenario import HANDLERS, LANES, LATE_LANE, Scenario
+from tests.simulation.small import Known, small_core
+from tests.simulation.world import World
 from wsaios.kernel.engine import Attempt, Ended, Receipt, Report, Verdict, Work, WorkerLost
 from wsaios.kernel.errors import Fenced, LedgerUnavailable, Unacknowledged
 from wsaios.kernel.events import Effects, Event, HandlerKnown, Hold, LaneKnown, Only, Reported
@@ -19,14 +26,6 @@ from wsaios.simulation.engine import SimEngine
 from wsaios.simulation.ledger import CommitFault, SimLedger
 from wsaios.simulation.ledger_store import Tables
 from wsaios.simulation.script import Answer
-
-from tests.simulation.facts import After
-from tests.simulation.invariants import Invariants
-from tests.simulation.occupancy import Occupancy
-from tests.simulation.red import Check, Red, require
-from tests.simulation.scenario import HANDLERS, LANES, LATE_LANE, Scenario
-from tests.simulation.small import Known, small_core
-from tests.simulation.world import World
 
 _FETCH: Final = -1
 _SAID_ONCE: Final = (HandlerKnown, LaneKnown, Hold, Only)
@@ -173,13 +172,19 @@ class Driver:
         self.ledger = SimLedger(self.tables)
         opening = self.ledger.open(self.clock.now_us(), "the one that took over")
         before = self.tables.snapshot()
-        effects = zombie.step([*events, Reported(None, self.engine.reports(self.clock.now_us()))], self.clock.now_us(), self._answer)
+        effects = zombie.step(
+            [*events, Reported(None, self.engine.reports(self.clock.now_us()))], self.clock.now_us(), self._answer
+        )
         if effects.commit.writes():
             try:
                 ledger.commit(effects.commit)
             except Fenced:
                 pass
-            require(self.tables.snapshot() == before, Check.OWNER, "the commit of an owner whose epoch is over changed the ledger")
+            require(
+                self.tables.snapshot() == before,
+                Check.OWNER,
+                "the commit of an owner whose epoch is over changed the ledger",
+            )
         self.inbox = []
         self._begin(opening, died=True)
         self.world.owner_died()
@@ -254,7 +259,12 @@ class Driver:
         """As the live loop does it: the core is thrown away, who waited is told that nobody knows, the ledger is read again."""
         waiting = {getattr(event, "token", None) for event in events} | set(self.core.unanswered())
         silent = {reply.token for reply in effects.replies} - waiting
-        require(not silent, Check.ANSWERED, f"nobody would ever tell {silent}, whose replies were in the commit that failed")
+        require(
+            not silent,
+            Check.ANSWERED,
+            "nobody would ever tell {}, whose replies were in the commit that failed",
+            silent,
+        )
         self.engine.cancel(self.core.held(), self.clock.now_us())
         self.inbox[:0] = self.said.values()
         if self._written:

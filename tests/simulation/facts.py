@@ -4,15 +4,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tests.simulation.occupancy import Occupancy
+from tests.simulation.small import Known
 from wsaios.kernel.events import Effects
 from wsaios.kernel.ledger import Committed
 from wsaios.kernel.task import BatchState, HandlerSpec, LaneSpec, Shard, Task
 from wsaios.scheduler.core import Core
 from wsaios.simulation.engine import SimEngine
 from wsaios.simulation.ledger_store import Tables
-
-from tests.simulation.occupancy import Occupancy
-from tests.simulation.small import Known
 
 
 class After(msgspec.Struct):

@@ -1,14 +1,13 @@
 """All checks of a run, and when each of them looks."""
 
-from wsaios.kernel.events import Effects, Event
-from wsaios.simulation.ledger_store import Tables
-
 from tests.simulation.facts import After
 from tests.simulation.leaving import Leaving
 from tests.simulation.lives import Lives
 from tests.simulation.memory import TimerCheck, check_batches, check_dependencies, check_memory, check_pauses
 from tests.simulation.order import OrderCheck
 from tests.simulation.world import World
+from wsaios.kernel.events import Effects, Event
+from wsaios.simulation.ledger_store import Tables
 
 _EVERYTHING: int = 25
 

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+from tests.simulation.red import Check, require
+from tests.simulation.scenario import HANDLERS
 from wsaios.kernel.engine import AttemptRef, Ended, Verdict, Work
 from wsaios.kernel.events import Closed, Effects, Event, Reported
 from wsaios.kernel.ids import encode
@@ -9,9 +11,6 @@ from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
 from wsaios.kernel.task import BatchState, Delivery, HandlerSpec, Task, effective
 from wsaios.simulation.ledger_store import Tables
-
-from tests.simulation.red import Check, require
-from tests.simulation.scenario import HANDLERS
 
 _SPECS: dict[str, HandlerSpec] = {spec.name: spec for spec in HANDLERS}
 
@@ -39,55 +38,74 @@ class Leaving:
         """A work on its way to the engine; `running` works of this owner have a slot, this one included."""
         self.works += 1
         rows = [self._attempt(work, AttemptRef(attempt.task, attempt.fence)) for attempt in work.attempts]
-        require(len({row.shard for row in rows}) == 1, Check.EFFECTS, f"a work of {len(rows)} rows of several shards")
-        require(len(rows) <= _SPECS[work.handler].batch_size, Check.EFFECTS, f"{work.handler} got {len(rows)} rows")
+        require(len({row.shard for row in rows}) == 1, Check.EFFECTS, "a work of {} rows of several shards", len(rows))
+        require(len(rows) <= _SPECS[work.handler].batch_size, Check.EFFECTS, "{} got {} rows", work.handler, len(rows))
         for attempt, row in zip(work.attempts, rows, strict=True):
             payload, saved = self._tables.payloads[row.id], self._tables.checkpoints.get(row.id)
             same = (attempt.codec, attempt.payload) == (payload.codec, payload.data)
-            require(same, Check.EFFECTS, f"{encode(row.id)} left with {attempt.payload!r}, not {payload.data!r}")
-            require(attempt.number == row.body.attempts, Check.EFFECTS, f"attempt {attempt.number} of {row.body.attempts}")
+            require(same, Check.EFFECTS, "{} left with {!r}, not {!r}", encode(row.id), attempt.payload, payload.data)
+            require(
+                attempt.number == row.body.attempts,
+                Check.EFFECTS,
+                "attempt {} of {}",
+                attempt.number,
+                row.body.attempts,
+            )
             known = attempt.saved == (saved.data if saved is not None else None)
-            require(known, Check.EFFECTS, f"{encode(row.id)} left with the checkpoint {attempt.saved!r}, not {saved}")
+            require(
+                known, Check.EFFECTS, "{} left with the checkpoint {!r}, not {}", encode(row.id), attempt.saved, saved
+            )
             if row.body.deaths >= SUSPECT_DEATHS:
-                require(running == 1, Check.ALONE, f"{encode(row.id)} runs beside {running - 1} others")
+                require(running == 1, Check.ALONE, "{} runs beside {} others", encode(row.id), running - 1)
 
     def closed(self, closed: Closed) -> None:
         """An end that watchers are told."""
         outcome = self._tables.outcomes.get(closed.outcome.id)
         same = outcome is not None and (outcome.state, outcome.fence) == (closed.outcome.state, closed.outcome.fence)
-        require(same, Check.EFFECTS, f"told that {closed.outcome}, the ledger has {outcome}")
+        require(same, Check.EFFECTS, "told that {}, the ledger has {}", closed.outcome, outcome)
         result = self._tables.results.get(closed.outcome.id)
-        require(closed.result == (result.data if result is not None else b""), Check.EFFECTS, f"told {closed.result!r}")
+        require(
+            closed.result == (result.data if result is not None else b""), Check.EFFECTS, "told {!r}", closed.result
+        )
 
     def cancel(self, ref: AttemptRef) -> None:
         """An attempt that is to stop no longer holds its task."""
         row = self._tables.live.get(ref.task)
         holds = row is not None and row.state == State.RUNNING and row.fence == ref.fence
-        require(not holds, Check.EFFECTS, f"{ref} is cancelled and still holds its task in the ledger")
+        require(not holds, Check.EFFECTS, "{} is cancelled and still holds its task in the ledger", ref)
 
     def batch(self, number: int) -> None:
         """A batch that is said to be finished."""
         batch = self._tables.batches[number]
         over = batch.state == BatchState.SEALED and sum(batch.ended.values()) >= batch.rows
-        require(over, Check.EFFECTS, f"{batch} is said to be finished")
+        require(over, Check.EFFECTS, "{} is said to be finished", batch)
 
     def _attempt(self, work: Work, ref: AttemptRef) -> Task:
         row = self._tables.live.get(ref.task)
         holds = row is not None and row.state == State.RUNNING and row.fence == ref.fence
-        require(holds, Check.EFFECTS, f"{ref} leaves, the ledger has {row}")
+        require(holds, Check.EFFECTS, "{} leaves, the ledger has {}", ref, row)
         assert row is not None
         shard = self._tables.shards[row.shard]
         batch = self._tables.batches.get(shard.batch)
         exists = not shard.batch or (batch is not None and batch.state == BatchState.SEALED)
-        require(exists, Check.BATCHES, f"{ref} leaves, a row of {batch}")
+        require(exists, Check.BATCHES, "{} leaves, a row of {}", ref, batch)
         over = row.expires_us is not None and self._runs[row.id] == 0 and self._started_late(row)
-        require(not over, Check.TIMERS, f"{ref} starts at {row.body.history[-1][1]}, it expired at {row.expires_us}")
-        require(ref.fence > self._last_fence.get(ref.task, 0), Check.ATTEMPT, f"{ref} leaves a second time")
+        require(
+            not over, Check.TIMERS, "{} starts at {}, it expired at {}", ref, row.body.history[-1][1], row.expires_us
+        )
+        require(ref.fence > self._last_fence.get(ref.task, 0), Check.ATTEMPT, "{} leaves a second time", ref)
         self._last_fence[ref.task] = ref.fence
         self._runs[ref.task] += 1
         if self._once(row, work.handler):
-            require(self._runs[ref.task] == 1, Check.ONCE, f"{ref} of {work.handler} runs for the {self._runs[ref.task]}. time")
-            require(work.at_most_once, Check.ONCE, f"{ref} leaves without saying that it may run once only")
+            require(
+                self._runs[ref.task] == 1,
+                Check.ONCE,
+                "{} of {} runs for the {}. time",
+                ref,
+                work.handler,
+                self._runs[ref.task],
+            )
+            require(work.at_most_once, Check.ONCE, "{} leaves without saying that it may run once only", ref)
         return row
 
     def _started_late(self, row: Task) -> bool:

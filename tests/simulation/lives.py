@@ -6,13 +6,12 @@ from typing import Final
 
 import msgspec
 
+from tests.simulation.red import Check, require
+from tests.simulation.scenario import US_PER_POINT
 from wsaios.kernel.ledger import Commit
 from wsaios.kernel.states import ALLOWED, State
 from wsaios.kernel.task import HISTORY_KEPT, Entry, Outcome, Task
 from wsaios.simulation.ledger_store import Tables
-
-from tests.simulation.red import Check, require
-from tests.simulation.scenario import US_PER_POINT
 
 _ENTRIES: Final = msgspec.json.Decoder(list[Entry])
 
@@ -42,20 +41,27 @@ class Lives:
         tables = self._tables
         for number in accepted:
             if number not in tables.live and number not in tables.outcomes:
-                require(number in pruned, Check.PLACE, f"{number} was accepted and is nowhere")
+                require(number in pruned, Check.PLACE, "{} was accepted and is nowhere", number)
         for number in tables.live:
             self._look(number)
         for number in tables.outcomes:
             self._look(number)
         for number in [number for number in self._outcomes if number not in tables.outcomes]:
-            require(number in pruned, Check.OUTCOME, f"the outcome of {number} is gone")
+            require(number in pruned, Check.OUTCOME, "the outcome of {} is gone", number)
 
     def prune(self, before_us: int) -> set[int]:
         """The outcomes that the ledger gave up; each had ended before the time."""
         gone = [number for number in self._outcomes if number not in self._tables.outcomes]
         for number in gone:
             ended_us = self._outcomes[number].ended_us
-            require(ended_us < before_us, Check.PLACE, f"{number} ended at {ended_us} and was pruned before {before_us}")
+            require(
+                ended_us < before_us,
+                Check.PLACE,
+                "{} ended at {} and was pruned before {}",
+                number,
+                ended_us,
+                before_us,
+            )
             self._forget_outcome(number)
         return set(gone)
 
@@ -66,7 +72,7 @@ class Lives:
 
     def _look(self, number: int) -> None:
         live, outcome = self._tables.live.get(number), self._tables.outcomes.get(number)
-        require(live is None or outcome is None, Check.PLACE, f"{number} is live and ended")
+        require(live is None or outcome is None, Check.PLACE, "{} is live and ended", number)
         row = live or outcome
         # A row that was accepted and purged within one commit is nowhere, and was never acknowledged.
         if row is None:
@@ -74,14 +80,14 @@ class Lives:
         if outcome is not None:
             self._look_at_outcome(outcome)
         key = row.body.accepted_us - row.body.priority * US_PER_POINT
-        require(row.key == key, Check.ORDER, f"the key of {number} is {row.key}, not {key}")
+        require(row.key == key, Check.ORDER, "the key of {} is {}, not {}", number, row.key, key)
         self._look_at_history(row)
 
     def _look_at_outcome(self, outcome: Outcome) -> None:
         number = outcome.id
         known = self._outcomes.get(number)
         if known is not None:
-            require(known == outcome, Check.OUTCOME, f"{number} ended as {known}, now as {outcome}")
+            require(known == outcome, Check.OUTCOME, "{} ended as {}, now as {}", number, known, outcome)
             return
         self._outcomes[number] = outcome
         self._batch_of[number] = self._tables.shards[outcome.shard].batch
@@ -89,27 +95,39 @@ class Lives:
         result = self._tables.results.get(number)
         if outcome.state == State.SUCCEEDED:
             said = None if result is None else msgspec.json.decode(result.data)
-            require(said == [number, outcome.fence], Check.RESULT, f"{number} ended under {outcome.fence} with {said}")
+            require(
+                said == [number, outcome.fence], Check.RESULT, "{} ended under {} with {}", number, outcome.fence, said
+            )
         else:
-            require(result is None, Check.RESULT, f"{number} is {State(outcome.state).name} and has a result")
+            require(result is None, Check.RESULT, "{} is {} and has a result", number, State(outcome.state).name)
 
     def _look_at_history(self, row: Task | Outcome) -> None:
         """The lines that are new since the last look follow from those before."""
         body = row.body
         older = [self._tables.history[row.id, part] for part in range(body.spilled)]
         lines = [line for text in older for line in _ENTRIES.decode(text)] + body.history
-        require(len(body.history) <= HISTORY_KEPT + 1, Check.HISTORY, f"{row.id} keeps {len(body.history)} lines beside it")
+        require(
+            len(body.history) <= HISTORY_KEPT + 1,
+            Check.HISTORY,
+            "{} keeps {} lines beside it",
+            row.id,
+            len(body.history),
+        )
         known, last_fence = self._lines.get(row.id, (0, 0))
-        require(len(lines) >= known and lines[-1][2] >= last_fence, Check.HISTORY, f"{row.id} has fewer lines than before")
+        require(
+            len(lines) >= known and lines[-1][2] >= last_fence, Check.HISTORY, "{} has fewer lines than before", row.id
+        )
         for place in range(known, len(lines)):
             state, at_us, fence, _ = lines[place]
             before = lines[place - 1] if place else (State.NEW, 0, 0, None)
             change = (State(before[0]), State(state))
-            require(change in ALLOWED, Check.HISTORY, f"{row.id} went from {change[0].name} to {change[1].name}")
-            require(before[1] <= at_us, Check.HISTORY, f"{row.id} went back in time: {lines}")
-            require(before[2] <= fence, Check.HISTORY, f"{row.id}: the fence falls: {lines}")
+            require(change in ALLOWED, Check.HISTORY, "{} went from {} to {}", row.id, change[0].name, change[1].name)
+            require(before[1] <= at_us, Check.HISTORY, "{} went back in time: {}", row.id, lines)
+            require(before[2] <= fence, Check.HISTORY, "{}: the fence falls: {}", row.id, lines)
             self.changes[change] += 1
         self._lines[row.id] = len(lines), lines[-1][2]
         staged = lines[-1][0] == State.PENDING and row.state == State.READY
-        require(staged or lines[-1][0] == row.state, Check.HISTORY, f"{row.id} is {State(row.state).name}: {lines[-1]}")
-        require(lines[-1][2] <= row.fence, Check.HISTORY, f"{row.id} has fence {row.fence}: {lines[-1]}")
+        require(
+            staged or lines[-1][0] == row.state, Check.HISTORY, "{} is {}: {}", row.id, State(row.state).name, lines[-1]
+        )
+        require(lines[-1][2] <= row.fence, Check.HISTORY, "{} has fence {}: {}", row.id, row.fence, lines[-1])

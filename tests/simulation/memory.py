@@ -5,12 +5,11 @@ from typing import Final
 
 import msgspec
 
-from wsaios.kernel.states import State
-from wsaios.kernel.task import BatchState, Flag, Task
-
 from tests.simulation.facts import After
 from tests.simulation.order import PATIENCE, lingering_until_us
 from tests.simulation.red import Check, require
+from wsaios.kernel.states import State
+from wsaios.kernel.task import BatchState, Flag, Task
 
 _TIMED: Final = frozenset({State.PENDING, State.RETRYING})
 _UNSTARTED: Final = frozenset({State.PENDING, State.READY, State.PAUSED})
@@ -21,20 +20,32 @@ def check_memory(after: After) -> None:
     book = after.core.book
     for number, task in book.tasks.items():
         row = after.tables.live.get(number)
-        require(row is not None, Check.MEMORY, f"{number} is in memory as {State(task.state).name} and not live in the ledger")
+        require(
+            row is not None,
+            Check.MEMORY,
+            "{} is in memory as {} and not live in the ledger",
+            number,
+            State(task.state).name,
+        )
         assert row is not None
         same = task == row or _same_but_for_the_seal(after, task, row)
-        require(same, Check.MEMORY, f"memory has {task}, the ledger {row}")
-        require(after.core.executor.covers(task), Check.MEMORY, f"{number} {State(task.state).name} need not be in memory")
+        require(same, Check.MEMORY, "memory has {}, the ledger {}", task, row)
+        require(
+            after.core.executor.covers(task),
+            Check.MEMORY,
+            "{} {} need not be in memory",
+            number,
+            State(task.state).name,
+        )
     for number, row in after.tables.live.items():
         if row.state == State.RUNNING:
-            require(number in book.tasks, Check.MEMORY, f"{number} runs and is not in memory")
+            require(number in book.tasks, Check.MEMORY, "{} runs and is not in memory", number)
 
 
 def check_pauses(after: After) -> None:
     """The facts of the ledger and the core's own set agree."""
     facts = {key for component, key in after.tables.facts if component == "pause"}
-    require(facts == after.core.book.paused, Check.PAUSES, f"facts {facts}, memory {after.core.book.paused}")
+    require(facts == after.core.book.paused, Check.PAUSES, "facts {}, memory {}", facts, after.core.book.paused)
 
 
 def check_dependencies(after: After) -> None:
@@ -43,13 +54,20 @@ def check_dependencies(after: After) -> None:
     opened = Counter(child for _, child in tables.links)
     for row in tables.live.values():
         left = row.body.dependencies_left
-        require(left == opened[row.id], Check.DEPENDENCIES, f"{row.id} waits for {left}, {opened[row.id]} links are open")
+        require(
+            left == opened[row.id],
+            Check.DEPENDENCIES,
+            "{} waits for {}, {} links are open",
+            row.id,
+            left,
+            opened[row.id],
+        )
     for parent, child in tables.links:
         if child not in tables.live or parent in tables.releases:
             continue
         live = tables.live.get(parent)
         tells = live is not None and bool(live.body.flags & Flag.HAS_DEPENDENTS)
-        require(tells, Check.DEPENDENCIES, f"{child} waits for {parent}, which will never tell")
+        require(tells, Check.DEPENDENCIES, "{} waits for {}, which will never tell", child, parent)
 
 
 class TimerCheck:
@@ -66,28 +84,45 @@ class TimerCheck:
                 times.extend(_times(row))
         late = [at_us for at_us in times if at_us <= after.now_us]
         self._late = self._late + 1 if late else 0
-        seen = f"{len(late)} are over for {self._late} steps, since {after.now_us - min(late, default=0)} µs"
-        require(not late or (after.effects.again and self._late <= PATIENCE), Check.TIMERS, seen)
+        patient = not late or (after.effects.again and self._late <= PATIENCE)
+        require(patient, Check.TIMERS, "the times {} are over for {} steps at {}", late, self._late, after.now_us)
         times.extend(_fills(after))
         first = min(times, default=None)
         wake_us = after.effects.wake_us
         if first is not None and not after.effects.again:
-            require(wake_us is not None and wake_us <= max(first, after.now_us), Check.TIMERS, f"wakes at {wake_us}, due {first}")
+            require(
+                wake_us is not None and wake_us <= max(first, after.now_us),
+                Check.TIMERS,
+                "wakes at {}, due {}",
+                wake_us,
+                first,
+            )
 
 
 def check_batches(after: After, outcomes: Counter[tuple[int, int]]) -> None:
     """`outcomes` counts (batch, state); what a batch says of itself is that, and an unsealed one has none."""
+    counts: dict[int, dict[int, int]] = {}
+    for (number, state), count in outcomes.items():
+        if count and number:
+            counts.setdefault(number, {})[state] = count
     for batch in after.tables.batches.values():
-        counted = {state: count for (number, state), count in outcomes.items() if number == batch.id and count}
+        counted = counts.get(batch.id, {})
         said = {int(state): count for state, count in batch.ended.items() if count}
         if batch.state != BatchState.SEALED:
-            require(not counted and not said, Check.BATCHES, f"batch {batch.id} is not sealed and has outcomes {counted} {said}")
+            require(
+                not counted and not said,
+                Check.BATCHES,
+                "batch {} is not sealed and has outcomes {} {}",
+                batch.id,
+                counted,
+                said,
+            )
         elif sum(counted.values()) < sum(said.values()):
             # Rows of a finished batch that is not kept may be pruned.
             finished = sum(said.values()) >= batch.rows and not batch.keep
-            require(finished, Check.BATCHES, f"batch {batch.id} says {said}, the outcomes are {counted}")
+            require(finished, Check.BATCHES, "batch {} says {}, the outcomes are {}", batch.id, said, counted)
         else:
-            require(counted == said, Check.BATCHES, f"batch {batch.id} says {said}, the outcomes are {counted}")
+            require(counted == said, Check.BATCHES, "batch {} says {}, the outcomes are {}", batch.id, said, counted)
 
 
 def _same_but_for_the_seal(after: After, task: Task, row: Task) -> bool:
@@ -121,7 +156,12 @@ def _fills(after: After) -> list[int]:
     for number, tasks in rows.items():
         shard = after.shard(number)
         lane = after.lane(shard)
-        blocked = after.held or after.core.executor.suspects or after.core.cycle.alone or (after.only and shard.batch != after.only)
+        blocked = (
+            after.held
+            or after.core.executor.suspects
+            or after.core.cycle.alone
+            or (after.only and shard.batch != after.only)
+        )
         if lane is None or blocked or taken[lane.name] >= lane.slots or after.paused(shard, lane.name):
             continue
         until_us = lingering_until_us(after, shard, tasks)

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from tests.simulation.red import Check, require
+from tests.simulation.scenario import KEY_LIMITS
 from wsaios.kernel.engine import AttemptRef, Ended, Freed, Report, Work, WorkerLost
 from wsaios.kernel.executor import Slots
 from wsaios.kernel.task import LaneSpec
-
-from tests.simulation.red import Check, require
-from tests.simulation.scenario import KEY_LIMITS
 
 
 class Call(msgspec.Struct, eq=False):
@@ -66,22 +65,43 @@ class Occupancy:
         taken = self.taken()
         for lane in lanes.values():
             free = max(0, lane.slots - taken[lane.name])
-            require(slots.free(lane.name) == free, Check.SLOTS, f"{lane.name}: the core has {slots.free(lane.name)} free, not {free}")
-        require(slots.taken() == taken.total(), Check.SLOTS, f"the core has {slots.taken()} taken, not {taken}")
+            require(
+                slots.free(lane.name) == free,
+                Check.SLOTS,
+                "{}: the core has {} free, not {}",
+                lane.name,
+                slots.free(lane.name),
+                free,
+            )
+        require(slots.taken() == taken.total(), Check.SLOTS, "the core has {} taken, not {}", slots.taken(), taken)
         for key in KEY_LIMITS:
-            require(slots.key_taken(key) == self.keyed(key), Check.KEYS, f"{key}: {slots.key_taken(key)}, not {self.keyed(key)}")
+            require(
+                slots.key_taken(key) == self.keyed(key),
+                Check.KEYS,
+                "{}: {}, not {}",
+                key,
+                slots.key_taken(key),
+                self.keyed(key),
+            )
         for ref in running:
             call = self._calls.get(ref)
-            require(call is None or ref in call.left, Check.SLOTS, f"{ref} runs and its slot is free")
+            require(call is None or ref in call.left, Check.SLOTS, "{} runs and its slot is free", ref)
 
     def check_started(self, works: Sequence[Work], lanes: Mapping[str, LaneSpec], keys: Iterable[str]) -> None:
         """What has just started is within the limits."""
         taken = self.taken()
         for lane in {work.lane for work in works}:
-            require(taken[lane] <= lanes[lane].slots, Check.SLOTS, f"{lane}: {taken[lane]} of {lanes[lane].slots}")
+            require(taken[lane] <= lanes[lane].slots, Check.SLOTS, "{}: {} of {}", lane, taken[lane], lanes[lane].slots)
         for key in keys:
             if key:
-                require(self.keyed(key) <= KEY_LIMITS[key], Check.KEYS, f"{key}: {self.keyed(key)} of {KEY_LIMITS[key]}")
+                require(
+                    self.keyed(key) <= KEY_LIMITS[key],
+                    Check.KEYS,
+                    "{}: {} of {}",
+                    key,
+                    self.keyed(key),
+                    KEY_LIMITS[key],
+                )
 
     def _leave(self, ref: AttemptRef) -> None:
         call = self._calls.pop(ref, None)

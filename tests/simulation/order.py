@@ -5,14 +5,13 @@ from typing import Final
 
 import msgspec
 
-from wsaios.kernel.ledger import ReadyAfter
-from wsaios.kernel.states import State
-from wsaios.kernel.task import Flag, Shard, Task
-from wsaios.kernel.retry import SUSPECT_DEATHS
-
 from tests.simulation.facts import After
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import KEY_LIMITS, US_PER_POINT
+from wsaios.kernel.ledger import ReadyAfter
+from wsaios.kernel.retry import SUSPECT_DEATHS
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Flag, Shard, Task
 
 _SPAN_US: Final = 200 * US_PER_POINT
 PATIENCE: Final = 60
@@ -58,10 +57,12 @@ class OrderCheck:
                 continue
             rows = [after.tables.live[attempt.task] for attempt in work.attempts]
             head = min(rows, key=place_of)
-            seen = f"{work.lane}: {place_of(head)} started while {waiting.place} of {waiting.shard} waits"
-            require(place_of(head) <= waiting.place, Check.ORDER, seen)
+            seen = "{}: {} started while {} waits"
+            require(place_of(head) <= waiting.place, Check.ORDER, seen, work.lane, place_of(head), waiting)
             later = head.body.accepted_us - waiting.task.body.accepted_us
-            require(later <= _SPAN_US, Check.BOUND, f"{head.id} came {later} µs after {waiting.task.id} and went first")
+            require(
+                later <= _SPAN_US, Check.BOUND, "{} came {} µs after {} and went first", head.id, later, waiting.task.id
+            )
 
     def _check_free(self, after: After, best: dict[str, Waiting]) -> None:
         taken = after.occupancy.taken()
@@ -74,9 +75,10 @@ class OrderCheck:
             idle = name in best and taken[name] < lane.slots
             patience = self._patience[name] = self._patience.get(name, 0) + 1 if idle else 0
             if idle:
-                waiting = best[name]
-                seen = f"{name}: {taken[name]} of {lane.slots} taken, {waiting.place} of {waiting.shard} waits"
-                require(name in asked and patience <= PATIENCE, Check.IDLE, seen)
+                seen = "{}: {} of {} slots are taken, and {} waits"
+                require(
+                    name in asked and patience <= PATIENCE, Check.IDLE, seen, name, taken[name], lane.slots, best[name]
+                )
 
 
 def _waiting(after: After) -> Iterator[tuple[str, Waiting]]:
@@ -91,7 +93,9 @@ def _waiting(after: After) -> Iterator[tuple[str, Waiting]]:
         if lane is None or not _open(after, shard, lane.name) or _lingers(after, shard, tasks):
             continue
         for task in tasks:
-            over = task.expires_us is not None and task.expires_us <= after.now_us and not task.body.flags & Flag.STARTED
+            over = (
+                task.expires_us is not None and task.expires_us <= after.now_us and not task.body.flags & Flag.STARTED
+            )
             if after.exists(task) and not over and task.body.deaths < SUSPECT_DEATHS:
                 yield lane.name, Waiting(place_of(task), task, shard)
 
@@ -108,11 +112,8 @@ def lingering_until_us(after: After, shard: Shard, tasks: list[Task]) -> int | N
     spec = after.spec(shard)
     if spec is None or spec.batch_size == 1:
         return None
-    most = spec.batch_size
-    if shard.concurrency_key:
-        most = min(most, KEY_LIMITS[shard.concurrency_key] - after.occupancy.keyed(shard.concurrency_key))
     head = min(tasks, key=lambda task: (task.key, task.id))
-    if most < 2 or len(tasks) >= most or head.body.cap:
+    if len(tasks) >= spec.batch_size or head.body.cap:
         return None
     batch = after.tables.batches.get(shard.batch)
     sealed_us = batch.sealed_us if batch is not None else 0

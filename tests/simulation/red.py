@@ -41,7 +41,7 @@ class Red(AssertionError):
         self.seen = seen
 
 
-def require(holds: object, check: Check, seen: object) -> None:
-    """Turn the check red unless it holds; `seen` is only looked at then, so a callable may say it."""
+def require(holds: object, check: Check, seen: str, *values: object) -> None:
+    """Turn the check red unless it holds; `seen` is a template for the values, filled in only then."""
     if not holds:
-        raise Red(check, str(seen() if callable(seen) else seen))
+        raise Red(check, seen.format(*values))

@@ -38,7 +38,9 @@ def simulate(seed: int, turns: int = TURNS, chosen: Scenario | None = None) -> R
             day.turn()
         day.drain()
     driver = day.driver
-    changes = Counter({f"{was.name} -> {then.name}": count for (was, then), count in driver.invariants.lives.changes.items()})
+    changes = Counter(
+        {f"{was.name} -> {then.name}": count for (was, then), count in driver.invariants.lives.changes.items()}
+    )
     return Result(
         seed,
         driver.fingerprint,

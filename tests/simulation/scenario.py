@@ -28,7 +28,15 @@ KEY_LIMITS: Final = {"one": 1, "two": 2}
 CALM: Final = FaultPlan(fail=0.1, retry_after=0.03, give_up=0.02)
 DEADLY: Final = FaultPlan(die=0.25, die_group=0.1, crash_batch=0.3, time_out=0.2, stuck=0.5, fail=0.2, stale=0.3)
 LOSSY: Final = FaultPlan(
-    reject=0.05, unknown=0.1, lose_submit=0.1, lose_report=0.1, lose_cancel=0.3, duplicate=0.3, delay=0.3, reorder=0.5, stale=0.5
+    reject=0.05,
+    unknown=0.1,
+    lose_submit=0.1,
+    lose_report=0.1,
+    lose_cancel=0.3,
+    duplicate=0.3,
+    delay=0.3,
+    reorder=0.5,
+    stale=0.5,
 )
 
 

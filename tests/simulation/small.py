@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from random import Random
 from unittest.mock import patch
 
+from tests.simulation.scenario import US_PER_POINT, Scenario
 from wsaios.components.executor import timers
 from wsaios.components.executor.executor import TaskExecutor
 from wsaios.components.executor.policy import PriorityAgeing
@@ -12,8 +13,6 @@ from wsaios.kernel.ledger import Opening
 from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.scheduler import links, verbs
 from wsaios.scheduler.core import Core
-
-from tests.simulation.scenario import US_PER_POINT, Scenario
 
 
 class Known:

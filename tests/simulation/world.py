@@ -7,18 +7,24 @@ from typing import Final
 
 import msgspec
 
+from tests.simulation.red import Check, require
+from tests.simulation.scenario import HANDLERS, KEY_LIMITS, Scenario
 from wsaios.kernel.errors import IdempotencyConflict, InvalidInput, Unacknowledged
 from wsaios.kernel.events import Barrier, Event, Submit
 from wsaios.kernel.task import NewTask, Options
 from wsaios.simulation.clock import SimClock
 from wsaios.simulation.ledger_store import Tables
 
-from tests.simulation.red import Check, require
-from tests.simulation.scenario import HANDLERS, KEY_LIMITS, Scenario
-
 WINDOW_US: Final = 2_000_000
 _TENANTS: Final = ("acme", "default")
-_PLAIN_OPTIONS: Final = (None, None, None, Options(max_attempts=1), Options(max_attempts=2), Options(delivery="at_most_once"))
+_PLAIN_OPTIONS: Final = (
+    None,
+    None,
+    None,
+    Options(max_attempts=1),
+    Options(max_attempts=2),
+    Options(delivery="at_most_once"),
+)
 
 
 class Tag(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -85,7 +91,9 @@ class World:
     def answer(self, token: int, value: object, error: Exception | None) -> None:
         """A reply has come."""
         asked = self.pending.pop(token, None)
-        require(asked is not None, Check.ANSWERED, f"a reply to {token}, which waits for none: {value!r} {error!r}")
+        require(
+            asked is not None, Check.ANSWERED, "a reply to {}, which waits for none: {!r} {!r}", token, value, error
+        )
         assert asked is not None
         if isinstance(error, Unacknowledged):
             self.counts[f"{asked.kind} unacknowledged"] += 1
@@ -124,7 +132,7 @@ class World:
 
     def flush(self) -> None:
         """A barrier."""
-        self.ask("flush", Barrier, lambda _value, error: require(error is None, Check.ANSWERED, error))
+        self.ask("flush", Barrier, lambda _value, error: require(error is None, Check.ANSWERED, "{!r}", error))
 
     def _send(self, order: Order) -> None:
         def told(value: object, error: Exception | None) -> None:
@@ -146,13 +154,20 @@ class World:
             expected = isinstance(error, IdempotencyConflict) or (
                 isinstance(error, InvalidInput) and error.field == "depends_on"
             )
-            require(expected, Check.ANSWERED, f"order {order.serial} was refused: {error!r}")
+            require(expected, Check.ANSWERED, "order {} was refused: {!r}", order.serial, error)
             order.refused = True
             return
         assert isinstance(value, list)
-        require(len(value) == len(order.tasks), Check.IDEMPOTENCY, f"{order.serial}: {len(value)} ids for {len(order.tasks)}")
+        require(
+            len(value) == len(order.tasks),
+            Check.IDEMPOTENCY,
+            "{}: {} ids for {}",
+            order.serial,
+            len(value),
+            len(order.tasks),
+        )
         if order.ids is not None and order.token:
-            require(value == order.ids, Check.IDEMPOTENCY, f"{order.token} got {order.ids}, then {value}")
+            require(value == order.ids, Check.IDEMPOTENCY, "{} got {}, then {}", order.token, order.ids, value)
         order.ids = value
         for task, number in zip(order.tasks, value, strict=True):
             self._check_identity(order, task, number)
@@ -163,15 +178,28 @@ class World:
         if number in self.pruned:
             return
         payload = self.tables.payloads.get(number)
-        require(payload is not None, Check.EFFECTS, f"order {order.serial} was acknowledged as {number}, which is nowhere")
+        require(
+            payload is not None,
+            Check.EFFECTS,
+            "order {} was acknowledged as {}, which is nowhere",
+            order.serial,
+            number,
+        )
         assert payload is not None
         found = msgspec.json.decode(payload.data, type=Tag)
         if task.idempotency_key:
             row = self.tables.keys[task.tenant, task.idempotency_key]
-            require(found.digest == task.digest, Check.IDEMPOTENCY, f"{task.digest} got {found}")
-            require(row.task == number, Check.IDEMPOTENCY, f"{task.idempotency_key} stands for {row.task}, not {number}")
+            require(found.digest == task.digest, Check.IDEMPOTENCY, "{} got {}", task.digest, found)
+            require(
+                row.task == number,
+                Check.IDEMPOTENCY,
+                "{} stands for {}, not {}",
+                task.idempotency_key,
+                row.task,
+                number,
+            )
         else:
-            require(payload.data == task.payload, Check.IDEMPOTENCY, f"order {order.serial} got {found}")
+            require(payload.data == task.payload, Check.IDEMPOTENCY, "order {} got {}", order.serial, found)
 
     def _task(self, order: Order, row: int, *, keyed: bool, parents: tuple[int, ...]) -> NewTask:
         rng, now = self.rng, self.clock.now_us()
@@ -185,7 +213,9 @@ class World:
         tenant = rng.choice(_TENANTS)
         return NewTask(
             handler,
-            msgspec.json.encode(Tag(order.serial, row, f"{tenant}/{name}" if name else "", digest, 0, bool(order.token))),
+            msgspec.json.encode(
+                Tag(order.serial, row, f"{tenant}/{name}" if name else "", digest, 0, bool(order.token))
+            ),
             lane="default" if handler == "echo" and rng.random() < 0.2 else "",
             tenant=tenant,
             priority=rng.choice((0, 0, rng.randint(-100, 100), rng.randint(-150, 150))),

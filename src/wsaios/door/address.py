@@ -32,11 +32,7 @@ def socket_of(ledger: Path) -> Path | None:
 
 def identity(ledger: Path) -> str:
     """What tells this file from any other that stood or will stand under its name; empty when there is none."""
-    try:
-        found = ledger.stat()
-    except OSError:
-        return ""
-    return f"{found.st_dev:x}-{found.st_ino:x}"
+    return _name_of(ledger, follow=True)
 
 
 class Address:
@@ -45,7 +41,7 @@ class Address:
     def __init__(self, ledger: Path) -> None:
         self._ledger = ledger
         self._name = beside(ledger)
-        self._left: list[Path] = []
+        self._made: list[tuple[Path, str]] = []
 
     def bind(self) -> socket.socket:
         """A socket of mode 0600 in place, not listening yet; what a dead owner left there is replaced.
@@ -59,10 +55,10 @@ class Address:
             for path in {place, self._name}:
                 self._clear(path)
             _bind(made, place)
-            self._left.append(place)
+            self._made.append((place, _name_of(place)))
             if place != self._name:
                 self._name.symlink_to(place)
-                self._left.append(self._name)
+                self._made.append((self._name, _name_of(self._name)))
         except OSError as error:
             made.close()
             reason = f"cannot serve clients at {place}: {error.strerror}; Settings(serves=False) does without"
@@ -74,8 +70,11 @@ class Address:
 
     def leave(self) -> None:
         """Take the name away, while the lock is still held; safe to call twice."""
-        while self._left:
-            self._left.pop().unlink(missing_ok=True)
+        while self._made:
+            path, made = self._made.pop()
+            # A file of another owner stands there when the ledger was deleted under this one.
+            if _name_of(path) == made:
+                path.unlink(missing_ok=True)
 
     def _clear(self, path: Path) -> None:
         with suppress(FileNotFoundError):
@@ -124,6 +123,14 @@ def _made_private(folder: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+
+
+def _name_of(path: Path, *, follow: bool = False) -> str:
+    try:
+        found = path.stat(follow_symlinks=follow)
+    except OSError:
+        return ""
+    return f"{found.st_dev:x}-{found.st_ino:x}"
 
 
 def _fits(path: Path) -> bool:

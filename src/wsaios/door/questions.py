@@ -199,7 +199,7 @@ class Asker(Protocol):
         """The answer, or the error that it raises."""
 
 
-class Hello(msgspec.Struct, frozen=True, tag="hello"):
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag=0):
     """The first frame of a client; this form never changes. `ledger` is the file's identity."""
 
     protocol: int
@@ -208,14 +208,14 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     session: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
-class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
+class Welcome(msgspec.Struct, frozen=True, array_like=True, tag=6):
     """The answer to it."""
 
     protocol: int
     version: str
 
 
-class Refused(msgspec.Struct, frozen=True, tag="refused"):
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag=7):
     """The other answer to it; then the connection ends."""
 
     fault: Fault

@@ -11,11 +11,25 @@ from wsaios.door.questions import PROTOCOL, Hello, Welcome
 from wsaios.door.session import Host, Rules, Session
 from wsaios.door.versions import understood
 from wsaios.kernel.errors import LedgerUnavailable, WrongVersion
+from wsaios.ledger.location import locate
 from wsaios.scheduler.loop import Log
 from wsaios.scheduler.service import Service
 
 _BACKLOG: Final = 512
 _LAST_S: Final = 1.0
+
+
+class NoDoor:
+    """The door of a scheduler that lets nobody in."""
+
+    async def open(self) -> None:
+        """Nothing."""
+
+    def shut(self) -> None:
+        """Nothing."""
+
+    async def close(self) -> None:
+        """Nothing."""
 
 
 class Door:
@@ -66,3 +80,9 @@ class Door:
             reason = "its scheduler works on another file that had this name before; restart that scheduler"
             raise LedgerUnavailable(str(self._ledger), reason)
         return Welcome(PROTOCOL, __version__)
+
+
+def door_of(url: str, service: Service, log: Log, *, serves: bool) -> Door | NoDoor:
+    """The door of a ledger; one in memory has none, whatever `serves` says."""
+    path = locate(url).path
+    return NoDoor() if path is None or not serves else Door(path, service, log)

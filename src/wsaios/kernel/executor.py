@@ -34,8 +34,8 @@ class Window(Protocol):
     def head(self) -> Task | None:
         """The best one in memory."""
 
-    def take(self, most: int) -> list[Task]:
-        """Remove up to `most` tasks with equal options from the front."""
+    def take(self, most: int, now_us: int) -> list[Task]:
+        """Remove up to `most` tasks with equal options from the front; after the first none whose time to expire has come."""
 
     def run(self, most: int, until: tuple[int, int] | None, now_us: int) -> list[Task]:
         """Remove up to `most` tasks from the front that come before `until`; none whose time to expire has come."""

@@ -34,7 +34,6 @@ class Flag:
     STARTED: Final = 2
     REPLAYED: Final = 4
     ONCE: Final = 8
-    AT_MOST_ONCE: Final = 8
 
 
 class Options(msgspec.Struct, frozen=True, array_like=True):

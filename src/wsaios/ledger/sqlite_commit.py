@@ -106,7 +106,7 @@ class CommitWriter:
         for item in payloads:
             rows.append((item.id, item.codec, place, len(item.data)))
             place += len(item.data)
-        self._run(name, {"rows": as_json(rows), "data": b"".join(item.data for item in payloads)})
+        self._run(name, {"rows": as_json(rows), "data": _joined([item.data for item in payloads])})
 
     def _expect(self, rows: int, what: str) -> None:
         changed = self._connection.changes()
@@ -133,10 +133,10 @@ class CommitWriter:
                 + ((None, 0) if data is None else (place, size))
                 + (o.failure, o.body)
             )
-            if data:
+            if data is not None:
                 chunks.append(data)
                 place += size
-        self._run("outcomes_add", {"rows": as_json(rows), "data": b"".join(chunks)})
+        self._run("outcomes_add", {"rows": as_json(rows), "data": _joined(chunks)})
         self._expect(len(outcomes), "a stored fence of a task that ended")
         ids = as_json([outcome.id for outcome in outcomes])
         self._run("tasks_remove", {"ids": ids})
@@ -174,3 +174,8 @@ class CommitWriter:
         shards = Counter(shard for _, shard in chosen)
         self._rows("shards_grow", [(shard, -count) for shard, count in shards.items()])
         self._purged = len(ids)
+
+
+def _joined(chunks: list[bytes]) -> bytes:
+    # Never empty: SQLite takes a slice of an empty blob for NULL.
+    return b"".join((*chunks, b"\0"))

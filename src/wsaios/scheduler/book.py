@@ -283,12 +283,15 @@ class Book:
             if batch.state == BatchState.SEALED and sum(batch.ended.values()) >= batch.rows:
                 self.effects.batches.append(batch)
                 self.batches.pop(batch.id, None)
+                if (paused := f"batch:{batch.id}") in self.paused:
+                    self.paused.discard(paused)
+                    commit.facts.append(("pause", paused, None))
         commit.id_high = self.id_high
         asked = self._asked
         commit.questions.extend(question for question, _ in asked)
         self._dirty, self._touched_batches, self._fresh, self._asked = {}, {}, {}, []
         self._reborn, self._visiting, self.ended_now = set(), [], {}
-        self.effects.again = bool(asked)
+        self.effects.again = bool(asked or commit.purged)
         return self.effects, asked
 
     def committed(self, effects: Effects) -> None:

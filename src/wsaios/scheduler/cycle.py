@@ -98,7 +98,7 @@ class Cycle:
         options = executor.options(head, shard.handler)
         most = spec.batch_size
         if head.expires_us is not None and head.expires_us <= book.now_us and not head.body.flags & _STARTED:
-            window.take(1)
+            window.take(1, book.now_us)
             book.close(head, State.EXPIRED, "not started by its expires_at")
             return False
         if shard.concurrency_key:
@@ -110,7 +110,7 @@ class Cycle:
             most = min(most, room)
         if most > 1 and self._fills_up(window, most, spec.max_wait_us):
             return False
-        tasks = window.take(most)
+        tasks = window.take(most, book.now_us)
         self._dispatch(tasks, lane, shard.handler, options)
         return True
 

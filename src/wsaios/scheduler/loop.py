@@ -18,6 +18,7 @@ from wsaios.scheduler.threads import CallThread
 from wsaios.scheduler.watch import Watch
 
 _REBUILD_WAITS_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+_MOST_FAILURES: Final = 8
 _SPLIT: Final = 64
 _FETCH: Final = -1
 _STANDING: Final = (HandlerKnown, LaneKnown, Hold, Only)
@@ -71,6 +72,7 @@ class Loop:
         self._home: asyncio.AbstractEventLoop | None = None
         self._home_thread = 0
         self.commits = 0
+        self._failures = 0
         self.ended: BaseException | None = None
 
     async def start(self, who: str, *, first: Sequence[Event] = ()) -> Opening:
@@ -227,6 +229,7 @@ class Loop:
         except Exception as error:  # noqa: BLE001  # after any failure the core is rebuilt from the ledger
             await self._rebuild(events, error)
             return None
+        self._failures = 0
         self._failpoint("driver.after_commit")
         core.committed(effects)
         await self._let_go(effects, told)
@@ -271,6 +274,9 @@ class Loop:
     async def _rebuild(self, events: list[Event], error: Exception) -> None:
         """Throw the core away and make another from what the ledger says; those who waited are told that nobody knows."""
         self._log.error("the core is rebuilt from the ledger", reason=f"{type(error).__name__}: {error}")
+        self._failures += 1
+        if self._failures > _MOST_FAILURES:
+            raise error
         core, self.core = self.core, None
         reason = Unacknowledged(str(error))
         self._refuse(events, reason)

@@ -9,7 +9,7 @@ from wsaios.kernel.ledger import Payload
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.retry import POISON_LOSSES, backoff_s, exhausted, half
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Effective, Failure, Task
+from wsaios.kernel.task import Effective, Failure, Flag, Task
 from wsaios.scheduler.book import Book
 
 _SUCCEEDED: Final = Verdict.SUCCEEDED
@@ -72,7 +72,7 @@ class Reports:
             self._retry(task, backoff_s(options, task.body.attempts, self._rng), reason)
 
     def _timed_out(self, task: Task, options: Effective, failure: Failure, seat: Seat | None) -> None:
-        if seat is not None and seat.size > 1 and not options.at_most_once:
+        if seat is not None and seat.size > 1 and not task.body.flags & Flag.ONCE:
             task.body.cap = half(seat.size)
             self._requeue(task, f"its micro-batch of {seat.size} timed out; tried again in halves")
         elif exhausted(options, task.body.attempts):
@@ -106,8 +106,7 @@ class Reports:
             task = self._holder((ref.task, ref.fence))
             if task is None:
                 continue
-            options = self._options(task)
-            if options.at_most_once:
+            if task.body.flags & Flag.ONCE:
                 self._requeue(task, report.reason, counted=True)
             elif not alone:
                 size = min(len(report.held), seat.size) if seat is not None else len(report.held)

@@ -10,22 +10,22 @@ from wsaios.kernel.events import Act, Scope, Token
 from wsaios.kernel.ids import IdRange, encode
 from wsaios.kernel.ledger import Answer, BatchById, ById, EndedAfter, LiveAfter
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Batch, BatchState, Outcome, Task
+from wsaios.kernel.task import Batch, BatchState, Flag, Outcome, Task
 from wsaios.scheduler.book import Book
 
 _PIECE: Final = 1000
-_ALL_IDS: Final = (0, (1 << 63) - 1)
 _REPLAYABLE: Final = (int(State.FAILED), int(State.LOST))
 
 
 class Sweep(msgspec.Struct):
     """A verb on its way through many tasks: what is left of the id ranges, and how many it met."""
 
-    token: Token
     verb: str
     scope: Scope
     reason: str
     spans: list[tuple[int, int]]
+    token: Token = None
+    key: str = ""
     met: int = 0
 
 
@@ -47,12 +47,11 @@ class Verbs:
         else:
             self._sweep(event.token, event.verb, scope, event.reason)
 
-    def recover(self, key: str, value: dict[str, str]) -> None:
+    def recover(self, key: str, value: object) -> None:
         """Go on with a sweep that a dead owner left."""
-        kind, _, rest = key.partition(":")
-        number = int(rest) if kind == "batch" else 0
-        scope = Scope(kind, number, rest if kind == "lane" else "")  # type: ignore[arg-type]
-        self._sweep(None, value["verb"], scope, value["reason"])
+        sweep = msgspec.convert(value, Sweep)
+        sweep.key = key
+        self._next(sweep)
 
     def cancel(self, task: Task, reason: str) -> None:
         """End a live task as cancelled; what runs is told to stop and can no longer commit."""
@@ -62,7 +61,10 @@ class Verbs:
 
     def _unknown(self, event: Act) -> bool:
         book, scope = self._book, event.scope
-        if scope.kind == "batch" and scope.number not in book.batches:
+        batch = book.batches.get(scope.number)
+        if scope.kind == "batch" and batch is not None and batch.state != BatchState.SEALED:
+            book.reply(event.token, error=UnknownBatch(encode(scope.number, "batch")))
+        elif scope.kind == "batch" and batch is None:
             book.ask(BatchById(scope.number), partial(self._learned, event))
         elif scope.kind == "lane" and scope.name not in book.executor.lanes:
             book.reply(event.token, error=UnknownLane(scope.name, list(book.executor.lanes)))
@@ -124,6 +126,9 @@ class Verbs:
             book.reply(event.token, State.CANCELLED)
         elif verb == "pause" and state == State.RUNNING and self._once(task):
             hint = "it may run at most once, so it could not go on; cancel it instead"
+            book.reply(event.token, error=NotPossible(verb, encode(task.id), state.word, hint))
+        elif verb == "pause" and state == State.RUNNING and task.body.flags & Flag.ONCE:
+            hint = "it may run at most once, and pausing would run it again; cancel it instead"
             book.reply(event.token, error=NotPossible(verb, encode(task.id), state.word, hint))
         elif verb == "pause" and state != State.PAUSED:
             self._pause(task, event.reason or "paused")
@@ -197,16 +202,20 @@ class Verbs:
         book.reply(event.token, 1)
 
     def _sweep(self, token: Token, verb: str, scope: Scope, reason: str) -> None:
-        spans = [_ALL_IDS]
+        upto = self._book.id_high
+        spans = [(0, upto)]
         if scope.kind == "batch":
             batch = self._book.batches.get(scope.number)
             spans = [(first, IdRange(first, length).last) for first, length in batch.ranges] if batch else []
-        self._book.commit.facts.append(("sweep", scope.key, {"verb": verb, "reason": reason}))
-        self._next(Sweep(token, verb, scope, reason, spans))
+        sweep = Sweep(verb, scope, reason, spans)
+        key = f"{verb} {scope.key} {upto}"
+        self._book.commit.facts.append(("sweep", key, msgspec.to_builtins(sweep)))
+        sweep.token, sweep.key = token, key
+        self._next(sweep)
 
     def _next(self, sweep: Sweep) -> None:
         if not sweep.spans:
-            self._book.commit.facts.append(("sweep", sweep.scope.key, None))
+            self._book.commit.facts.append(("sweep", sweep.key, None))
             self._book.reply(sweep.token, sweep.met)
         elif sweep.verb == "cancel":
             self._book.ask(LiveAfter(sweep.spans[0][0] - 1, sweep.spans[0][1], _PIECE), partial(self._cancel_piece, sweep))

@@ -13,6 +13,7 @@ from wsaios.components.optimizer import ParamOptimizer
 from wsaios.components.relations import RelationStore
 from wsaios.components.rules import RuleEngine
 from wsaios.components.state import StateStore
+from wsaios.door.server import door_of
 from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import Closed, Scope, Verb
@@ -62,6 +63,7 @@ class Scheduler:
         self._specs: dict[str, HandlerSpec] = {}
         self._parts = Parts(self.url, chosen, self._handlers, self._specs)
         self._service = self._parts.service
+        self._door = door_of(self.url, self._service, self._parts.log, serves=chosen.serves)
         self._started = False
         self._home = Home()
         self._signals: Signals | None = None
@@ -140,13 +142,19 @@ class Scheduler:
         self._home.settle()
         self._parts.loop.watch.listen(self._count_closed)
         await self._parts.start("scheduler")
+        try:
+            await self._door.open()
+        except BaseException:
+            await self._parts.stop()
+            raise
         self._started = True
 
     async def stop(self) -> None:
         """Start nothing more, wait up to `grace_s` for what runs, put the rest back, release the ledger."""
         if self._started:
             self._started = False
-            await self._parts.stop()
+            await self._parts.stop(self._door.shut)
+            await self._door.close()
             await self._api.close()
             self._home.leave()
 

@@ -196,12 +196,10 @@ class CommitApplier:
 
     def _purge(self, ranges: list[tuple[int, int]], limit: int) -> int:
         tables = self._tables
-        chosen = [
-            task
-            for first, last in ranges
-            for task in sorted(tables.live)
-            if first <= task <= last and task & _SLOT == first & _SLOT
-        ][:limit]
+        within = {
+            task for first, last in ranges for task in tables.live if first <= task <= last and task & _SLOT == first & _SLOT
+        }
+        chosen = sorted(within)[:limit]
         forget(tables, chosen)
         return len(chosen)
 

@@ -56,7 +56,6 @@ def loud(text):
     os.system("echo a child says so too")
     return text
 '''
-NEVER_LEFT = (".tmp", "-wal", "-shm")
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,11 @@ class Folder:
 
     def ended(self, ledger: str = "wsaios.db") -> list[Any]:
         """The results that the ledger holds, read with plain SQL."""
-        with apsw.Connection(str(self.path / ledger), flags=apsw.SQLITE_OPEN_READONLY) as connection:
+        connection = apsw.Connection(str(self.path / ledger), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
             return [json.loads(data) for (data,) in connection.execute("SELECT result FROM outcome WHERE state = 6")]
+        finally:
+            connection.close()
 
 
 def batch_arguments(source: str, handler: str, *options: str, out: str = "r.jsonl") -> list[str]:

@@ -232,5 +232,5 @@ def test_any_history_leaves_what_a_dictionary_holds(kind: str) -> None:
         ledger_type = staticmethod(SimLedger if kind == "sim" else lambda: SqliteLedger(":memory:"))
 
     run_state_machine_as_test(
-        Machine, settings=settings(max_examples=60, stateful_step_count=25, suppress_health_check=list(HealthCheck))
+        Machine, settings=settings(max_examples=30, stateful_step_count=25, suppress_health_check=list(HealthCheck))
     )

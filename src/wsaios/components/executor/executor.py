@@ -151,7 +151,8 @@ class TaskExecutor:
             elif lane not in self.lanes:
                 window.parked = "lane"
             else:
-                window.lane = lane
+                if window.lane != lane:
+                    window.lane, window.queued = lane, None
                 if window.parked in {"handler", "lane"}:
                     window.parked = ""
                 self.awake(window)

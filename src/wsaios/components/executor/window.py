@@ -86,8 +86,11 @@ class ShardWindow:
             return task.key, task.id
         return None if self.complete else self.bound
 
-    def take(self, most: int) -> list[Task]:
-        """Remove up to `most` tasks with equal options from the front; [] when none is in memory."""
+    def take(self, most: int, now_us: int) -> list[Task]:
+        """Remove up to `most` tasks with equal options from the front; [] when none is in memory.
+
+        After the first it ends before a task whose `expires_us` has come.
+        """
         first = self.head()
         if first is None:
             return []
@@ -101,6 +104,8 @@ class ShardWindow:
                 task = rows[at][2]
                 if task.state == _READY:
                     if task.body.options != options or (task.body.cap and task.body.cap < cap):
+                        break
+                    if task.expires_us is not None and task.expires_us <= now_us:
                         break
                     taken.append(task)
                 at += 1

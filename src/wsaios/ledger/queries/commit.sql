@@ -166,7 +166,7 @@ WHERE value IS NULL AND (component, key) IN (SELECT value ->> 0, value ->> 1 FRO
 -- Live tasks in ranges of ids of one slot each, as [[id, shard], …]: other slots have ids between them.
 -- rows: [[first, last], …]; limit
 SELECT json_group_array(json_array(id, shard)) FROM (
-    SELECT live.id, live.shard FROM jsonb_each(:rows) AS rows CROSS JOIN live
+    SELECT DISTINCT live.id, live.shard FROM jsonb_each(:rows) AS rows CROSS JOIN live
     ON live.id BETWEEN rows.value ->> 0 AND rows.value ->> 1 AND (live.id >> 12) & 1023 = (rows.value ->> 0 >> 12) & 1023
     LIMIT :limit
 );
