@@ -82,6 +82,8 @@ class Acting:
             known = number in self._world.accepted and number not in self._world.pruned
             require(not known, Check.ANSWERED, "{} is said to be unknown", encode(number))
             return
+        if number in self._world.pruned:
+            return
         require(
             row is not None, Check.EFFECTS, "{} of {} is answered, and it is nowhere: {!r}", verb, encode(number), error
         )

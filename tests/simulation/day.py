@@ -164,6 +164,8 @@ class Day:
             self.driver.tell(Only(0))
 
     def _prune(self) -> None:
+        if self.driver.hears:
+            return
         before_us = self.driver.clock.now_us() - PRUNE_AGE_US
         self.driver.ledger.prune(before_us, self._rng.randint(1, 20))
         self.driver.invariants.pruned(before_us)

@@ -101,6 +101,11 @@ class Driver:
         """A hash of every commit and every effect so far."""
         return self._print.hexdigest()
 
+    @property
+    def hears(self) -> bool:
+        """Whether the next step takes up what the ledger answered: until then nothing of it may be pruned."""
+        return self._answer is not None
+
     def post(self, event: Event) -> None:
         """Hand an event to the next step."""
         self.inbox.append(event)
@@ -160,6 +165,7 @@ class Driver:
             self.engine.stop()
         self._line_up()
         self.inbox.clear()
+        self.occupancy.forget()
         self.ledger = SimLedger(self.tables)
         self._begin(self.ledger.open(self.clock.now_us(), "the next owner"), died=True)
         self.world.owner_died()
@@ -186,6 +192,7 @@ class Driver:
                 "the commit of an owner whose epoch is over changed the ledger",
             )
         self.inbox = []
+        self.occupancy.forget()
         self._begin(opening, died=True)
         self.world.owner_died()
 
@@ -206,7 +213,6 @@ class Driver:
 
     def _begin(self, opening: Opening, *, died: bool) -> None:
         self.world.generation += 1
-        self.occupancy.forget()
         self._answer, self.again, self.wake_us = None, True, None
         self.core = self._core(opening, died=died)
 
@@ -233,7 +239,7 @@ class Driver:
         self._die_here(death, Mishap.DEATH_COMMITTED)
         self._seat(effects, events)
         self._let_go(effects, told, death)
-        self._answer = told if effects.commit.questions else None
+        self._answer = told if effects.commit.questions or effects.commit.purged else None
         self.again, self.wake_us = effects.again, effects.wake_us
         self.invariants.after(self._after(effects, told, now_us))
 
@@ -271,7 +277,10 @@ class Driver:
             self.invariants.committed(effects, events)
         self.invariants.everything()
         opening = self.ledger.reopen(self.clock.now_us())
+        old = self.core
         self._begin(opening, died=False)
+        self.core.inherit(old)
+        self._hear(events)
         for token in sorted(waiting - {None}):
             self.world.answer(token, None, Unacknowledged(str(error)))
 
@@ -305,15 +314,18 @@ class Driver:
         self._die_here(death, Mishap.DEATH_DISPATCHED)
 
     def _seat(self, effects: Effects, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, Reported):
-                self.occupancy.hear(event.reports)
+        self._hear(events)
         keys = []
         for work in effects.works:
             key = self.tables.shards[self.tables.live[work.attempts[0].task].shard].concurrency_key
             keys.append(key)
             self.occupancy.take(work, key, self.clock.now_us())
         self.occupancy.check_started(effects.works, self.known.lanes, keys)
+
+    def _hear(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Reported):
+                self.occupancy.hear(event.reports)
 
     def _probe(self) -> list[Report]:
         silent = self.occupancy.silent(self.engine.running(), self.clock.now_us() - PROBE_US)

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from tests.simulation.facts import After
-from tests.simulation.order import PATIENCE, lingering_until_us
+from tests.simulation.order import PATIENCE, lingering_until_us, may_start
 from tests.simulation.red import Check, require
 from wsaios.kernel.states import State
 from wsaios.kernel.task import BatchState, Flag, Task
@@ -147,6 +147,8 @@ def _times(row: Task) -> list[int]:
 
 def _fills(after: After) -> list[int]:
     """When micro-batches have waited long enough, where a slot is free for them."""
+    if after.held or after.core.executor.suspects or after.core.cycle.alone:
+        return []
     rows: dict[int, list[Task]] = {}
     for row in after.tables.live.values():
         if row.state == State.READY and after.exists(row):
@@ -156,13 +158,7 @@ def _fills(after: After) -> list[int]:
     for number, tasks in rows.items():
         shard = after.shard(number)
         lane = after.lane(shard)
-        blocked = (
-            after.held
-            or after.core.executor.suspects
-            or after.core.cycle.alone
-            or (after.only and shard.batch != after.only)
-        )
-        if lane is None or blocked or taken[lane.name] >= lane.slots or after.paused(shard, lane.name):
+        if lane is None or taken[lane.name] >= lane.slots or not may_start(after, shard, lane.name):
             continue
         until_us = lingering_until_us(after, shard, tasks)
         if until_us is not None and until_us > after.now_us:

@@ -69,7 +69,7 @@ class OrderCheck:
         asked = {
             lane.name
             for question in after.effects.commit.questions
-            if isinstance(question, ReadyAfter) and (lane := after.lane(after.shard(question.shard))) is not None
+            if isinstance(question, ReadyAfter) and (lane := after.lane(after.core.book.shards[question.shard])) is not None
         }
         for name, lane in after.known.lanes.items():
             idle = name in best and taken[name] < lane.slots
@@ -90,7 +90,7 @@ def _waiting(after: After) -> Iterator[tuple[str, Waiting]]:
     for number, tasks in rows.items():
         shard = after.shard(number)
         lane = after.lane(shard)
-        if lane is None or not _open(after, shard, lane.name) or _lingers(after, shard, tasks):
+        if lane is None or not may_start(after, shard, lane.name) or _lingers(after, shard, tasks):
             continue
         for task in tasks:
             over = (
@@ -100,7 +100,7 @@ def _waiting(after: After) -> Iterator[tuple[str, Waiting]]:
                 yield lane.name, Waiting(place_of(task), task, shard)
 
 
-def _open(after: After, shard: Shard, lane: str) -> bool:
+def may_start(after: After, shard: Shard, lane: str) -> bool:
     if after.paused(shard, lane) or (after.only and shard.batch != after.only):
         return False
     key = shard.concurrency_key

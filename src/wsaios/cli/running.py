@@ -15,41 +15,42 @@ import typer
 from wsaios.cli.errors import INTERRUPTED, OK, SOME_FAILED, told
 from wsaios.cli.output import only_json, plain, print_json, print_lines
 from wsaios.cli.pace import speed
-from wsaios.cli.progress import Progress, progress_for
+from wsaios.cli.progress import progress_for
 from wsaios.sdk.batch_plan import Request, prepare
 from wsaios.sdk.batch_run import BatchRun, Summary
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-_SHOW_CURSOR: Final = "\x1b[?25h"
+_SHOW_CURSOR: Final = b"\x1b[?25h"
+_CLEAR_LINE: Final = b"\r\x1b[2K"
 
 
 class Interrupts:
     """What signals do to a run: the first one has it stop, a second SIGINT leaves at once."""
 
-    def __init__(self, run: BatchRun, loop: asyncio.AbstractEventLoop, progress: Progress, grace_s: float) -> None:
+    def __init__(self, run: BatchRun, loop: asyncio.AbstractEventLoop, grace_s: float, *, quiet: bool) -> None:
         self._run = run
         self._loop = loop
-        self._progress = progress
         self._grace_s = grace_s
+        self._quiet = quiet
         self.first: signal.Signals | None = None
 
     def hear(self, number: int, _frame: FrameType | None) -> None:
         """Runs in the main thread between two of its instructions, also while a handler blocks the loop."""
         if self.first is None:
             self.first = signal.Signals(number)
-            self._loop.call_soon_threadsafe(self._stop)
+            grace = f"what runs has {self._grace_s:g} s to end, nothing more is started"
+            self._say(f"{self.first.name}: {grace}; Ctrl-C again leaves at once")
+            self._loop.call_soon_threadsafe(self._run.stop)
         elif number == signal.SIGINT:
+            self._say("left at once; nothing is lost, run the same command again to go on")
             if sys.stderr.isatty():
-                os.write(2, _SHOW_CURSOR.encode())
-            os.write(2, b"left at once; nothing is lost, run the same command again to go on\n")
+                os.write(2, _SHOW_CURSOR)
             os._exit(INTERRUPTED)
 
-    def _stop(self) -> None:
-        name = signal.Signals(self.first or signal.SIGINT).name
-        self._progress.note(
-            f"{name}: what runs has {self._grace_s:g} s to end, nothing more is started; Ctrl-C again leaves at once"
-        )
-        self._run.stop()
+    def _say(self, text: str) -> None:
+        # Past Python's buffers, which the code that was interrupted may be writing to.
+        if not self._quiet:
+            os.write(2, (_CLEAR_LINE if sys.stderr.isatty() else b"") + text.encode() + b"\n")
 
 
 def run_batch(request: Request, *, ledger: str | None, grace_s: float, quiet: bool, as_json: bool) -> NoReturn:
@@ -73,7 +74,7 @@ def _run(
     try:
         plan = prepare(request, Path.cwd(), lambda size: progress.phase("check", size), progress.advance)
         run = BatchRun(plan, progress, ledger=ledger, grace_s=grace_s)
-        interrupts = Interrupts(run, runner.get_loop(), progress, grace_s)
+        interrupts = Interrupts(run, runner.get_loop(), grace_s, quiet=quiet)
         with _listening(interrupts):
             summary = runner.run(run.go())
     finally:

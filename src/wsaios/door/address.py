@@ -26,7 +26,7 @@ def socket_of(ledger: Path) -> Path | None:
     """Where to connect, or None when nobody can be there."""
     name = beside(ledger)
     with suppress(OSError):
-        return Path(os.readlink(name))
+        return name.readlink()
     return name if _fits(name) else None
 
 
@@ -89,7 +89,7 @@ class Address:
         for folder in _folders():
             if _fits(folder / name) and _made_private(folder):
                 return folder / name
-        reason = f"the path of {self._name} is too long for a socket, and no folder of short name is private; set XDG_RUNTIME_DIR"
+        reason = f"the path {self._name} is too long for a socket, and no private folder is short; set XDG_RUNTIME_DIR"
         raise LedgerUnavailable(str(self._ledger), reason)
 
 
@@ -110,7 +110,7 @@ def _bind(made: socket.socket, place: Path) -> None:
 
 def _folders() -> Iterator[Path]:
     name = f"wsaios-{os.getuid()}"
-    for root in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108  # a folder in it, private
+    for root in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108  # checked to be private
         if root:
             yield Path(root).absolute() / name
 

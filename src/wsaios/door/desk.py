@@ -89,7 +89,8 @@ class Desk:
 
     def close(self) -> None:
         """Take back what was not finished: open batches, and those who follow."""
-        for stream in (*self._feeds.values(), *self._follows.values()):
+        streams: list[Feed | Follow] = [*self._feeds.values(), *self._follows.values()]
+        for stream in streams:
             stream.stop()
         self._feeds.clear()
         self._follows.clear()
@@ -152,7 +153,7 @@ class Desk:
 
     def _next(self, streams: dict[int, S]) -> int:
         if len(streams) >= OPEN_AT_ONCE:
-            raise InvalidInput("connection", f"{OPEN_AT_ONCE} batches or followed sets of tasks are open, that is the most")
+            raise InvalidInput("connection", f"at most {OPEN_AT_ONCE} batches and as many follows are open at once")
         return next(self._handles)
 
 

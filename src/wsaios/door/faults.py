@@ -22,7 +22,8 @@ def fault_of(error: BaseException) -> Fault:
     """The error as data; one that is not of this package becomes its text."""
     if not isinstance(error, WsaiosError):
         return Fault("", [f"the scheduler failed: {type(error).__name__}: {str(error)[:_LONGEST]}"], {})
-    return Fault(type(error).__name__, [_plain(each) for each in error.args], {k: _plain(v) for k, v in vars(error).items()})
+    attributes = {name: _plain(value) for name, value in vars(error).items()}
+    return Fault(type(error).__name__, [_plain(value) for value in error.args], attributes)
 
 
 def error_of(fault: Fault) -> WsaiosError:

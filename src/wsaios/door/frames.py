@@ -57,7 +57,7 @@ class Frames:
 
 
 class Outbox:
-    """Gathers frames and hands them to the transport once a turn of the loop; senders wait while the other side does not read."""
+    """Gathers frames and writes them once a turn of the loop; `room` waits while the other side does not read."""
 
     def __init__(self, transport: asyncio.WriteTransport) -> None:
         self._transport = transport

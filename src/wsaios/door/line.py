@@ -1,11 +1,11 @@
-"""The line from a client to its ledger: over the owner's socket while one lives, else alone; over a restart of the owner too."""
+"""The line from a client to its ledger: over the owner's socket while one lives, else alone."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from secrets import token_hex
-from typing import Any, Final
+from typing import Final
 
 from wsaios import __version__
 from wsaios.door.address import identity, socket_of
@@ -48,7 +48,7 @@ class Line:
         """
         place = locate(url)
         if place.path is None:
-            raise InvalidInput("ledger", "a ledger in memory is inside one process, no client can reach it; name a file")
+            raise InvalidInput("ledger", "one in memory is inside its process, no client can reach it; name a file")
         self.name = place.name
         self.retry_s = retry_s
         self.session = token_hex(8)
@@ -82,7 +82,7 @@ class Line:
             NoOwner: nobody lives who could answer.
             LedgerOwned: a scheduler lives that lets no clients in.
         """
-        trouble = Trouble(self.name, ask.writes, self.retry_s, patient=patient)
+        trouble = Trouble(self.name, self.retry_s, writes=ask.writes, patient=patient)
         while True:
             try:
                 wire = await self.reach()
@@ -93,7 +93,7 @@ class Line:
                 raise
             except (Lost, NotRunning, LedgerOwned, Unacknowledged) as error:
                 if isinstance(error, Lost | Unacknowledged) and not repeats(ask):
-                    raise Unacknowledged(str(error)) from error
+                    raise (error if isinstance(error, Unacknowledged) else Unacknowledged(str(error))) from error
                 await trouble.meet(error)
 
     async def follow(self, ranges: Ranges) -> AsyncIterator[Ranges]:
@@ -103,7 +103,7 @@ class Line:
             NoOwner: nobody lives, and not all have ended.
         """
         places = Places(ranges)
-        trouble = Trouble(self.name, False, self.retry_s)
+        trouble = Trouble(self.name, self.retry_s)
         while places.left:
             wire = None
             try:
@@ -153,7 +153,7 @@ class Line:
 class Trouble:
     """How long one question goes on when its owner is away."""
 
-    def __init__(self, ledger: str, writes: bool, retry_s: float, *, patient: bool = False) -> None:
+    def __init__(self, ledger: str, retry_s: float, *, writes: bool = False, patient: bool = False) -> None:
         self._ledger = ledger
         self._writes = writes
         self._retry_s = retry_s
@@ -187,7 +187,7 @@ class Trouble:
 
     def _said(self, error: Exception) -> Exception:
         if self.lost and self._writes:
-            return Unacknowledged(str(error))
+            return error if isinstance(error, Unacknowledged) else Unacknowledged(str(error))
         return LedgerUnavailable(self._ledger, str(error)) if isinstance(error, Lost) else error
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 
 import msgspec
@@ -26,21 +26,20 @@ class Outgoing:
         """`opening.key` is like no other."""
         self._line = line
         self._opening = opening
-        self._sending: _Sending | None = None
-        self._spool: _Spool | None = None
+        self._to: _Sending | _Spool = _Spool()
         self._rows = 0
 
     async def start(self) -> None:
         """Find out whom to send to."""
         try:
             wire = await self._line.reach()
-            if wire is None:
-                self._spool = _Spool()
-            else:
-                self._sending = _Sending(wire)
-                await self._sending.open(self._opening)
+            if wire is not None:
+                sending = _Sending(wire)
+                await sending.open(self._opening)
+                self._to = sending
         except (Lost, NotRunning):
-            self._sending, self._spool = None, _Spool()
+            # Whoever is there when all rows have come gets them.
+            return
 
     async def add(self, rows: list[bytes]) -> None:
         """Return when there is room for the next chunk.
@@ -50,12 +49,11 @@ class Outgoing:
             Interrupted: the owner went away; nothing remains.
         """
         self._rows += len(rows)
-        if self._sending is None:
-            assert self._spool is not None
-            self._spool.put(rows)
+        if isinstance(self._to, _Spool):
+            self._to.put(rows)
             return
         try:
-            await self._sending.add(rows)
+            await self._to.add(rows)
         except (Lost, NotRunning, Unacknowledged) as error:
             raise Interrupted(self._line.name, self._rows) from error
 
@@ -66,12 +64,11 @@ class Outgoing:
             Interrupted: the owner went away before; nothing remains.
             Unacknowledged: nobody came back to say whether it was accepted.
         """
-        if self._spool is not None:
-            with self._spool:
-                return await self._deliver(self._spool)
-        assert self._sending is not None
+        if isinstance(self._to, _Spool):
+            with closing(self._to):
+                return await self._deliver(self._to)
         try:
-            return await self._sending.seal()
+            return await self._to.seal()
         except NotRunning as error:
             raise Interrupted(self._line.name, self._rows) from error
         except (Lost, Unacknowledged) as error:
@@ -82,14 +79,14 @@ class Outgoing:
 
     async def abort(self) -> None:
         """Take it back; safe to call whatever happened."""
-        if self._spool is not None:
-            self._spool.close()
-        if self._sending is not None:
-            with suppress(Lost, NotRunning):
-                await self._sending.abort()
+        if isinstance(self._to, _Spool):
+            self._to.close()
+            return
+        with suppress(Lost, NotRunning):
+            await self._to.abort()
 
     async def _deliver(self, spool: "_Spool") -> Batch:
-        trouble = Trouble(self._line.name, True, self._line.retry_s)
+        trouble = Trouble(self._line.name, self._line.retry_s, writes=True)
         error: Exception = NotRunning()
         while True:
             try:
@@ -118,7 +115,7 @@ class Outgoing:
 
     async def _found(self, why: Exception) -> Batch | None:
         """The batch when it was sealed, None when it was not and never will be."""
-        trouble = Trouble(self._line.name, True, self._line.retry_s)
+        trouble = Trouble(self._line.name, self._line.retry_s, writes=True)
         find = BatchFind(self._opening.key)
         while True:
             error = why
@@ -187,10 +184,3 @@ class _Spool:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> "_Spool":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-

@@ -39,7 +39,7 @@ class SubmitOne(Ask[int], frozen=True, tag="submit"):
 
 
 class BatchOpen(Ask[int], frozen=True, tag="batch_open"):
-    """Begin a batch on this connection, whose end takes it back; the answer is a handle. `key` finds it after a lost answer."""
+    """Begin a batch on this connection, whose end takes it back; the answer is a handle. `key` is for `BatchFind`."""
 
     writes: ClassVar[bool] = True
     handler: str
@@ -128,7 +128,7 @@ class FollowOpen(Ask[int], frozen=True, tag="follow_open"):
 
 
 class FollowNext(Ask[Ranges], frozen=True, tag="follow_next"):
-    """Some (id, state) that ended since the last page, at least one, at most `most`; empty when there is nothing more to come."""
+    """Some (id, state) that ended since the last page, 1…`most`; none when there is nothing more to come."""
 
     waits: ClassVar[bool] = True
     handle: Number
@@ -164,7 +164,7 @@ class Flush(Ask[None], frozen=True, tag="flush"):
 
 
 def repeats(ask: Ask[Any]) -> bool:
-    """Whether it may be asked again when the answer was lost; what failed again after a replay would be replayed twice."""
+    """Whether it may be asked again when the answer was lost; a second replay would run again what failed again."""
     return not isinstance(ask, ActOn) or ask.verb != "replay"
 
 

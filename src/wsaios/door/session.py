@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import msgspec
 
 from wsaios.door.desk import Desk
 from wsaios.door.faults import Fault, fault_of
 from wsaios.door.frames import MAX_FRAME_BYTES, BadFrame, Frames, Outbox
-from wsaios.door.questions import Call, Closing, Done, Drop, Failed, FromClient, Hello, Refused, Welcome
+from wsaios.door.questions import Ask, Call, Closing, Done, Drop, Failed, FromClient, Hello, Refused, Welcome
 from wsaios.kernel.errors import InvalidInput, NotRunning, WsaiosError
 from wsaios.scheduler.loop import Log
 
@@ -17,8 +17,10 @@ _HELLO_BYTES: Final = 65_536
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """How much the door takes: connections, and for each of them requests and waits at once, seconds until a hello must have come
-    and for how long a client may leave its answers unread."""
+    """How much the door takes: connections, and for each of them requests and waits at once.
+
+    `hello_s` is how soon a client must say who it is, `stalled_s` for how long it may leave its answers unread.
+    """
 
     connections: int = 512
     requests: int = 1024
@@ -39,7 +41,7 @@ class Host(msgspec.Struct):
 
 
 class Session(asyncio.Protocol):
-    """Reads calls, answers each in a task of its own, and stops reading while too many are unanswered or answers stay unread."""
+    """Answers each call in a task of its own; reads no more while too many are unanswered or answers stay unread."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -64,7 +66,7 @@ class Session(asyncio.Protocol):
         sessions = self._host.sessions
         sessions.add(self)
         if len(sessions) > self._rules.connections:
-            reason = f"there are {self._rules.connections} clients at once, the most that are let in; try again later"
+            reason = f"{self._rules.connections} clients are connected, the most that are let in; try again later"
             self.end(reason)
         else:
             self._after(self._rules.hello_s, "no hello came")
@@ -85,7 +87,7 @@ class Session(asyncio.Protocol):
         self._out.go_on()
         self._take()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # whatever ended it
         """Forget the client: its waits end, its open batches are taken back, what it submitted stays."""
         self._host.sessions.discard(self)
         self._stop_timer()
@@ -109,7 +111,7 @@ class Session(asyncio.Protocol):
         self._flow()
 
     async def leave(self, reason: str, within_s: float) -> None:
-        """Answer what was taken, end the connection and return when it is gone; what takes longer than that is cut off."""
+        """Answer what was taken, end the connection and return when it is gone; what takes longer is cut off."""
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=within_s)
         self.end(reason)
@@ -140,12 +142,11 @@ class Session(asyncio.Protocol):
             self._greet(self._hellos.decode(body))
             return
         call = self._decoder.decode(body)
-        if type(call) is Drop:
+        if isinstance(call, Drop):
             task = self._tasks.get(call.id)
             if task is not None:
                 task.cancel()
             return
-        assert isinstance(call, Call)
         if call.id in self._tasks:
             raise BadFrame(f"call {call.id} is not answered yet")
         waits = call.ask.waits
@@ -171,21 +172,24 @@ class Session(asyncio.Protocol):
             return
         self.name = hello.session
         self._frames.limit_bytes = self._rules.frame_bytes
-        # A client comes back on a new connection after its old one broke: what was on its way in there must not come after.
+        # A client whose connection broke comes back on a new one: what is still under way in the old one must not come.
         for other in list(self._host.sessions):
             if other is not self and other.name == self.name:
                 other.end("its client has a new connection")
 
     async def _serve(self, call: Call) -> None:
         try:
-            value: Any = await self._desk.ask(call.ask)
-            body = self._encode(Done(call.id, msgspec.Raw(self._encode(value))))
-            if len(body) > MAX_FRAME_BYTES:
-                raise InvalidInput("answer", f"it has {len(body)} bytes, a message may have {MAX_FRAME_BYTES}")
+            body = self._answer(call.id, await self._desk.ask(cast("Ask[object]", call.ask)))
         except Exception as error:  # noqa: BLE001  # whatever it is, this client is told and the others do not notice
             body = self._encode(Failed(call.id, self._fault(call, error)))
         await self._out.room()
         self._out.put(body)
+
+    def _answer(self, number: int, value: object) -> bytes:
+        body = self._encode(Done(number, msgspec.Raw(self._encode(value))))
+        if len(body) > MAX_FRAME_BYTES:
+            raise InvalidInput("answer", f"it has {len(body)} bytes, a message may have {MAX_FRAME_BYTES}")
+        return body
 
     def _fault(self, call: Call, error: Exception) -> Fault:
         if not isinstance(error, WsaiosError):

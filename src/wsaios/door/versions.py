@@ -5,7 +5,7 @@ from wsaios.door.questions import PROTOCOL
 
 
 def understood(protocol: int, version: str) -> bool:
-    """Whether the other side speaks this protocol; before 1.0 what it carries may differ from one minor version to the next."""
+    """Whether the other side speaks this protocol, in a version that carries the same in it (0.1.x with 0.1.y)."""
     return protocol == PROTOCOL and _series(version) == _series(__version__)
 
 

@@ -11,7 +11,6 @@ from wsaios import __version__
 from wsaios.door.faults import error_of
 from wsaios.door.frames import BadFrame, Frames, Outbox
 from wsaios.door.questions import (
-    PROTOCOL,
     A,
     Ask,
     Call,
@@ -66,17 +65,21 @@ class Wire(asyncio.Protocol):
         """
         loop = asyncio.get_running_loop()
         _, wire = await loop.create_unix_connection(lambda: cls(ledger), str(place))
-        wire._out.put(wire._encode(hello))
         try:
-            await asyncio.wait_for(asyncio.shield(wire._welcome), _HELLO_S)
-        except TimeoutError:
-            wire.close()
-            reason = f"its scheduler listens at {place} and does not answer; see whether its process is stopped"
-            raise LedgerUnavailable(ledger, reason) from None
+            await wire.greet(hello)
         except BaseException:
             wire.close()
             raise
         return wire
+
+    async def greet(self, hello: Hello) -> None:
+        """Say who we are, and be let in; the first thing to do."""
+        self._out.put(self._encode(hello))
+        try:
+            await asyncio.wait_for(asyncio.shield(self._welcome), _HELLO_S)
+        except TimeoutError:
+            reason = "its scheduler listens and does not answer; see whether its process is stopped"
+            raise LedgerUnavailable(self._ledger, reason) from None
 
     @property
     def alive(self) -> bool:
@@ -130,7 +133,7 @@ class Wire(asyncio.Protocol):
         """The owner reads again."""
         self._out.go_on()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # whatever ended it
         """Tell everyone who waits."""
         self._out.go_on()
         if not self._welcome.done():

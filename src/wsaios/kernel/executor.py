@@ -133,27 +133,14 @@ class Order(Protocol):
         """The place of a task within its shard."""
 
 
-class Executor(Protocol):
-    """The ready, the waiting-for-a-time and the running, as far as they are in memory."""
+class Shelf(Protocol):
+    """The windows of all shards, and which of them the policy starts next."""
 
     handlers: dict[str, HandlerSpec]
-    suspects: dict[int, Task]
 
     @property
     def policy(self) -> Order:
         """The policy."""
-
-    @property
-    def slots(self) -> Slots:
-        """Slots and concurrency keys."""
-
-    @property
-    def due(self) -> Timer:
-        """Tasks that wait for a time."""
-
-    @property
-    def expiring(self) -> Timer:
-        """Tasks that expire when they have not started."""
 
     @property
     def windows(self) -> Mapping[int, Window]:
@@ -175,26 +162,11 @@ class Executor(Protocol):
     def until(self, lane: str) -> tuple[int, int] | None:
         """Up to which (key, id) the window just chosen would be chosen again."""
 
-    def lane(self, spec: LaneSpec) -> None:
-        """Add a lane, or change how many slots it has."""
-
-    def handler(self, spec: HandlerSpec) -> None:
-        """Make a handler known."""
-
-    def options(self, task: Task, handler: str) -> Effective:
-        """The options that apply."""
-
     def open(self, shard: Shard, *, complete: bool) -> Window:
         """The window of a shard, made when there is none."""
 
     def drop(self, window: Window) -> None:
         """Forget a window."""
-
-    def offer(self, task: Task, shard: Shard) -> None:
-        """Take in a task that became ready."""
-
-    def suspect(self, task: Task) -> bool:
-        """Whether a ready task must run alone; then it is kept apart."""
 
     def awake(self, window: Window) -> None:
         """A window may have something to start."""
@@ -205,8 +177,41 @@ class Executor(Protocol):
     def settle(self, *windows: Window) -> None:
         """Find the lane of windows."""
 
-    def covers(self, task: Task) -> bool:
-        """Whether a task belongs into memory."""
-
     def room(self) -> int:
         """How many rows of one shard may be in memory."""
+
+
+class Executor(Shelf, Protocol):
+    """The ready, the waiting-for-a-time and the running, as far as they are in memory."""
+
+    suspects: dict[int, Task]
+
+    @property
+    def slots(self) -> Slots:
+        """Slots and concurrency keys."""
+
+    @property
+    def due(self) -> Timer:
+        """Tasks that wait for a time."""
+
+    @property
+    def expiring(self) -> Timer:
+        """Tasks that expire when they have not started."""
+
+    def lane(self, spec: LaneSpec) -> None:
+        """Add a lane, or change how many slots it has."""
+
+    def handler(self, spec: HandlerSpec) -> None:
+        """Make a handler known."""
+
+    def options(self, task: Task, handler: str) -> Effective:
+        """The options that apply."""
+
+    def offer(self, task: Task, shard: Shard) -> None:
+        """Take in a task that became ready."""
+
+    def suspect(self, task: Task) -> bool:
+        """Whether a ready task must run alone; then it is kept apart."""
+
+    def covers(self, task: Task) -> bool:
+        """Whether a task belongs into memory."""

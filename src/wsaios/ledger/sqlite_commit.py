@@ -13,6 +13,14 @@ from wsaios.kernel.ledger import Commit, Payload
 from wsaios.kernel.task import Outcome, Task
 
 _PAIRS: Final = msgspec.json.Decoder(list[tuple[int, int]])
+_OF_LIVE_TASKS: Final = (
+    "tasks_remove",
+    "payloads_remove",
+    "checkpoints_remove",
+    "history_remove",
+    "links_remove_child",
+    "links_remove_parent",
+)
 
 
 def as_json(value: object) -> str:
@@ -169,7 +177,7 @@ class CommitWriter:
         if not chosen:
             return
         ids = [task for task, _ in chosen]
-        for name in ("tasks_remove", "payloads_remove", "checkpoints_remove", "history_remove", "links_remove_child"):
+        for name in _OF_LIVE_TASKS:
             self._ids(name, ids)
         shards = Counter(shard for _, shard in chosen)
         self._rows("shards_grow", [(shard, -count) for shard, count in shards.items()])

@@ -6,7 +6,8 @@ from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Answer, ById, DependentsOf
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Task
-from wsaios.scheduler.book import Book, Telling
+from wsaios.scheduler.book import Book
+from wsaios.scheduler.draft import Telling
 
 _PIECE = 1000
 

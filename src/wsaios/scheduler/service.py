@@ -2,13 +2,34 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Final
 
 import msgspec
 
 from wsaios.kernel.errors import InvalidInput, NotRunning, QueueFull, TaskFailed, UnknownBatch
-from wsaios.kernel.events import AbortBatch, Act, Barrier, Closed, Event, OpenBatch, Scope, SealBatch, StageRows, Submit, Verb
+from wsaios.kernel.events import (
+    AbortBatch,
+    Act,
+    Barrier,
+    Closed,
+    Event,
+    OpenBatch,
+    Scope,
+    SealBatch,
+    StageRows,
+    Submit,
+    Verb,
+)
 from wsaios.kernel.ids import IdRange, encode
 from wsaios.kernel.ledger import Reads, Totals
 from wsaios.kernel.ports import Clock

@@ -124,9 +124,6 @@ class Verbs:
         if verb == "cancel":
             self.cancel(task, event.reason or "cancelled")
             book.reply(event.token, State.CANCELLED)
-        elif verb == "pause" and state == State.RUNNING and self._once(task):
-            hint = "it may run at most once, so it could not go on; cancel it instead"
-            book.reply(event.token, error=NotPossible(verb, encode(task.id), state.word, hint))
         elif verb == "pause" and state == State.RUNNING and task.body.flags & Flag.ONCE:
             hint = "it may run at most once, and pausing would run it again; cancel it instead"
             book.reply(event.token, error=NotPossible(verb, encode(task.id), state.word, hint))
@@ -139,10 +136,6 @@ class Verbs:
         else:
             hint = "it has not ended" if verb == "replay" else ""
             book.reply(event.token, error=NotPossible(verb, encode(task.id), state.word, hint))
-
-    def _once(self, task: Task) -> bool:
-        book = self._book
-        return book.executor.options(task, book.shards[task.shard].handler).at_most_once
 
     def _pause(self, task: Task, reason: str) -> None:
         resume_to = task.state

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Final
 
 from wsaios.kernel.errors import InvalidInput
-from wsaios.kernel.ids import encode
-from wsaios.kernel.task import Batch, BatchState
+from wsaios.kernel.task import Batch
+from wsaios.kernel.views import BatchView
 from wsaios.sdk.batch_plan import Plan
 
 _HINT: Final = "name another --out, or add --fresh to run anew and replace it"
+_WHOLE: Final = "sealed"
 _TOLD: Final = (
     ("digest", "the content of the input"),
     ("map", "--map"),
@@ -22,7 +23,7 @@ _TOLD: Final = (
 )
 
 
-def refuse_foreign(plan: Plan, batches: Iterable[Batch]) -> None:
+def refuse_foreign(plan: Plan, batches: Iterable[BatchView]) -> None:
     """Make sure that the files of the plan are its own to write; `batches` are those of the ledger, latest first.
 
     Raises:
@@ -31,8 +32,8 @@ def refuse_foreign(plan: Plan, batches: Iterable[Batch]) -> None:
     if plan.request.fresh:
         return
     out = str(plan.paths.results)
-    writer = next((batch for batch in batches if batch.meta.get("out") == out and _whole(batch)), None)
-    if writer is not None and writer.key != plan.key:
+    writer = next((batch for batch in batches if batch.meta.get("out") == out and batch.state == _WHOLE), None)
+    if writer is not None and writer.meta.get("key") != plan.key:
         raise InvalidInput("--out", f"{plan.request.out} belongs to {_other(writer, plan)}; {_HINT}")
 
 
@@ -48,16 +49,16 @@ def refuse_unknown(plan: Plan, existing: Iterable[Path]) -> None:
             raise InvalidInput("--out", f"{reason}; {_HINT}")
 
 
-def given_up(plan: Plan, batches: Iterable[Batch], current: int) -> list[int]:
-    """The batches that the current one replaces and that are not finished."""
-    out = str(plan.paths.results)
+def given_up(plan: Plan, batches: Iterable[BatchView], current: str) -> list[str]:
+    """The ids of those that the current batch replaces and that are not finished."""
+    mine = {"key": plan.key, "out": str(plan.paths.results)}
     return [
         batch.id
         for batch in batches
         if batch.id != current
-        and _whole(batch)
-        and (batch.key == plan.key or batch.meta.get("out") == out)
-        and sum(batch.ended.values()) < batch.rows
+        and batch.state == _WHOLE
+        and not batch.finished
+        and any(batch.meta.get(name) == value for name, value in mine.items())
     ]
 
 
@@ -66,13 +67,9 @@ def owns_out(plan: Plan, batch: Batch | None) -> bool:
     return batch is not None and batch.meta.get("out") == str(plan.paths.results)
 
 
-def _whole(batch: Batch) -> bool:
-    return batch.state == BatchState.SEALED
-
-
-def _other(writer: Batch, plan: Plan) -> str:
+def _other(writer: BatchView, plan: Plan) -> str:
     mine, theirs = plan.meta(), writer.meta
     differences = [told for name, told in _TOLD if theirs.get(name) != mine[name]]
     source = Path(str(theirs.get("input", "another file")))
-    where = f"{encode(writer.id, 'batch')} of {source.name if source.parent == plan.file.path.parent else source}"
+    where = f"{writer.id} of {source.name if source.parent == plan.file.path.parent else source}"
     return f"{where}, which differs in {', '.join(differences) or 'its version'}"

@@ -63,6 +63,7 @@ class Plan(msgspec.Struct, frozen=True):
         request = self.request
         return {
             "name": self.file.path.name,
+            "key": self.key,
             "input": str(self.file.path),
             "out": str(self.paths.results),
             "digest": self.checked.digest,

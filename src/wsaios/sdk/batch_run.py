@@ -10,7 +10,7 @@ import msgspec
 from wsaios.bootstrap import GRACE_S, Parts, Settings, ledger_url
 from wsaios.kernel.errors import LedgerBroken
 from wsaios.kernel.events import Hold, Only, Scope
-from wsaios.kernel.ids import IdRange, encode, walk
+from wsaios.kernel.ids import IdRange, decode, encode, walk
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, BatchState
 from wsaios.ledger.location import locate
@@ -130,10 +130,9 @@ class BatchRun:
     async def _found_or_accepted(self) -> Batch:
         plan, parts = self._plan, self._parts
         await parts.service.flush()  # from here on, what an interrupted submission left is discarded
-        reads = await parts.loop.read(parts.ledger.reads)
-        known: list[Batch] = await parts.loop.read(reads.batch_list, _BATCHES_KNOWN)
+        known = await parts.service.inspector.batches(_BATCHES_KNOWN)
         refuse_foreign(plan, known)
-        found: Batch | None = await parts.loop.read(reads.batch_by_key, plan.key)
+        found = await parts.service.batch_by_key(plan.key)
         if plan.request.fresh or found is None or found.state != BatchState.SEALED:
             if not owns_out(plan, found):
                 refuse_unknown(plan, plan.paths.existing())
@@ -144,8 +143,8 @@ class BatchRun:
             if not owns_out(plan, found):
                 refuse_unknown(plan, plan.paths.existing())
             self._listener.note(f"going on with {encode(found.id, 'batch')}")
-        for number in given_up(plan, known, found.id):
-            await parts.service.act("cancel", Scope("batch", number), _GIVEN_UP)
+        for earlier in given_up(plan, known, encode(found.id, "batch")):
+            await parts.service.act("cancel", Scope("batch", decode(earlier, "batch")), _GIVEN_UP)
         return found
 
     async def _accept(self) -> Batch:

@@ -30,13 +30,13 @@ _MARGIN_BYTES: Final = 1 << 16
 class AsyncClient:
     """A scheduler's ledger from another process: submit, wait, inspect, act.
 
-    While an owner lives it is asked over its socket; otherwise reads look into the ledger, and writes hold it for one commit.
-    Use it as ``async with AsyncClient("sqlite:///work.db") as client:`` or close it with `aclose`. One client serves any number
-    of tasks of one event loop.
+    While an owner lives it is asked over its socket; otherwise reads look into the ledger, and writes hold it for one
+    commit. Use it as ``async with AsyncClient("sqlite:///work.db") as client:`` or close it with `aclose`. One client
+    serves any number of tasks of one event loop.
     """
 
     def __init__(self, ledger: str | None = None, *, retry_s: float = RETRY_S) -> None:
-        """`ledger` as for `Scheduler`. `retry_s` is how long a question whose answer was lost waits for an owner to come back.
+        """`ledger` as for `Scheduler`; `retry_s` is how long a question waits for an owner that went away to come back.
 
         Raises:
             InvalidInput: the address names no ledger that another process can reach.
@@ -78,7 +78,7 @@ class AsyncClient:
     ) -> Batch:
         """Accept a batch of any length from any iterable, as `Scheduler.submit_many`.
 
-        While no owner lives rows are gathered in a temporary file first, so that the ledger is held only for writing them.
+        While no owner lives rows are gathered in a temporary file first, so that the ledger is held only to write them.
 
         Raises:
             InvalidInput: names the row (from 1); nothing was accepted.

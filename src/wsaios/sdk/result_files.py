@@ -3,9 +3,8 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BufferedWriter
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -52,7 +51,7 @@ class Paths(msgspec.Struct, frozen=True):
 class ResultFiles:
     """Takes the outcomes of all rows in input order; nothing is in its place before `place`."""
 
-    def __init__(self, paths: Paths, results: BufferedWriter, errors: BufferedWriter) -> None:
+    def __init__(self, paths: Paths, results: BinaryIO, errors: BinaryIO) -> None:
         self._paths = paths
         self._results = results
         self._errors = errors

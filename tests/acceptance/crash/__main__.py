@@ -39,11 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.acceptance.crash", description=__doc__)
+    new = random.SystemRandom().randrange(1_000_000)
     parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000), help="a new one unless given")
+    parser.add_argument("--seed", type=int, default=new, help="a new one unless given")
     parser.add_argument("--first", type=int, default=0, help="number of the first round, to run one of them again")
-    parser.add_argument("--jobs", type=int, default=0, help="rounds beside each other; as many as processors unless given")
-    parser.add_argument("--folder", type=Path, help="where ledgers, journals and traces go; a temporary folder unless given")
+    parser.add_argument(
+        "--jobs", type=int, default=0, help="rounds beside each other; one for each processor unless given"
+    )
+    parser.add_argument("--folder", type=Path, help="where ledgers and journals go; a temporary folder unless given")
     parser.add_argument("--keep", action="store_true", help="keep the folders of rounds that went well")
     parser.add_argument("--sabotage", default="", help="break a promise, to see that it is noticed")
     return parser.parse_args(arguments)

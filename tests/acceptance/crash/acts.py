@@ -15,7 +15,12 @@ Act = Callable[[Client, Work, Random], Awaitable[None]]
 
 PAD: Final = "x" * 280_000
 """Four such rows are more than a chunk of `submit_many` holds, so a batch of them is staged in several commits."""
-PARENTS: Final[tuple[tuple[str, Row], ...]] = (("once", {}), ("once_thread", {}), ("flaky", {"fails": 1}), ("steps", {"total": 3}))
+PARENTS: Final[tuple[tuple[str, Row], ...]] = (
+    ("once", {}),
+    ("once_thread", {}),
+    ("flaky", {"fails": 1}),
+    ("steps", {"total": 3}),
+)
 SETTLED_S: Final = 20.0
 
 

@@ -114,7 +114,8 @@ def history(case: Case) -> Iterator[str]:
 def replays(case: Case) -> Iterator[str]:
     """What a replayed task failed with stands in its history."""
     for ended in case.rows.ended:
-        if case.noted("replayed", ended) and not any("replayed after failed" in (entry[3] or "") for entry in ended.history):
+        reasons = [entry[3] or "" for entry in ended.history]
+        if case.noted("replayed", ended) and not any("replayed after failed" in reason for reason in reasons):
             yield f"{ended.call} was replayed and its history does not say so"
 
 

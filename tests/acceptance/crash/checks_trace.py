@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from tests.acceptance.crash import laws
 from tests.acceptance.crash.case import Case
 from wsaios.kernel.states import State
 

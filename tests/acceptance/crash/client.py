@@ -95,4 +95,3 @@ class Client:
 
     def _say(self, what: str, call: str, **more: object) -> None:
         self._journal.append({"what": what, "call": call, "life": self.life} | more)
-

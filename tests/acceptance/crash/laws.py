@@ -22,11 +22,10 @@ VALUES: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
     "restless": lambda given: TURNS,
     "follow": lambda given: len(given["after"]),
 } | dict.fromkeys(
-    ("late", "stubborn", "linger", "doze", "once", "once_thread", "crowded", "mended", "fresh", "orphan"), lambda given: given["call"]
+    ("late", "stubborn", "linger", "doze", "once", "once_thread", "crowded", "mended"), lambda given: given["call"]
 )
 """The right value of a result, by handler."""
 AT_MOST_ONCE: Final = frozenset({"once", "once_thread"})
-BATCHED: Final = frozenset({"embed", "tally"})
 
 
 def states(case: Case, ended: Ended) -> frozenset[State]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
 
-from wsaios.kernel.failpoints import FAILPOINTS
+from wsaios.kernel.failpoints import FAILPOINTS, FAMILIES
 
-Kind = Literal["failpoint", "random", "submit"]
+Kind = Literal["failpoint", "random", "submit", "execution"]
 Acknowledge = Literal["journal", "pipe"]
 
 OF_BATCH_RUN: Final = ("batch.before_rename", "batch.after_rename")
@@ -15,17 +15,22 @@ OF_BATCH_RUN: Final = ("batch.before_rename", "batch.after_rename")
 OF_A_WORKER: Final = tuple(name for name in FAILPOINTS if name not in OF_BATCH_RUN)
 SELDOM: Final = frozenset(
     f"ledger.{family}"
-    for family in ("shards", "replayed", "spilled", "keys", "links", "links_done", "releases", "releases_done", "facts", "purged")
+    for family in FAMILIES
+    if family in {"shards", "replayed", "spilled", "keys", "facts", "purged"} or family.startswith(("link", "release"))
 )
 """Reached only once or twice in some lives, so that a higher count would let the worker live."""
 _HITS: Final = (1, 2, 3, 5, 9, 17)
 _LONGEST_S: Final = 0.45
 _SUBMISSIONS: Final = 40
+_EXECUTIONS: Final = 60
+_NAMES: Final = {"random": "at random", "submit": "right behind a submit", "execution": "inside a handler"}
 
 
 @dataclass(frozen=True)
 class Death:
-    """How a worker dies: at the `hit`-th time of a failpoint, `after_s` seconds after it began, or right behind a submit."""
+    """How a worker dies: at the `hit`-th time of a failpoint, `after_s` seconds after it began, right behind the return of its
+    `submission`-th submit, or inside the handler of its `execution`-th execution.
+    """
 
     kind: Kind
     acknowledge: Acknowledge
@@ -33,11 +38,12 @@ class Death:
     hit: int = 1
     after_s: float = 0.0
     submission: int = 0
+    execution: int = 0
 
     @property
     def name(self) -> str:
         """What the summary calls it."""
-        return self.failpoint or {"random": "at random", "submit": "behind a submit"}[self.kind]
+        return self.failpoint or _NAMES[self.kind]
 
 
 @dataclass(frozen=True)
@@ -49,23 +55,29 @@ class Plan:
 
 
 def plan(seed: int, number: int, failpoints: Sequence[str] = OF_A_WORKER) -> Plan:
-    """The deaths of round `number` (from 0): two at failpoints, and one at random or right behind a submit.
+    """The deaths of round `number` (from 0): two at failpoints, and one of the other kinds.
 
     The failpoints come in turn, so `len(failpoints) / 2` rounds reach all of them; at their first hit in the first turn.
     """
     rng = Random(f"{seed}:{number}")
-    deaths = []
+    deaths = [_other(number, rng)]
     for place in (2 * number, 2 * number + 1):
         name = failpoints[place % len(failpoints)]
         few = place < len(failpoints)
         hit = 1 if few else rng.choice((1, 1, 2) if name in SELDOM else _HITS)
         deaths.append(Death("failpoint", _drawn(rng), name, hit))
-    if number % 2:
-        deaths.append(Death("submit", _drawn(rng), submission=rng.randint(1, _SUBMISSIONS)))
-    else:
-        deaths.append(Death("random", _drawn(rng), after_s=rng.uniform(0.0, _LONGEST_S)))
     rng.shuffle(deaths)
     return Plan(f"{seed}.{number}", tuple(deaths))
+
+
+def _other(number: int, rng: Random) -> Death:
+    match number % 3:
+        case 0:
+            return Death("random", _drawn(rng), after_s=rng.uniform(0.0, _LONGEST_S))
+        case 1:
+            return Death("submit", _drawn(rng), submission=rng.randint(1, _SUBMISSIONS))
+        case _:
+            return Death("execution", _drawn(rng), execution=rng.randint(1, _EXECUTIONS))
 
 
 def _drawn(rng: Random) -> Acknowledge:

@@ -121,9 +121,7 @@ def _live(plan: Plan, folder: Path, number: int, death: Death | None, nursery: N
     return Life(death, died, problem)
 
 
-def _start(
-    plan: Plan, folder: Path, number: int, death: Death | None, means: tuple[Nursery, str, int, int]
-) -> Process:
+def _start(plan: Plan, folder: Path, number: int, death: Death | None, means: tuple[Nursery, str, int, int]) -> Process:
     """Fork a worker that is to die; the last one is a new interpreter, as a person would start it."""
     nursery, sabotage, output, errors = means
     arguments = [str(folder), str(number), plan.seed]
@@ -132,7 +130,8 @@ def _start(
     if death is None:
         command = [sys.executable, "-m", "tests.acceptance.crash.worker", *arguments]
         return subprocess.Popen(command, cwd=ROOT, env=_environment(folder, death), stdout=output, stderr=errors)
-    arguments += ["--acknowledge", death.acknowledge, "--dies-at", str(death.submission)]
+    arguments += ["--acknowledge", death.acknowledge]
+    arguments += ["--dies-at", str(death.submission), "--dies-in", str(death.execution)]
     return nursery.bear(arguments, _environment(folder, death), output, errors)
 
 

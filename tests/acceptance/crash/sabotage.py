@@ -1,12 +1,16 @@
 """Breaks in a worker what the product promises, to see that the checks notice; nothing of it is part of the product."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
+from tests.acceptance.crash.work import Answer, Work
+from wsaios import Context
 from wsaios.components.executor.executor import TaskExecutor
 from wsaios.kernel.ledger import Commit, Committed
 from wsaios.kernel.states import State
@@ -46,13 +50,20 @@ def acknowledges_early() -> None:
 
 
 def repeats_at_most_once() -> None:
-    """Forget that some tasks may run at most once."""
-    options = TaskExecutor.options
+    """Forget that some tasks may run at most once, and die inside the first of them."""
+    options, once = TaskExecutor.options, Work.once
 
     def careless(self: TaskExecutor, task: Task, handler: str) -> Effective:
         return msgspec.structs.replace(options(self, task, handler), at_most_once=False)
 
+    async def deadly(self: Work, call: str, context: Context) -> Answer:
+        answer = await once(self, call, context)
+        if self.first_in_round("died in once"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
     TaskExecutor.options = careless  # type: ignore[method-assign]
+    Work.once = deadly  # type: ignore[method-assign]
 
 
 SABOTAGE: Final[dict[str, Callable[[], None]]] = {

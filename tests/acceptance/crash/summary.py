@@ -50,7 +50,8 @@ class Summary:
         rows += [("ended before they could be killed", self.survived)]
         rows += [(words, self.figures[name]) for words, name in _FIGURES]
         rows += [("lost", self.problems["lost"]), ("twice", self.problems["twice"])]
-        rows += [(f"wrong: {name}", count) for name, count in sorted(self.problems.items()) if name not in {"lost", "twice"}]
+        others = sorted(set(self.problems) - {"lost", "twice"})
+        rows += [(f"wrong: {name}", self.problems[name]) for name in others]
         rows += [("seconds", round(seconds))]
         width = max(len(words) for words, _ in rows)
         return (f"{words:<{width}}  {count:>9,}" for words, count in rows)

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.acceptance.crash import checks, checks_trace
+from tests.acceptance.crash import checks
+from tests.acceptance.crash import checks_trace as trace
 from tests.acceptance.crash.case import Case, Check, read_case
 from wsaios.ledger.sqlite import SqliteLedger
 
 CHECKS: Final[tuple[Check, ...]] = (
     *(checks.integrity, checks.drained, checks.lost, checks.twice, checks.invented, checks.keys, checks.torn),
     *(checks.outcomes, checks.history, checks.replays, checks.told),
-    *(checks_trace.executed, checks_trace.fence, checks_trace.phantom, checks_trace.order, checks_trace.overlap, checks_trace.checkpoints),
+    *(trace.executed, trace.fence, trace.phantom, trace.order, trace.overlap, trace.checkpoints),
 )
 NAMES: Final = ("process", *(check.__name__ for check in CHECKS))
 """What can be wrong with a round."""
@@ -43,8 +44,16 @@ def judge(folder: Path) -> Verdict:
     if not path.exists():
         return Verdict((Problem("lost", "there is no ledger"),))
     case = read_case(folder, SqliteLedger(path).check())
-    problems = tuple(Problem(check.__name__, text) for check in CHECKS for text in check(case))
+    problems = tuple(Problem(check.__name__, text) for check in CHECKS for text in _found(check, case))
     return Verdict(problems, _figures(case))
+
+
+def _found(check: Check, case: Case) -> list[str]:
+    """What a check finds; where it cannot even judge, that is red too."""
+    try:
+        return list(check(case))
+    except (KeyError, IndexError, TypeError) as error:
+        return [f"cannot be judged: {error!r}"]
 
 
 def _figures(case: Case) -> Counter[str]:

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import signal
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.acceptance.crash.lines import Lines
 from wsaios import Context, GiveUp, RetryAfter, Scheduler
@@ -19,16 +20,18 @@ Row = dict[str, Any]
 TURNS = 14
 LATE_S = 0.15
 PATIENCE_S = 2.0
-QUICK = {"backoff_initial_s": 0.004, "backoff_max_s": 0.02}
+QUICK: Final[dict[str, Any]] = {"backoff_initial_s": 0.004, "backoff_max_s": 0.02}
 
 
 class Work:
     """What can be asked of a worker, in both lanes, batched and not."""
 
-    def __init__(self, folder: Path, life: int) -> None:
+    def __init__(self, folder: Path, life: int, dies_in: int = 0) -> None:
+        """With `dies_in` the process kills itself when that many executions have begun."""
         self._folder = folder
         self._life = life
         self._runs = count(1)
+        self._dies_in = dies_in
         self._trace = Lines(folder / "trace")
         self._met: set[str] = set()
         self._second: defaultdict[str, threading.Event] = defaultdict(threading.Event)
@@ -80,7 +83,7 @@ class Work:
         return self._end(context, fails, run)
 
     async def hopeless(self, call: str, context: Context) -> Answer:
-        run = self._start(context)
+        self._start(context)
         msg = "never works"
         raise ValueError(msg)
 
@@ -168,6 +171,14 @@ class Work:
         """The file that makes a call of `mended` work."""
         return self._folder / f"mended.{call}"
 
+    def first_in_round(self, what: str) -> bool:
+        """Whether this is the first time of `what` over all lives."""
+        try:
+            (self._folder / what).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
     def _outlive(self, call: str, *, first: bool) -> None:
         if first:
             self._second[call].wait(PATIENCE_S)
@@ -186,9 +197,7 @@ class Work:
 
     def _start(self, context: Context, saved: int | None = None) -> str:
         """Note that an execution begins; returns a name that no other execution has."""
-        run = f"{os.getpid()}.{next(self._runs)}"
-        self._note("start", context, run, saved)
-        return run
+        return self._begun(lambda run: self._note("start", context, run, saved))
 
     def _end(self, context: Context, value: object, run: str) -> Answer:
         """Note that an execution is about to return, and make its result."""
@@ -196,8 +205,15 @@ class Work:
         return {"value": value, "run": run}
 
     def _start_rows(self, context: Context) -> str:
-        run = f"{os.getpid()}.{next(self._runs)}"
-        self._trace.append({"what": "start", "tasks": context.task_ids, "run": run, "pid": os.getpid()})
+        line = {"what": "start", "tasks": context.task_ids, "pid": os.getpid()}
+        return self._begun(lambda run: self._trace.append(line | {"run": run}))
+
+    def _begun(self, note: Callable[[str], None]) -> str:
+        number = next(self._runs)
+        run = f"{os.getpid()}.{number}"
+        note(run)
+        if number == self._dies_in:
+            os.kill(os.getpid(), signal.SIGKILL)
         return run
 
     def _end_rows(self, context: Context, values: Iterable[object], run: str) -> list[Answer]:

@@ -10,6 +10,7 @@ import faulthandler
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("life", type=int)
     parser.add_argument("seed")
     parser.add_argument("--acknowledge", choices=("journal", "pipe"), default="journal")
-    parser.add_argument("--dies-at", type=int, default=0)
+    parser.add_argument("--dies-at", type=int, default=0, help="right behind the return of this submission")
+    parser.add_argument("--dies-in", type=int, default=0, help="inside the handler, at this execution")
     parser.add_argument("--sabotage", choices=sorted(SABOTAGE))
     options = parser.parse_args(arguments)
     if options.sabotage:
@@ -50,7 +52,7 @@ async def live(options: argparse.Namespace) -> None:
     journal = Lines(folder / "journal")
     journal.append({"what": "life", "life": options.life, "pid": os.getpid()})
     scheduler = Scheduler(f"sqlite:///{folder}/work.db")
-    work = Work(folder, options.life)
+    work = Work(folder, options.life, options.dies_in)
     work.register(scheduler)
     acknowledge = journal.append_durably if options.acknowledge == "journal" else tell
     client = Client(scheduler, journal, acknowledge, options.life, options.dies_at)
@@ -75,10 +77,8 @@ async def resume(client: Client, earlier: list[Line]) -> None:
     await client.scheduler.resume("lane:thread")
     resumed = {line["id"] for line in earlier if line["what"] == "resumed"}
     for task in (line["id"] for line in earlier if line["what"] == "pausing" and line["id"] not in resumed):
-        try:
+        with suppress(NotPossible):
             await client.scheduler.resume(task)
-        except NotPossible:
-            pass
         client.note("resumed", task)
 
 
@@ -93,7 +93,7 @@ async def drained(ledger: Path) -> None:
     """Return when no task is live, by a look past the scheduler."""
     connection = apsw.Connection(str(ledger), flags=apsw.SQLITE_OPEN_READONLY)
     while connection.execute("SELECT EXISTS (SELECT 1 FROM live)").get:
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(LOOK_S)  # what is asked is the file, which tells nobody
     connection.close()
 
 

@@ -150,7 +150,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for number in within:
             del self.live[number], self.data[number]
             self.saved.pop(number, None)
-        self.links = {link for link in self.links if link[1] not in within}
+        self.links = {(parent, child) for parent, child in self.links if not within & {parent, child}}
 
     @rule(rows=st.integers(1, 40), before_us=st.integers(0, 10))
     def prune_everything_before(self, rows: int, before_us: int) -> None:

@@ -1,0 +1,88 @@
+"""The windows of all shards, and the heads of each lane."""
+
+from typing import Final
+
+from wsaios.components.executor.heads import Heads
+from wsaios.components.executor.policy import Policy
+from wsaios.components.executor.window import ShardWindow
+from wsaios.kernel.executor import Window
+from wsaios.kernel.task import HandlerSpec, Shard
+
+ROOM: Final = 4096
+ROWS_IN_MEMORY: Final = 65_536
+
+
+class Shelf:
+    """Which window may start something next, and why the others may not."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.handlers: dict[str, HandlerSpec] = {}
+        self.windows: dict[int, Window] = {}
+        self.lanes: dict[str, Heads] = {}
+        self._touched: dict[int, Window] = {}
+
+    def open(self, shard: Shard, *, complete: bool) -> Window:
+        """The window of a shard, made when there is none; `complete` False: the ledger holds rows of it."""
+        window = self.windows.get(shard.id)
+        if window is None:
+            window = self.windows[shard.id] = ShardWindow(shard, complete=complete)
+            self._touched[shard.id] = window
+            self.settle(window)
+        return window
+
+    def awake(self, window: Window) -> None:
+        """Say that a window may have something to start."""
+        if window.lane and not window.parked:
+            self.lanes[window.lane].push(window)
+
+    def unpark(self, window: Window) -> None:
+        """Let a parked window be looked at again."""
+        window.parked = ""
+        self._touched[window.shard.id] = window
+        self.awake(window)
+
+    def touch(self, window: Window) -> None:
+        """Have a window looked at when the step ends."""
+        self._touched[window.shard.id] = window
+
+    def touched(self) -> list[Window]:
+        """The windows to look at, once."""
+        touched, self._touched = self._touched, {}
+        return list(touched.values())
+
+    def choose(self, lane: str) -> Window | None:
+        """The window whose head the policy starts next in a lane; None: there is none."""
+        head = self.policy.choose(self.lanes[lane])
+        return None if head is None else self.windows[head[2]]
+
+    def until(self, lane: str) -> tuple[int, int] | None:
+        """Up to which (key, id) the window just chosen would be chosen again; None: to its end."""
+        return self.policy.until(self.lanes[lane])
+
+    def room(self) -> int:
+        """How many rows of one shard may be in memory: the more shards, the fewer."""
+        return max(64, min(ROOM, ROWS_IN_MEMORY // (len(self.windows) or 1)))
+
+    def drop(self, window: Window) -> None:
+        """Forget a window that has nothing in it nor in the ledger."""
+        self.windows.pop(window.shard.id, None)
+        self._touched.pop(window.shard.id, None)
+
+    def settle(self, *windows: Window) -> None:
+        """Find the lane of windows; park those whose handler or lane is not there."""
+        for window in windows:
+            spec = self.handlers.get(window.shard.handler)
+            lane = window.shard.lane or (spec.lane if spec else "")
+            if window.parked == "seal":
+                continue
+            if spec is None:
+                window.parked = "handler"
+            elif lane not in self.lanes:
+                window.parked = "lane"
+            else:
+                if window.lane != lane:
+                    window.lane, window.queued = lane, None
+                if window.parked in {"handler", "lane"}:
+                    window.parked = ""
+                self.awake(window)

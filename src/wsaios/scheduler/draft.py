@@ -1,0 +1,185 @@
+"""What the core holds in memory, and the commit that the step at hand writes."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
+
+from wsaios.kernel.engine import AttemptRef
+from wsaios.kernel.events import Effects, Reply, Token
+from wsaios.kernel.executor import Executor
+from wsaios.kernel.ids import IdMaker
+from wsaios.kernel.ledger import Commit, Opening, Payload, Question
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Batch, BatchState, Shard, Task
+
+SEALED: Final = "its batch was sealed"
+_READY: Final = int(State.READY)
+
+
+class Telling:
+    """A parent that ended and whose dependents are being told how, piece by piece."""
+
+    __slots__ = ("parent", "state")
+
+    def __init__(self, parent: int, state: State) -> None:
+        self.parent = parent
+        self.state = state
+
+
+class Draft:
+    """Tasks, shards, batches and facts in memory, and the commit under construction.
+
+    Between two steps memory and ledger agree: `begin` starts a commit, `finish` has everything in it that was touched, `committed`
+    says that the ledger has it.
+    """
+
+    def __init__(self, executor: Executor, opening: Opening) -> None:
+        self.executor = executor
+        self.epoch = opening.epoch
+        self.ids = IdMaker(opening.slot, opening.id_high)
+        self.id_high = opening.id_high
+        self.now_us = opening.clock_us
+        self.tasks: dict[int, Task] = {}
+        self.shards: dict[int, Shard] = {shard.id: shard for shard in opening.shards}
+        self.batches: dict[int, Batch] = {batch.id: batch for batch in opening.batches}
+        self.paused: set[str] = {key for component, key, _ in opening.facts if component == "pause"}
+        self.unanswered: set[Token] = set()
+        self.notes: dict[int, tuple[float | None, str]] = {}
+        self.telling: dict[int, Telling] = {}
+        self.counts: Counter[str] = Counter()
+        self.transitions: Counter[tuple[int, int]] = Counter()
+        self._shard_ids = {_shard_key(shard): shard.id for shard in opening.shards}
+        self._next_shard = max(self.shards, default=0) + 1
+        self._dirty: dict[int, Task] = {}
+        self._reborn: set[int] = set()
+        self._touched_batches: dict[int, Batch] = {}
+        self._fresh: dict[int, Payload] = {}
+        self._visiting: list[Task] = []
+        self.ended_now: dict[int, State] = {}
+        self._asked: list[tuple[Question, Any]] = []
+        self.effects = Effects(Commit(self.epoch, self.now_us))
+        self.commit = self.effects.commit
+
+    def begin(self, now_us: int) -> None:
+        """Start a step: an empty commit at a time that never steps back."""
+        self.now_us = max(now_us, self.now_us)
+        self.effects = Effects(Commit(self.epoch, self.now_us))
+        self.commit = self.effects.commit
+
+    def ask(self, question: Question, then: Any) -> None:
+        """Have the ledger answer with this commit; `then(answer)` runs at the start of the next step."""
+        self._asked.append((question, then))
+
+    def reply(self, token: Token, value: object = None, error: Exception | None = None) -> None:
+        """Tell who asked, after the commit."""
+        if token is not None:
+            self.effects.replies.append(Reply(token, value, error))
+
+    def warn(self, message: str, **fields: object) -> None:
+        """Have a line logged, after the commit."""
+        self.effects.warnings.append((message, fields))
+
+    def shard(self, lane: str, tenant: str, handler: str, batch: int, concurrency_key: str) -> Shard:
+        """The shard with these five, made when there is none."""
+        key = (lane, tenant, handler, batch, concurrency_key)
+        number = self._shard_ids.get(key)
+        if number is not None:
+            return self.shards[number]
+        shard = Shard(self._next_shard, *key)
+        self._next_shard += 1
+        self._shard_ids[key] = shard.id
+        self.shards[shard.id] = shard
+        self.commit.shards.append(shard)
+        return shard
+
+    def adopt(self, told: Iterable[Task]) -> list[Task]:
+        """The records of live tasks that the ledger told: those in memory where there are some, without what ended since and
+        without rows of batches that are not sealed, which do not exist for anyone."""
+        found = []
+        for task in told:
+            if task.id in self.ended_now or self._staged(task):
+                continue
+            record = self.tasks.setdefault(task.id, task)
+            if record is task:
+                self._settle_seal(task)
+                self._visiting.append(task)
+            found.append(record)
+        return found
+
+    def touch(self, task: Task) -> None:
+        """Write a task although its state stays."""
+        self._dirty[task.id] = task
+
+    def touch_batch(self, batch: Batch) -> None:
+        """Write a batch."""
+        self._touched_batches[batch.id] = batch
+
+    def cancel_attempt(self, task: Task) -> None:
+        """Have the engine end what it runs for this task."""
+        self.effects.cancels.append(AttemptRef(task.id, task.fence))
+
+    def finish(self) -> tuple[Effects, list[tuple[Question, Any]]]:
+        """End the step: everything that changed is in the commit, what need not be in memory is forgotten."""
+        commit, covers, tasks = self.commit, self.executor.covers, self.tasks
+        for task in self._visiting:
+            if task.id not in self._dirty:
+                self.forget(task)
+        for task in self._dirty.values():
+            if task.id in self._reborn:
+                commit.replayed.append(task)
+            elif task.stored_fence == 0:
+                commit.accepted.append(task)
+            else:
+                commit.updated.append(task)
+            if not covers(task):
+                tasks.pop(task.id, None)
+        for batch in self._touched_batches.values():
+            commit.batches.append(batch)
+            if batch.state == BatchState.SEALED and sum(batch.ended.values()) >= batch.rows:
+                self.effects.batches.append(batch)
+                self.batches.pop(batch.id, None)
+                if (paused := f"batch:{batch.id}") in self.paused:
+                    self.paused.discard(paused)
+                    commit.facts.append(("pause", paused, None))
+        commit.id_high = self.id_high
+        asked = self._asked
+        commit.questions.extend(question for question, _ in asked)
+        self._dirty, self._touched_batches, self._fresh, self._asked = {}, {}, {}, []
+        self._reborn, self._visiting, self.ended_now = set(), [], {}
+        self.effects.again = bool(asked or commit.purged)
+        return self.effects, asked
+
+    def committed(self, effects: Effects) -> None:
+        """The ledger has it: from now on these are the fences it holds, and these replies leave."""
+        commit = effects.commit
+        self.unanswered.difference_update([reply.token for reply in effects.replies])
+        for task in commit.accepted:
+            task.stored_fence = task.fence
+        for task in commit.updated:
+            task.stored_fence = task.fence
+        for task in commit.replayed:
+            task.stored_fence = task.fence
+
+    def forget(self, task: Task) -> None:
+        """Drop a task from memory unless something still needs it there."""
+        if task.id not in self._dirty and self.tasks.get(task.id) is task and not self.executor.covers(task):
+            del self.tasks[task.id]
+
+    def _settle_seal(self, task: Task) -> None:
+        """Let the history of a staged row say when its batch was sealed, which one row told for all of them."""
+        history = task.body.history
+        number = self.shards[task.shard].batch
+        if number and task.state == _READY and history[-1][0] == State.PENDING:
+            batch = self.batches.get(number)
+            if batch is not None and batch.sealed_us:
+                task.body.reason = None
+                history.append((State.READY, batch.sealed_us, task.fence, SEALED))
+                self.transitions[State.PENDING, State.READY] += 1
+
+    def _staged(self, task: Task) -> bool:
+        batch = self.batches.get(self.shards[task.shard].batch)
+        return batch is not None and batch.state != BatchState.SEALED
+
+
+def _shard_key(shard: Shard) -> tuple[str, str, str, int, str]:
+    return shard.lane, shard.tenant, shard.handler, shard.batch, shard.concurrency_key
