@@ -20,7 +20,7 @@ from wsaios.engines.local.engine import LocalEngine
 from wsaios.engines.local.handlers import Handler, Handlers
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import HandlerKnown
-from wsaios.kernel.faculties import Changes, load
+from wsaios.kernel.faculties import Changes, Hub, load
 from wsaios.kernel.ledger import Opening, Reads
 from wsaios.kernel.task import HandlerSpec, LaneSpec, Options
 from wsaios.ledger.failpoint_exit import from_environment
@@ -218,14 +218,13 @@ class Parts:
             load(self.components, facts)
         else:
             self.changes.again()
+        pursues = self.settings.serves and not self.settings.only_client
         return assemble(
             opening,
             PriorityAgeing(self.settings.ageing_us_per_point),
             self._rng,
-            lanes=self.lanes.values(),
-            handlers=self._specs.values(),
-            faculties=self.components if self.settings.serves and not self.settings.only_client else None,
-            changes=self.changes,
+            specs=(*self.lanes.values(), *self._specs.values()),
+            hub=Hub(self.components, self.changes) if pursues else None,
             died=died,
             recover=not self.settings.only_client,
         )

@@ -1,7 +1,7 @@
 """The other five components as the hub sees them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from wsaios.kernel.change import Change
 
@@ -151,6 +151,13 @@ class Changes:
         """Forget what was said before the ledger was loaded; the components say it again."""
         self._fresh.clear()
         self._sent.clear()
+
+
+class Hub(NamedTuple):
+    """The five components and what they changed."""
+
+    faculties: Faculties
+    changes: Changes
 
 
 def load(faculties: Faculties, facts: Mapping[str, list[tuple[str, object]]]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from wsaios.components.executor.executor import TaskExecutor
 from wsaios.components.executor.policy import Policy
-from wsaios.kernel.faculties import Changes, Faculties
+from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Opening
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.task import HandlerSpec, LaneSpec
@@ -16,17 +16,16 @@ def assemble(
     policy: Policy,
     rng: Rng,
     *,
-    lanes: Iterable[LaneSpec] = (),
-    handlers: Iterable[HandlerSpec] = (),
-    faculties: Faculties | None = None,
-    changes: Changes | None = None,
+    specs: Iterable[LaneSpec | HandlerSpec] = (),
+    hub: Hub | None = None,
     died: bool = True,
     recover: bool = True,
 ) -> Core:
     """A core over what the ledger says; `died` and `recover` as in `Core`."""
     executor = TaskExecutor(policy)
-    for lane in lanes:
-        executor.lane(lane)
-    for handler in handlers:
-        executor.handler(handler)
-    return Core(executor, opening, rng, faculties=faculties, changes=changes, died=died, recover=recover)
+    for spec in specs:
+        if isinstance(spec, LaneSpec):
+            executor.lane(spec)
+        else:
+            executor.handler(spec)
+    return Core(executor, opening, rng, hub=hub, died=died, recover=recover)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from wsaios.kernel import events as ev
 from wsaios.kernel.engine import AttemptRef
 from wsaios.kernel.executor import Executor, Timer, Window
-from wsaios.kernel.faculties import Changes, Faculties
+from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Answer, Committed, DueAfter, ExpiringAfter, Opening, ReadyAfter
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.states import State
@@ -39,8 +39,7 @@ class Core:
         opening: Opening,
         rng: Rng,
         *,
-        faculties: Faculties | None = None,
-        changes: Changes | None = None,
+        hub: Hub | None = None,
         died: bool = True,
         recover: bool = True,
     ) -> None:
@@ -48,7 +47,7 @@ class Core:
 
         `recover` False: only to take in and to act; what ran, waits or was interrupted is left to the next owner.
 
-        `faculties` are the five other components and `changes` what they changed; without them no goals are pursued.
+        `hub` are the five other components and what they changed; without it no goals are pursued.
         """
         self.book = book = Book(executor, opening)
         self.executor = executor
@@ -59,9 +58,9 @@ class Core:
         self._links = Links(book)
         self._verbs = Verbs(book)
         self._pursuit: Pursuit | None = None
-        if faculties is not None and changes is not None:
-            self._pursuit = Pursuit(book, self._intake, faculties, changes)
-        self._changes = changes
+        if hub is not None:
+            self._pursuit = Pursuit(book, self._intake, hub)
+        self._changes = hub.changes if hub is not None else None
         self._waiting: list[tuple[Any, Callable[[Answer], None]]] = []
         self._opening: Opening | None = opening if recover else None
         self._died = died

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from wsaios.kernel.events import Closed, Submit
-from wsaios.kernel.faculties import Changes, Faculties, OpenGoal
+from wsaios.kernel.faculties import Hub, OpenGoal
 from wsaios.kernel.states import State
 from wsaios.kernel.task import NewTask
 from wsaios.scheduler.book import Book
@@ -33,11 +33,11 @@ class Plan(msgspec.Struct):
 class Pursuit:
     """Pursues goals. One plan per goal is in flight; it survives the owner, for it is a fact with the task it waits for."""
 
-    def __init__(self, book: Book, intake: Intake, faculties: Faculties, changes: Changes) -> None:
+    def __init__(self, book: Book, intake: Intake, hub: Hub) -> None:
         self._book = book
         self._intake = intake
-        self._faculties = faculties
-        self._changes = changes
+        self._faculties = hub.faculties
+        self._changes = hub.changes
         self._plans: dict[str, Plan] = {}
         self._by_task: dict[int, Plan] = {}
         self._due: dict[str, int] = {}

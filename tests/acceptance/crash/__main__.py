@@ -1,4 +1,4 @@
-"""Kill real processes for as many rounds as are asked for, and say what was lost: ``python -m tests.acceptance.crash``."""
+"""Kill real processes for as many rounds as are asked for, and say what was lost."""
 
 import argparse
 import random
@@ -66,8 +66,8 @@ def _progress(summary: Summary, rounds: int, seconds: float) -> None:
     terminal = sys.stdout.isatty()
     if terminal or summary.rounds % 10 == 0 or summary.rounds == rounds:
         line = (
-            f"{summary.rounds}/{rounds} rounds, {summary.deaths.total()} kills, {summary.figures['acknowledged']:,} acknowledged, "
-            f"{summary.problems.total()} problems, {seconds:.0f} s"
+            f"{summary.rounds}/{rounds} rounds, {summary.deaths.total()} kills, "
+            f"{summary.figures['acknowledged']:,} acknowledged, {summary.problems.total()} problems, {seconds:.0f} s"
         )
         print(f"\r{line}" if terminal else line, end="" if terminal and summary.rounds < rounds else "\n", flush=True)
 

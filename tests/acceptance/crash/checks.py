@@ -86,7 +86,8 @@ def outcomes(case: Case) -> Iterator[str]:
         name = f"{ended.call} ({ended.handler})"
         allowed = laws.states(case, ended)
         if ended.state not in allowed:
-            yield f"{name} is {ended.state.word}, not {' or '.join(sorted(state.word for state in allowed))}: {ended.failure}"
+            words = " or ".join(sorted(state.word for state in allowed))
+            yield f"{name} is {ended.state.word}, not {words}: {ended.failure}"
         elif ended.state != State.SUCCEEDED:
             if ended.result is not None:
                 yield f"{name} is {ended.state.word} and has a result"
@@ -108,7 +109,7 @@ def history(case: Case) -> Iterator[str]:
             if next_us < at_us or fence_after < fence_before:
                 yield f"{ended.call} ({ended.handler}): time or fence fell in its history"
         if ended.history[-1][0] != ended.state or ended.history[-1][2] != ended.fence:
-            yield f"{ended.call} ({ended.handler}): its history ends as {ended.history[-1]}, its outcome is {ended.state.word}"
+            yield f"{ended.call} ({ended.handler}) is {ended.state.word}, and its history ends as {ended.history[-1]}"
 
 
 def replays(case: Case) -> Iterator[str]:

@@ -17,7 +17,7 @@ def executed(case: Case) -> Iterator[str]:
 
 
 def fence(case: Case) -> Iterator[str]:
-    """A result comes from the execution that began last, which is the one that held the task; and that came to its end."""
+    """A result comes from the execution that began last, the one that held the task, and that came to its end."""
     record = case.record
     for ended in case.rows.ended:
         if ended.state != State.SUCCEEDED:

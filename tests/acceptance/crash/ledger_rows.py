@@ -58,7 +58,7 @@ class Sealed:
 
 @dataclass(frozen=True)
 class Rows:
-    """The whole ledger. `left` counts rows of tables that are empty once everything has ended; `damage` says what is broken."""
+    """The whole ledger; `left` counts rows of tables that are empty once everything has ended."""
 
     ended: tuple[Ended, ...]
     batches: tuple[Sealed, ...]

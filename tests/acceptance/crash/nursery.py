@@ -1,4 +1,4 @@
-"""Bears workers: a process that has imported everything already forks for each life, so that most of a round is not imports."""
+"""Bears workers: a process that has imported everything forks for each life, or most of a round would be imports."""
 
 import json
 import os

@@ -28,8 +28,10 @@ _NAMES: Final = {"random": "at random", "submit": "right behind a submit", "exec
 
 @dataclass(frozen=True)
 class Death:
-    """How a worker dies: at the `hit`-th time of a failpoint, `after_s` seconds after it began, right behind the return of its
-    `submission`-th submit, or inside the handler of its `execution`-th execution.
+    """How a worker dies, by its kind.
+
+    At the `hit`-th time of a failpoint; `after_s` seconds after it began; right behind the return of its `submission`-th
+    submit; inside the handler, at its `execution`-th execution.
     """
 
     kind: Kind
@@ -57,7 +59,7 @@ class Plan:
 def plan(seed: int, number: int, failpoints: Sequence[str] = OF_A_WORKER) -> Plan:
     """The deaths of round `number` (from 0): two at failpoints, and one of the other kinds.
 
-    The failpoints come in turn, so `len(failpoints) / 2` rounds reach all of them; at their first hit in the first turn.
+    The failpoints come in turn, two a round, and in the first turn at their first hit.
     """
     rng = Random(f"{seed}:{number}")
     deaths = [_other(number, rng)]

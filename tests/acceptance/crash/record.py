@@ -11,7 +11,7 @@ from tests.acceptance.crash.lines import Line, read
 
 @dataclass(frozen=True)
 class Asked:
-    """A submission that was begun; `rows` is None for a single task, `acknowledged` holds every id that was given for it."""
+    """A submission that was begun; `rows` is None for a single task, `acknowledged` are all ids given for it."""
 
     call: str
     handler: str

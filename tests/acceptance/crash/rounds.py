@@ -66,7 +66,7 @@ class Ear:
 
 
 def run_rounds(plans: Sequence[Plan], folder: Path, *, jobs: int = 0, sabotage: str = "") -> Iterator[Round]:
-    """Run rounds, each in a folder of its own, `jobs` beside each other (0: one for each processor); they come in order."""
+    """Run rounds, each in a folder of its own, `jobs` beside each other (0: one for each processor), in order."""
     workers = jobs or os.cpu_count() or 1
     nurseries = threading.local()
     opened: list[Nursery] = []

@@ -71,7 +71,7 @@ def hide(remains: Remains) -> None:
 
 def forget_row_of_batch(remains: Remains) -> None:
     remains.sql(
-        "DELETE FROM outcome WHERE id = (SELECT max(outcome.id) FROM outcome JOIN shard s ON s.id = shard WHERE batch <> 0)"
+        "DELETE FROM outcome WHERE id = (SELECT max(o.id) FROM outcome o JOIN shard s ON s.id = o.shard WHERE batch <> 0)"
     )
 
 

@@ -1,3 +1,4 @@
+from tests.acceptance.batch.test_crash import PLACES
 from tests.acceptance.crash.plan import OF_A_WORKER, OF_BATCH_RUN, SELDOM, plan
 from wsaios.kernel.failpoints import FAILPOINTS
 
@@ -29,6 +30,6 @@ def test_a_round_is_the_same_again_from_its_seed() -> None:
     assert plan(11, 3).deaths != plan(12, 3).deaths
 
 
-def test_names_that_are_left_out_are_failpoints() -> None:
-    assert set(OF_BATCH_RUN) | set(OF_A_WORKER) == set(FAILPOINTS)
-    assert set(FAILPOINTS) > SELDOM
+def test_what_a_worker_cannot_reach_is_killed_in_the_proof_of_batch_run() -> None:
+    assert {*OF_BATCH_RUN, *OF_A_WORKER} == {*FAILPOINTS}
+    assert {place.partition("@")[0] for place in PLACES} >= {*OF_BATCH_RUN}

@@ -17,6 +17,7 @@ _PROMPT: Final = "$ "
 
 # What differs from run to run, and what stands for it in a comparison.
 _VARYING: Final = (
+    (re.compile(r"^bash: line \d+: +\d+ Killed .*$", re.MULTILINE), "Killed"),
     (re.compile(r"\b(task|batch)_[0-9a-z]{13}\b"), r"\1_ID"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?"), "TIME"),
     (re.compile(r"\bpid \d+ on [\w.-]+"), "pid N on HOST"),
