@@ -78,7 +78,8 @@ async def _single(scheduler: Scheduler, n: int, given: Given) -> tuple[int, floa
         nonlocal right
         for number in numbers:
             task = await scheduler.submit("noop", {"i": number})
-            right += await task.result() == number
+            result = await task.result()
+            right += result == number
 
     await asyncio.gather(*(caller() for _ in range(given.number("callers"))))
     return right, 0.0

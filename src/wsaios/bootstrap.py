@@ -67,8 +67,7 @@ class SystemClock:
         """The present."""
         steady = time.monotonic_ns()
         offset = time.time_ns() - steady
-        if offset > self._offset:
-            self._offset = offset
+        self._offset = max(self._offset, offset)
         return (steady + self._offset) // 1000
 
     def not_before(self, at_us: int) -> None:
@@ -89,7 +88,7 @@ class Stderr:
 
     def _say(self, level: str, event: str, fields: Mapping[str, object]) -> None:
         told = " ".join(f"{name}={value!r}" for name, value in fields.items())
-        print(f"wsaios {level}: {event} {told}".rstrip(), file=sys.stderr, flush=True)
+        sys.stderr.write(f"wsaios {level}: {event} {told}".rstrip() + "\n")
 
 
 class VisitedLedger(SqliteLedger):
@@ -132,10 +131,16 @@ class Api:
         self._client: Any = None
 
     async def __call__(
-        self, url: str, method: str = "GET", json: Any = None, params: Any = None, timeout: float = 30.0  # noqa: ASYNC109
+        self,
+        url: str,
+        method: str = "GET",
+        json: Any = None,
+        params: Any = None,
+        timeout: float = 30.0,  # noqa: ASYNC109
     ) -> Any:
         """Call the address; the result is ``{"status", "headers", "json" | "text"}``."""
-        from wsaios.engines.http import HttpAction, StatusFailed
+        # httpx takes 0.3 s to import, and most programs never call an address.
+        from wsaios.engines.http import HttpAction, StatusFailed  # noqa: PLC0415  # see above
 
         if self._client is None:
             self._client = HttpAction()
@@ -184,10 +189,10 @@ class Parts:
         self.reader = reader = CallThread("wsaios-reader")
         reads: Any = Lazy(self.ledger)
         read: Read = reader.call
-        self.service = Service(self.loop, reads, lambda method, *rest: read(method, *rest), self.clock, settings.limits)
+        self.service = Service(self.loop, reads, read, self.clock, settings.limits)
         self.pruning = Pruning(self.loop, self.ledger, self.clock, self.log, settings.retention_s)
         self.lifecycle = Lifecycle(self.loop, self.engine, reader, self.pruning, settings.grace_s)
-        self._rng = random.Random()
+        self._rng = random.Random()  # noqa: S311  # jitter, no secret
         self._interval = 0.0
 
     async def start(self, who: str) -> Opening:
@@ -208,7 +213,7 @@ class Parts:
         if self.loop.core is not None:
             self.loop.post(HandlerKnown(spec))
 
-    def _core(self, opening: Opening, died: bool) -> Core:
+    def _core(self, opening: Opening, *, died: bool) -> Core:
         self.clock.not_before(opening.clock_us)
         if died:
             facts: dict[str, list[tuple[str, object]]] = {}
@@ -256,4 +261,6 @@ def check_lane(handler: Handler, lanes: Mapping[str, LaneSpec]) -> None:
     if (lane.kind == "async") != handler.coroutine:
         kinds = ("coroutines", "plain functions")
         runs, wanted = kinds if lane.kind == "async" else kinds[::-1]
-        raise InvalidInput("lane", f"lane {lane.name!r} runs {runs}, and handler {handler.name!r} is one of the {wanted}")
+        raise InvalidInput(
+            "lane", f"lane {lane.name!r} runs {runs}, and handler {handler.name!r} is one of the {wanted}"
+        )

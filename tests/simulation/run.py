@@ -8,7 +8,7 @@ from tests.simulation.day import Day
 from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.small import small_pieces
 
-TURNS = 220
+TURNS = 300
 
 
 class Result(msgspec.Struct):

@@ -25,8 +25,9 @@ HANDLERS: Final = (
 )
 KEY_LIMITS: Final = {"one": 1, "two": 2}
 
-CALM: Final = FaultPlan(fail=0.1, retry_after=0.03, give_up=0.02)
-DEADLY: Final = FaultPlan(die=0.25, die_group=0.1, crash_batch=0.3, time_out=0.2, stuck=0.5, fail=0.2, stale=0.3)
+CALM: Final = FaultPlan(fail=0.05, retry_after=0.03, give_up=0.01)
+DEADLY: Final = FaultPlan(die=0.25, die_group=0.1, crash_batch=0.4, time_out=0.2, stuck=0.5, fail=0.2, stale=0.3)
+FAILING: Final = FaultPlan(fail=0.5, retry_after=0.1, give_up=0.05)
 LOSSY: Final = FaultPlan(
     reject=0.05,
     unknown=0.1,
@@ -51,8 +52,8 @@ class Scenario(msgspec.Struct, frozen=True):
     restart: float = 0.005
     engine_survives: float = 0.5
     prune: float = 0.02
-    busy: float = 0.35
-    longest_us: int = 60_000
+    busy: float = 0.25
+    longest_us: int = 30_000
     room: int = 8
     timers: int = 4
     piece: int = 2
@@ -62,13 +63,13 @@ class Scenario(msgspec.Struct, frozen=True):
 
 SCENARIOS: Final = (
     Scenario("wild"),
-    Scenario("calm", faults=CALM, commit_fault=0.0, death=0.0, takeover=0.0, restart=0.0, busy=0.5),
-    Scenario("deadly", faults=DEADLY, death=0.06, engine_survives=0.3, longest_us=400_000, busy=0.2),
+    Scenario("calm", faults=CALM, commit_fault=0.0, death=0.0, takeover=0.0, restart=0.0, busy=0.4),
+    Scenario("deadly", faults=DEADLY, death=0.06, engine_survives=0.3, longest_us=400_000),
     Scenario("lossy", faults=LOSSY, commit_fault=0.05),
-    Scenario("crowded", faults=CALM, busy=0.9, room=4, weights={"submit": 60}),
-    Scenario("batches", busy=0.5, death=0.02, weights={"batch": 60, "sweep": 8}),
-    Scenario("families", busy=0.5, weights={"submit": 40, "family": 40, "replay": 20}),
-    Scenario("verbs", faults=CALM, busy=0.5, weights={"act": 60, "sweep": 10}),
+    Scenario("crowded", faults=CALM, busy=0.7, room=4, longest_us=5_000, weights={"submit": 60}),
+    Scenario("batches", busy=0.4, death=0.02, weights={"batch": 60, "sweep": 8}),
+    Scenario("families", busy=0.4, weights={"submit": 40, "family": 40, "replay": 20}),
+    Scenario("verbs", faults=FAILING, busy=0.5, weights={"act": 60, "sweep": 4}),
     Scenario("roomy", room=4096, timers=512, piece=1000, purge_rows=10_000),
 )
 

@@ -11,11 +11,13 @@ from tests.simulation.red import Check, require
 from tests.simulation.scenario import HANDLERS, KEY_LIMITS, Scenario
 from wsaios.kernel.errors import IdempotencyConflict, InvalidInput, Unacknowledged
 from wsaios.kernel.events import Barrier, Event, Submit
+from wsaios.kernel.states import State
 from wsaios.kernel.task import NewTask, Options
 from wsaios.simulation.clock import SimClock
 from wsaios.simulation.ledger_store import Tables
 
 WINDOW_US: Final = 2_000_000
+_CHOSEN: Final = (State.PENDING, State.READY, State.RUNNING, State.RETRYING, State.PAUSED)
 _TENANTS: Final = ("acme", "default")
 _PLAIN_OPTIONS: Final = (
     None,
@@ -110,9 +112,14 @@ class World:
             asked.unheard()
 
     def some_task(self) -> int:
-        """The id of a task, mostly a recent one; 12345 when there is none."""
+        """The id of a task, mostly a recent one or one in a state that the dice choose; 12345 when there is none."""
         if not self.accepted:
             return 12_345
+        if self.rng.random() < 0.4:
+            state = self.rng.choice(_CHOSEN)
+            found = [task.id for task in self.tables.live.values() if task.state == state and task.id in self.accepted]
+            if found:
+                return self.rng.choice(found)
         ids = list(self.accepted)
         return self.rng.choice(ids[-12:] if self.rng.random() < 0.7 else ids)
 

@@ -170,17 +170,23 @@ class _Spool:
     """Chunks of rows in order, in memory while they are few, else in a file without a name."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115  # closed by `close`
+        self._file: tempfile.SpooledTemporaryFile[bytes] | None = None
         self._encode = msgspec.msgpack.Encoder().encode
 
     def put(self, rows: list[bytes]) -> None:
+        if self._file is None:
+            self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)
         data = self._encode(rows)
         self._file.write(len(data).to_bytes(_PREFIX, "big") + data)
 
     def chunks(self) -> Iterator[list[bytes]]:
-        self._file.seek(0)
-        while prefix := self._file.read(_PREFIX):
-            yield _ROWS.decode(self._file.read(int.from_bytes(prefix, "big")))
+        file = self._file
+        if file is None:
+            return
+        file.seek(0)
+        while prefix := file.read(_PREFIX):
+            yield _ROWS.decode(file.read(int.from_bytes(prefix, "big")))
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()

@@ -117,7 +117,10 @@ class OutcomeSink(Protocol):
     """Where an engine reports."""
 
     def __call__(self, reports: Sequence[Report]) -> Awaitable[None]:
-        """Take the reports at once; what it returns is done after their fenced commit (then a stream may be acknowledged)."""
+        """Take the reports at once.
+
+        What it returns is done after their fenced commit (then a stream may be acknowledged).
+        """
 
 
 class Capabilities(msgspec.Struct, frozen=True):
@@ -143,7 +146,10 @@ class Engine(Protocol):
         """Take work, one receipt per item in order; idempotent by (task, fence). Never raises for a single item."""
 
     def cancel(self, refs: Sequence[AttemptRef]) -> None:
-        """Ask to end these; best effort, never raises, unknown ones are ignored. Their `Ended` still comes when they end."""
+        """Ask to end these; best effort, never raises, unknown ones are ignored.
+
+        Their `Ended` still comes when they end.
+        """
 
     def capacity(self) -> Mapping[str, int]:
         """Free slots per lane; information only."""

@@ -18,6 +18,7 @@ WsaiosError
 ├── Interrupted            the scheduler went away while the rows of a batch were sent; nothing was accepted
 ├── NotRunning             the scheduler is not started or already stopped
 │   └── NoOwner            a client asked for what only a live scheduler can give, and none runs
+├── IllegalTransition      a defect of ours
 └── Fenced                 someone else owns the ledger now; this owner stands down
 """
 
@@ -116,7 +117,8 @@ class IdempotencyConflict(CallerError):
 
     def __init__(self, key: str, task_id: str) -> None:
         super().__init__(
-            f"idempotency_key {key!r} already stands for {task_id}, which has another handler or other arguments; use a new key"
+            f"idempotency_key {key!r} already stands for {task_id}, "
+            "which has another handler or other arguments; use a new key"
         )
         self.key = key
         self.task_id = task_id
@@ -176,7 +178,8 @@ class LedgerTooNew(OperatorError):
 
     def __init__(self, ledger: str, found: int, known: int) -> None:
         super().__init__(
-            f"{ledger} has schema {found}, this version knows {known} at most; install the version that wrote it, or a newer one"
+            f"{ledger} has schema {found}, this version knows {known} at most; "
+            "install the version that wrote it, or a newer one"
         )
         self.found = found
         self.known = known
@@ -255,6 +258,16 @@ class Interrupted(WsaiosError):
         )
         self.ledger = ledger
         self.rows = rows
+
+
+class IllegalTransition(WsaiosError):
+    """A change of state that the table does not have: a defect of this program."""
+
+    def __init__(self, task_id: str, source: str, target: str) -> None:
+        super().__init__(f"{task_id} cannot go from {source} to {target}; please report this")
+        self.task_id = task_id
+        self.source = source
+        self.target = target
 
 
 class Fenced(WsaiosError):

@@ -31,7 +31,10 @@ class OpenBatch(msgspec.Struct):
 
 
 class StageRows(msgspec.Struct):
-    """Add rows to an open batch: one task like `template` for each payload; the reply is how many rows the batch has now."""
+    """Add rows to an open batch: one task like `template` for each payload.
+
+    The reply is how many rows the batch has now.
+    """
 
     token: Token
     batch: int
@@ -154,7 +157,8 @@ class Closed(msgspec.Struct, gc=False):
 class Effects(msgspec.Struct):
     """What may leave once `commit` is durable, and when to step again without an event (µs UTC; None: not before one).
 
-    `again` asks for a step right after the answers. Attempts in `works` whose payload is empty find it in the answer, by task id.
+    `again` asks for a step right after the answers. Attempts in `works` whose payload is empty find it in the
+    answer, by task id.
     """
 
     commit: Commit

@@ -1,4 +1,7 @@
-"""The executor as the hub sees it: windows of shards, timers, slots. The component behind it is put in by `assemble`."""
+"""The executor as the hub sees it: windows of shards, timers, slots.
+
+The component behind it is put in by `assemble`.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
@@ -9,7 +12,10 @@ Ref = tuple[int, int]
 
 
 class Window(Protocol):
-    """The best ready tasks of one shard, in memory; `parked` says why it gives none now, `bound` up to where it is whole."""
+    """The best ready tasks of one shard, in memory.
+
+    `parked` says why it gives none now, `bound` up to where it is whole.
+    """
 
     shard: Shard
     lane: str
@@ -35,7 +41,10 @@ class Window(Protocol):
         """The best one in memory."""
 
     def take(self, most: int, now_us: int) -> list[Task]:
-        """Remove up to `most` tasks with equal options from the front; after the first none whose time to expire has come."""
+        """Remove up to `most` tasks with equal options from the front.
+
+        After the first none whose time to expire has come.
+        """
 
     def run(self, most: int, until: tuple[int, int] | None, now_us: int) -> list[Task]:
         """Remove up to `most` tasks from the front that come before `until`; none whose time to expire has come."""

@@ -126,6 +126,7 @@ class Changes:
         self.count = 0
 
     def __call__(self, change: Change) -> None:
+        """Take in a change, from whatever thread."""
         self._fresh.append(change)
         self.count += 1
         self._wake()

@@ -1,7 +1,9 @@
 """Identifiers: 63 bits inside, opaque prefixed strings outside.
 
-An id is 41 bits of milliseconds since 2020-01-01 UTC, 10 bits of slot and 12 bits of sequence. A slot is leased from the ledger
-by whoever makes ids, so two makers never meet; slot 0 belongs to the ledger itself and serves clients that write while no owner
+An id is 41 bits of milliseconds since 2020-01-01 UTC, 10 bits of slot and 12 bits of sequence. A slot is leased from
+the ledger
+by whoever makes ids, so two makers never meet; slot 0 belongs to the ledger itself and serves clients that write
+while no owner
 lives. Runs of ids are consecutive in (millisecond, sequence), so a batch of any length is a handful of ranges.
 """
 
@@ -69,8 +71,7 @@ class IdMaker:
     def one(self, now_us: int) -> int:
         """Reserve a single id."""
         start = (now_us // 1000 - EPOCH_MS) << SEQUENCE_BITS
-        if start < self._next:
-            start = self._next
+        start = max(start, self._next)
         self._next = start + 1
         return (start >> SEQUENCE_BITS) << 22 | self._slot << SEQUENCE_BITS | (start & 4095)
 

@@ -1,8 +1,9 @@
 """The Ledger port: one coarse commit with questions answered in the same call, and reads beside it.
 
-`commit` writes everything of a `Commit` in one transaction or nothing, checks the epoch and every stored fence, and then, still in
-the same call, answers the questions as of that transaction. The core steps only after the answer, so memory and ledger never
-disagree between two steps.
+`commit` writes everything of a `Commit` in one transaction or nothing, checks the epoch and every stored fence, and
+then, still in
+the same call, answers the questions as of that transaction. The core steps only after the answer, so memory and
+ledger never disagree between two steps.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,10 @@ class ReadyAfter(msgspec.Struct, frozen=True, tag=True):
 
 
 class DueAfter(msgspec.Struct, frozen=True, tag=True):
-    """Tasks that wait for a time (PENDING or RETRYING with `due_us`) with (due_us, id) larger than given, in that order."""
+    """Tasks that wait for a time (PENDING or RETRYING with `due_us`) with (due_us, id) larger than given.
+
+    In that order.
+    """
 
     due_us: int
     id: int
@@ -81,7 +85,9 @@ class BatchById(msgspec.Struct, frozen=True, tag=True):
     id: int
 
 
-Question = BatchById | ReadyAfter | DueAfter | ExpiringAfter | ById | LiveAfter | EndedAfter | DependentsOf | IdempotencyOf
+Question = (
+    BatchById | ReadyAfter | DueAfter | ExpiringAfter | ById | LiveAfter | EndedAfter | DependentsOf | IdempotencyOf
+)
 
 
 class IdempotencyRow(msgspec.Struct, frozen=True, array_like=True):
@@ -115,13 +121,16 @@ class Payload(msgspec.Struct, array_like=True, gc=False):
 class Commit(msgspec.Struct):
     """Everything that one step changes, family by family, applied in the order of the fields.
 
-    `accepted` are new live rows. `updated` replace the live row with the same id whose fence is `stored_fence`. `ended` move a live
-    row (again matched by `stored_fence`) to its outcome; one that was `accepted` in this very commit counts as stored with its
-    fence. `replayed` are live rows made from an outcome that is removed. `payloads` are arguments of accepted tasks; `results`
+    `accepted` are new live rows. `updated` replace the live row with the same id whose fence is `stored_fence`.
+    `ended` move a live
+    row (again matched by `stored_fence`) to its outcome; one that was `accepted` in this very commit counts as
+    stored with its
+    fence. `replayed` are live rows made from an outcome that is removed. `payloads` are arguments of accepted tasks;
+    `results`
     belong to `ended` by id. `saved` replaces the checkpoint of a task (removed when the task ends). `spilled` are older
     history entries (task id, part number, JSON). `purged` are id ranges (first, last) of an aborted batch: at most
-    `purge_rows` live rows of them are deleted with their payloads. `links` are (parent, child); `releases` are ended parents whose
-    dependents are still to be told. `facts` with value None are deleted.
+    `purge_rows` live rows of them are deleted with their payloads. `links` are (parent, child); `releases` are ended
+    parents whose dependents are still to be told. `facts` with value None are deleted.
     """
 
     epoch: int
@@ -172,7 +181,10 @@ _WRITES = (
 
 
 class Committed(msgspec.Struct):
-    """The answers to `questions` in order, payloads and checkpoints (``saved``) of the `fetch` ids, and rows that `purged` deleted."""
+    """The answers to `questions` in order, payloads and checkpoints (``saved``) of the `fetch` ids.
+
+    And rows that `purged` deleted.
+    """
 
     answers: list[Answer] = []
     payloads: dict[int, Payload] = {}
@@ -183,8 +195,8 @@ class Committed(msgspec.Struct):
 class Opening(msgspec.Struct):
     """What a new owner finds: its epoch and slot, and what it must hold in memory from the start.
 
-    `running` are tasks that were in flight when the last owner died; `ready_shards` have rows to start; `batches` are all that are
-    not finished (state STAGING, or fewer ended than rows).
+    `running` are tasks that were in flight when the last owner died; `ready_shards` have rows to start; `batches`
+    are all that are not finished (state STAGING, or fewer ended than rows).
     """
 
     epoch: int
@@ -219,7 +231,10 @@ class Totals(msgspec.Struct):
 
 
 class Reads(Protocol):
-    """Questions of people and gateways; each sees the last commit. Every one is safe to call from any one thread at a time."""
+    """Questions of people and gateways; each sees the last commit.
+
+    Every one is safe to call from any one thread at a time.
+    """
 
     def task_view(self, task_id: int) -> TaskView | None:
         """Everything about one task, or None when there is no such task."""
@@ -250,7 +265,10 @@ class Reads(Protocol):
 
 
 class Ledger(Protocol):
-    """The one durable store. All methods block; the driver calls `commit` and `prune` from one thread, reads from another."""
+    """The one durable store.
+
+    All methods block; the driver calls `commit` and `prune` from one thread, reads from another.
+    """
 
     name: str
 
@@ -276,7 +294,8 @@ class Ledger(Protocol):
 
     def prune(self, before_us: int, rows: int) -> int:
         """Delete at most `rows` outcomes that ended before the time (never rows of a kept batch) with all that hangs on
-        them, expired keys and unused shards; returns how many rows went."""
+        them, expired keys and unused shards; returns how many rows went.
+        """
 
     def reads(self) -> Reads:
         """A second, read-only way in."""

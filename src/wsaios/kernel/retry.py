@@ -12,8 +12,8 @@ SUSPECT_DEATHS: Final = 3
 def backoff_s(options: Effective, attempt: int, rng: Rng) -> float:
     """Seconds to wait before the next attempt after `attempt` (from 1) failed: full jitter.
 
-    Uniform in 0 … min(backoff_max_s, backoff_initial_s × backoff_factor^(attempt − 1)). With the defaults the upper ends are 1, 2,
-    4, 8 … 300 s. Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+    Uniform in 0 … min(backoff_max_s, backoff_initial_s × backoff_factor^(attempt − 1)). With the defaults the upper
+    ends are 1, 2, 4, 8 … 300 s. Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
     try:
         ceiling = options.backoff_initial_s * options.backoff_factor ** (attempt - 1)

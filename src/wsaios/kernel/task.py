@@ -217,7 +217,8 @@ _CHOICES: Final = (
 def effective(own: Options | None, handler: Options | None) -> Effective:
     """The options that apply: the task's own, else the handler's, else the defaults.
 
-    Defaults: 3 attempts, no time limit, backoff 1 s × 2 up to 300 s, at least once, one at a time for a concurrency key.
+    Defaults: 3 attempts, no time limit, backoff 1 s × 2 up to 300 s, at least once, one at a time for a concurrency
+    key.
     """
     own, handler = own or NO_OPTIONS, handler or NO_OPTIONS
     found: dict[str, Any] = {}

@@ -44,8 +44,8 @@ class Status(msgspec.Struct, frozen=True):
 class Why(msgspec.Struct, frozen=True):
     """Why a task is where it is.
 
-    `waits_for` is one of dependency, time, seal, pause, slot, order, limit, handler, lane, alone, nothing; `ahead` is how many
-    tasks of its lane stand before it (None: not waiting in line), counted up to 10,000.
+    `waits_for` is one of dependency, time, seal, pause, slot, order, limit, handler, lane, alone, nothing; `ahead`
+    is how many tasks of its lane stand before it (None: not waiting in line), counted up to 10,000.
     """
 
     id: str
@@ -86,7 +86,9 @@ class BatchView(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """Counts over a whole ledger by state word, and the tasks that were in flight at three deaths of their owner or more.
+    """Counts over a whole ledger by state word.
+
+    And the tasks that were in flight at three deaths of their owner or more.
 
     `owned` says whether a live scheduler answered; without one `suspects` are those that were running when it died.
     """

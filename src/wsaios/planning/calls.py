@@ -54,7 +54,8 @@ class Calls:
     ) -> NewTask:
         """A new task; nothing is changed anywhere.
 
-        Times in `options` are seconds (`delay_s`) or UTC datetimes or epoch seconds (`run_at`, `deadline`, `expires_at`).
+        Times in `options` are seconds (`delay_s`) or UTC datetimes or epoch seconds (`run_at`, `deadline`,
+        `expires_at`).
 
         Raises:
             InvalidInput: names the option or argument and what is wrong with it.
@@ -68,7 +69,8 @@ class Calls:
         """The arguments as JSON.
 
         Raises:
-            InvalidInput: not a mapping with string keys, not JSON, too large, or one that the handler requires is missing.
+            InvalidInput: not a mapping with string keys, not JSON, too large, or one that the handler requires is
+            missing.
         """
         given: Mapping[str, object] = {} if arguments is None else arguments
         if not isinstance(given, Mapping):

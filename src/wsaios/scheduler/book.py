@@ -5,7 +5,9 @@ from typing import Final
 import msgspec
 
 from wsaios.kernel.engine import Attempt
+from wsaios.kernel.errors import IllegalTransition
 from wsaios.kernel.events import Closed
+from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Payload
 from wsaios.kernel.states import ALLOWED, State
 from wsaios.kernel.task import HISTORY_KEPT, Failure, Flag, Outcome, Shard, Task
@@ -36,10 +38,11 @@ class Book(Draft):
         """Change the state of a live task; `fence` raises it, so that whoever holds the task now may no longer commit.
 
         Raises:
-            AssertionError: the transition table has no such change.
+            IllegalTransition: the table has no such change.
         """
         was = task.state
-        assert (was, state) in ALLOWED, f"{State(was).name} -> {state.name}"
+        if (was, state) not in ALLOWED:
+            raise IllegalTransition(encode(task.id), State(was).word, state.word)
         body = task.body
         if fence:
             task.fence += 1
@@ -56,7 +59,10 @@ class Book(Draft):
             self.executor.expiring.leave(task)
 
     def start(self, tasks: list[Task], shard: Shard) -> list[Attempt]:
-        """Ready tasks of one shard run now, each under a new fence; their attempts, with payload -1 where it must be fetched."""
+        """Ready tasks of one shard run now, each under a new fence.
+
+        Their attempts, with payload -1 where it must be fetched.
+        """
         now, fresh, fetch, dirty = self.now_us, self._fresh, self.commit.fetch, self._dirty
         tenant, batch, attempts = shard.tenant, shard.batch, []
         for task in tasks:
@@ -78,9 +84,7 @@ class Book(Draft):
                 codec, data = -1, b""
             else:
                 codec, data = payload.codec, payload.data
-            attempts.append(
-                Attempt(number, fence, body.attempts, codec, data, tenant, batch, None, body.traceparent)
-            )
+            attempts.append(Attempt(number, fence, body.attempts, codec, data, tenant, batch, None, body.traceparent))
         self.transitions[_READY, _RUNNING] += len(tasks)
         return attempts
 
@@ -96,7 +100,8 @@ class Book(Draft):
     ) -> None:
         """End a task: its outcome is written once and never changes; `fence` as in `move`."""
         was = task.state
-        assert (was, state) in ALLOWED, f"{State(was).name} -> {state.name}"
+        if (was, state) not in ALLOWED:
+            raise IllegalTransition(encode(task.id), State(was).word, state.word)
         born = task.stored_fence == 0
         if born:
             self._settle_birth(task)

@@ -1,4 +1,7 @@
-"""The core: `step(events, now_us)` decides everything in memory and says what to commit and what may leave afterwards."""
+"""The core: `step(events.
+
+Now_us)` decides everything in memory and says what to commit and what may leave afterwards.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -29,8 +32,8 @@ _SWEEP_WINDOWS: Final = 256
 class Core:
     """Synchronous, without I/O, the only place where state changes.
 
-    The driver's part: take the effects, commit, hand the answer to `committed`, let the effects leave, step again. When a commit
-    fails or its end is unknown, this object is thrown away and another is made from what the ledger says.
+    The driver's part: take the effects, commit, hand the answer to `committed`, let the effects leave, step again.
+    When a commit fails or its end is unknown, this object is thrown away and another is made from what the ledger says.
     """
 
     def __init__(
@@ -75,7 +78,7 @@ class Core:
             ev.Act: self._verbs.act,
             ev.HandlerKnown: self._handler_known,
             ev.LaneKnown: lambda event: executor.lane(event.spec),
-            ev.Barrier: lambda event: book.reply(event.token, True),
+            ev.Barrier: lambda event: book.reply(event.token),
             ev.Hold: self._hold,
             ev.Only: self._only,
             ev.Recall: self._recall,

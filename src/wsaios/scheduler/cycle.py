@@ -16,8 +16,10 @@ _STARTED: Final = Flag.STARTED
 class Cycle:
     """Fills free slots in the order of the policy.
 
-    A window that cannot give anything now is parked with the reason, and whatever ends the reason unparks it: nothing is looked
-    at twice in vain. Filters (paused, limits) come before the choice of rows; what is reserved is given back by `Slots.leave`.
+    A window that cannot give anything now is parked with the reason, and whatever ends the reason unparks it:
+    nothing is looked
+    at twice in vain. Filters (paused, limits) come before the choice of rows; what is reserved is given back by
+    `Slots.leave`.
     """
 
     def __init__(self, book: Book) -> None:

@@ -29,8 +29,8 @@ class Telling:
 class Draft:
     """Tasks, shards, batches and facts in memory, and the commit under construction.
 
-    Between two steps memory and ledger agree: `begin` starts a commit, `finish` has everything in it that was touched, `committed`
-    says that the ledger has it.
+    Between two steps memory and ledger agree: `begin` starts a commit, `finish` has everything in it that was
+    touched, `committed` says that the ledger has it.
     """
 
     def __init__(self, executor: Executor, opening: Opening) -> None:
@@ -93,8 +93,11 @@ class Draft:
         return shard
 
     def adopt(self, told: Iterable[Task]) -> list[Task]:
-        """The records of live tasks that the ledger told: those in memory where there are some, without what ended since and
-        without rows of batches that are not sealed, which do not exist for anyone."""
+        """The records of live tasks that the ledger told.
+
+        Those in memory where there are some, without what ended since and
+        without rows of batches that are not sealed, which do not exist for anyone.
+        """
         found = []
         for task in told:
             if task.id in self.ended_now or self._staged(task):

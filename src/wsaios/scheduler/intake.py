@@ -21,7 +21,10 @@ Pair = tuple[str, str]
 
 
 class Intake:
-    """Turns `Submit` into tasks. What needs the ledger's word first (keys, dependencies) is looked up and taken up again."""
+    """Turns `Submit` into tasks.
+
+    What needs the ledger's word first (keys, dependencies) is looked up and taken up again.
+    """
 
     def __init__(self, book: Book) -> None:
         self._book = book
@@ -52,7 +55,10 @@ class Intake:
         return None
 
     def _look_up(self, event: Submit, parents: set[int], pairs: set[Pair]) -> None:
-        """Parents and keys as of one commit: what is known of the ones must not be older than what is known of the others."""
+        """Parents and keys as of one commit.
+
+        What is known of the ones must not be older than what is known of the others.
+        """
         live: dict[int, Task] = {}
         over: dict[int, State] = {}
 
@@ -163,7 +169,9 @@ def _sent_as(event: Submit) -> list[Pair]:
     """The keys under which a repeat of this submission finds the tasks of the first one."""
     if not event.client_token:
         return []
-    return [(CLIENT, f"{event.client_token}#{place}" if place else event.client_token) for place in range(len(event.tasks))]
+    return [
+        (CLIENT, f"{event.client_token}#{place}" if place else event.client_token) for place in range(len(event.tasks))
+    ]
 
 
 def start(task: Task, now_us: int) -> None:

@@ -39,7 +39,9 @@ class Lifecycle:
         return opening
 
     async def stop(self, closing: Callable[[], None] = lambda: None) -> None:
-        """Start nothing more, wait up to the grace time for what runs, put the rest back into the queue, release the ledger.
+        """Start nothing more, wait up to the grace time for what runs, put the rest back into the queue.
+
+        Release the ledger.
 
         `closing` is called when that wait is over and the ledger is still held: gateways let nobody in from then on.
         """
@@ -48,7 +50,7 @@ class Lifecycle:
         self._stopped = True
         await self._pruning.stop()
         if self._loop.running():
-            self._loop.post(Hold(True))
+            self._loop.post(Hold(held=True))
             await self._engine.drain(self._grace_s)
             if self._loop.running():
                 self._loop.post(Recall())

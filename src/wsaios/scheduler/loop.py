@@ -34,15 +34,25 @@ class Log(Protocol):
         """Something is wrong and needs a hand."""
 
 
+class Build(Protocol):
+    """Makes a core from what the ledger says; `died` as in `Core`."""
+
+    def __call__(self, opening: Opening, *, died: bool) -> Core:
+        """Make it."""
+
+
 class Loop:
-    """One owner at work. Steps and commits alternate: the next step takes whatever gathered while the last commit ran."""
+    """One owner at work. Steps and commits alternate.
+
+    The next step takes whatever gathered while the last commit ran.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         engine: Engine,
         clock: Clock,
-        build: Callable[[Opening, bool], Core],
+        build: Build,
         *,
         log: Log,
         failpoint: Failpoint = nothing,
@@ -88,7 +98,7 @@ class Loop:
         except BaseException:
             self._thread.stop()
             raise
-        self.core = self._build(opening, True)
+        self.core = self._build(opening, died=True)
         self._inbox[:0] = first
         await self._engine.start(self._sink)
         self._driver = asyncio.get_running_loop().create_task(self._drive(), name="wsaios-driver")
@@ -186,8 +196,11 @@ class Loop:
             self._end(error)
 
     def _gathered(self) -> list[Event]:
-        """What has come in. When nearly everything that ran is over at once, only half of it: then that half is committed, and
-        the next tasks run, while the other half is stepped; otherwise handlers and ledger would take turns for ever."""
+        """What has come in. When nearly everything that ran is over at once, only half of it.
+
+        Then that half is committed, and
+        the next tasks run, while the other half is stepped; otherwise handlers and ledger would take turns for ever.
+        """
         events, self._inbox = self._inbox, []
         core = self.core
         reports = sum(len(event.reports) for event in events if type(event) is Reported)
@@ -272,7 +285,10 @@ class Loop:
                 self.post(Reported(None, reports))
 
     async def _rebuild(self, events: list[Event], error: Exception) -> None:
-        """Throw the core away and make another from what the ledger says; those who waited are told that nobody knows."""
+        """Throw the core away and make another from what the ledger says.
+
+        Those who waited are told that nobody knows.
+        """
         self._log.error("the core is rebuilt from the ledger", reason=f"{type(error).__name__}: {error}")
         self._failures += 1
         if self._failures > _MOST_FAILURES:
@@ -293,7 +309,7 @@ class Loop:
                     raise
                 self._log.warning("the ledger cannot be opened again yet", reason=str(again))
             else:
-                self.core = self._build(opening, False)
+                self.core = self._build(opening, died=False)
                 if core is not None:
                     self.core.inherit(core)
                 self._inbox[:0] = self._standing.values()

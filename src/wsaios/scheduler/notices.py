@@ -18,6 +18,7 @@ class Notices:
         self._thread: CallThread | None = None
 
     def __call__(self, callback: Callable[..., Any], *arguments: object) -> None:
+        """Have the callback called after the next commit."""
         self._waiting.append((callback, arguments))
 
     def take(self) -> list[Call]:

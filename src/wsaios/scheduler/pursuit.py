@@ -31,7 +31,10 @@ class Plan(msgspec.Struct):
 
 
 class Pursuit:
-    """Pursues goals. One plan per goal is in flight; it survives the owner, for it is a fact with the task it waits for."""
+    """Pursues goals. One plan per goal is in flight.
+
+    It survives the owner, for it is a fact with the task it waits for.
+    """
 
     def __init__(self, book: Book, intake: Intake, hub: Hub) -> None:
         self._book = book
@@ -117,9 +120,7 @@ class Pursuit:
                 return
             arguments[name] = value
         plan.bound = arguments
-        new = NewTask(
-            action, msgspec.json.encode(arguments), tenant=plan.tenant, priority=plan.priority
-        )
+        new = NewTask(action, msgspec.json.encode(arguments), tenant=plan.tenant, priority=plan.priority)
         self._intake.submit(Submit(None, [new]))
         plan.task = new.id
         self._by_task[new.id] = plan

@@ -1,4 +1,7 @@
-"""What becomes of the engine's reports: outcomes, retries and losses; those whose fence is over are counted and refused."""
+"""What becomes of the engine's reports: outcomes, retries and losses.
+
+Those whose fence is over are counted and refused.
+"""
 
 from collections.abc import Callable
 from typing import Final

@@ -44,6 +44,7 @@ from wsaios.scheduler.places import Places
 CHUNK_ROWS: Final = 2000
 CHUNK_BYTES: Final = 1 << 20
 _PAGE: Final = 5000
+_OUTCOMES: Final = 500
 _BACKLOG: Final = 100_000
 _FINAL: Final = "a batch takes no {}; give it to single tasks"
 
@@ -112,7 +113,9 @@ class Service:
             sealed = await self._ask(lambda token: SealBatch(token, number))
         except BaseException:
             if self._loop.running():
-                await asyncio.shield(asyncio.gather(self._ask(lambda token: AbortBatch(token, number)), return_exceptions=True))
+                await asyncio.shield(
+                    asyncio.gather(self._ask(lambda token: AbortBatch(token, number)), return_exceptions=True)
+                )
             raise
         assert isinstance(sealed, Batch)
         return sealed
@@ -176,7 +179,9 @@ class Service:
             self._loop.watch.drop_batch(number, future)
 
     async def ended_of(self, ranges: Sequence[tuple[int, int]]) -> AsyncGenerator[tuple[int, int], None]:
-        """(id, state) of every task of these (first, length) ranges as it ends, each once; those that have ended come first.
+        """(id, state) of every task of these (first, length) ranges as it ends, each once.
+
+        Those that have ended come first.
 
         Memory: one bit a task. Who consumes slowly is not waited for: what was missed is read again.
         """
@@ -220,11 +225,11 @@ class Service:
         for part in (IdRange(*item) for item in ranges):
             first = part.first
             while part.length:
-                page = await self._read(self._reads.outcomes, first, part.last, 500)
+                page = await self._read(self._reads.outcomes, first, part.last, _OUTCOMES)
                 for outcome, result in page:
                     if part.place_of(outcome.id) is not None:
                         yield outcome, result
-                if len(page) < 500:
+                if len(page) < _OUTCOMES:
                     break
                 first = page[-1][0].id + 1
 

@@ -167,7 +167,8 @@ class Verbs:
         if outcome.state not in _REPLAYABLE:
             name = encode(outcome.id)
             self._book.reply(
-                event.token, error=NotPossible("replay", name, State(outcome.state).word, "only failed and lost ones can be")
+                event.token,
+                error=NotPossible("replay", name, State(outcome.state).word, "only failed and lost ones can be"),
             )
         else:
             self._again(outcome)
@@ -211,7 +212,9 @@ class Verbs:
             self._book.commit.facts.append(("sweep", sweep.key, None))
             self._book.reply(sweep.token, sweep.met)
         elif sweep.verb == "cancel":
-            self._book.ask(LiveAfter(sweep.spans[0][0] - 1, sweep.spans[0][1], _PIECE), partial(self._cancel_piece, sweep))
+            self._book.ask(
+                LiveAfter(sweep.spans[0][0] - 1, sweep.spans[0][1], _PIECE), partial(self._cancel_piece, sweep)
+            )
         else:
             question = EndedAfter(sweep.spans[0][0] - 1, sweep.spans[0][1], _REPLAYABLE, _PIECE)
             self._book.ask(question, partial(self._replay_piece, sweep))

@@ -58,8 +58,8 @@ class Actions:
     async def submit(self, actions: Sequence[Mapping[str, Any]]) -> list[str]:
         """Accept actions ``{"type", "target", "params"}`` and return their task ids once they are durable.
 
-        Type ``handler`` calls the action named `target` with `params` as its arguments; type ``api`` calls the HTTP address `target`
-        with `params` method, json, params, timeout.
+        Type ``handler`` calls the action named `target` with `params` as its arguments; type ``api`` calls the HTTP
+        address `target` with `params` method, json, params, timeout.
 
         Raises:
             InvalidInput: names the action (from 1) and what is wrong with it; none was accepted.

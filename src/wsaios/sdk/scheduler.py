@@ -37,8 +37,8 @@ MAX_BATCH: int = 100_000
 class Scheduler:
     """Accepts work durably, runs it here, never loses it.
 
-    Use it as ``async with Scheduler("sqlite:///work.db") as scheduler:`` or with `start` and `stop`. One scheduler owns a ledger;
-    other processes reach it through `wsaios.Client`.
+    Use it as ``async with Scheduler("sqlite:///work.db") as scheduler:`` or with `start` and `stop`. One
+    scheduler owns a ledger; other processes reach it through `wsaios.Client`.
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class Scheduler:
         grace_s: float = GRACE_S,
         settings: Settings | None = None,
     ) -> None:
-        """`ledger` like ``sqlite:///work.db``; without it WSAIOS_LEDGER, else ``sqlite:///wsaios.db`` in the working folder.
+        """`ledger` like ``sqlite:///work.db``.
+
+        Without it WSAIOS_LEDGER, else ``sqlite:///wsaios.db`` in the working folder.
 
         `lanes` sets slots by name, or adds lanes; `grace_s` is how long `stop` waits for what runs.
 
@@ -91,9 +93,10 @@ class Scheduler:
     ) -> Callable[[F], F]:
         """Register the decorated function; coroutines run on the loop, plain functions in threads.
 
-        With `batch_size` it is batched: it takes a list of argument dicts, at most that many, and returns one result for each; an
-        under-filled batch waits at most `max_wait_s` from its oldest row. `options` are defaults of its tasks: max_attempts,
-        timeout_s, backoff_initial_s, backoff_factor, backoff_max_s, delivery, concurrency_limit.
+        With `batch_size` it is batched: it takes a list of argument dicts, at most that many, and returns one result
+        for each; an
+        under-filled batch waits at most `max_wait_s` from its oldest row. `options` are defaults of its tasks:
+        max_attempts, timeout_s, backoff_initial_s, backoff_factor, backoff_max_s, delivery, concurrency_limit.
 
         Raises:
             InvalidInput: names the option, or says why the function cannot be a handler.
@@ -193,8 +196,8 @@ class Scheduler:
         """Accept one task; it is durable when this returns.
 
         Options: priority (−100…100, larger first), delay_s or run_at, deadline, expires_at, max_attempts, timeout_s,
-        backoff_initial_s, backoff_factor, backoff_max_s, delivery, lane, tenant, idempotency_key, depends_on, concurrency_key,
-        concurrency_limit, traceparent.
+        backoff_initial_s, backoff_factor, backoff_max_s, delivery, lane, tenant, idempotency_key, depends_on,
+        concurrency_key, concurrency_limit, traceparent.
 
         Raises:
             InvalidInput, UnknownLane, IdempotencyConflict: nothing was accepted.
@@ -266,7 +269,10 @@ class Scheduler:
         return await self._act("cancel", target, reason)
 
     async def pause(self, target: str, *, reason: str = "") -> int:
-        """Hold a task (also a running one), or start nothing of a batch, ``"lane:NAME"`` or ``"all"`` until `resume`."""
+        """Hold a task (also a running one), or start nothing of a batch.
+
+        ``"lane:NAME"`` or ``"all"`` until `resume`.
+        """
         return await self._act("pause", target, reason)
 
     async def resume(self, target: str) -> int:
@@ -301,7 +307,15 @@ class Scheduler:
         return await self._service.act(verb, scope_of(target), reason)
 
 
-_TRIES = ("max_attempts", "timeout_s", "backoff_initial_s", "backoff_factor", "backoff_max_s", "delivery", "concurrency_limit")
+_TRIES = (
+    "max_attempts",
+    "timeout_s",
+    "backoff_initial_s",
+    "backoff_factor",
+    "backoff_max_s",
+    "delivery",
+    "concurrency_limit",
+)
 
 
 def number_of(text: object, kind: Any = "task") -> int:
@@ -340,8 +354,6 @@ def _lanes(given: Mapping[str, int | LaneSpec]) -> tuple[LaneSpec, ...]:
             kind: Any = "thread" if name == "thread" else "async"
             found.append(LaneSpec(name, whole(f"lanes[{name!r}]", lane, 1, MAX_BATCH), kind))
     return tuple(found)
-
-
 
 
 def _cancel(task: "asyncio.Task[Any] | None") -> None:

@@ -30,8 +30,8 @@ _NAMES: Final = {"random": "at random", "submit": "right behind a submit", "exec
 class Death:
     """How a worker dies, by its kind.
 
-    At the `hit`-th time of a failpoint; `after_s` seconds after it began; right behind the return of its `submission`-th
-    submit; inside the handler, at its `execution`-th execution.
+    At the `hit`-th time of a failpoint; `after_s` seconds after it began; right behind the return of its submit number
+    `submission`; inside the handler, at execution number `execution`.
     """
 
     kind: Kind

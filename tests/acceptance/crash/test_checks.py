@@ -70,9 +70,8 @@ def hide(remains: Remains) -> None:
 
 
 def forget_row_of_batch(remains: Remains) -> None:
-    remains.sql(
-        "DELETE FROM outcome WHERE id = (SELECT max(o.id) FROM outcome o JOIN shard s ON s.id = o.shard WHERE batch <> 0)"
-    )
+    rows = "SELECT max(o.id) FROM outcome o JOIN shard s ON s.id = o.shard WHERE s.batch <> 0"
+    remains.sql(f"DELETE FROM outcome WHERE id = ({rows})")
 
 
 def loosen(remains: Remains) -> None:

@@ -154,7 +154,14 @@ async def test_larger_priority_starts_first_and_equal_ones_in_order_of_age(sched
         await gate.seen(1)
         tasks = [
             await scheduler.submit("gate", {"name": name}, priority=priority)
-            for name, priority in (("low", -3), ("old", 0), ("young", 0), ("high", 2), ("clamped", 10_000), ("top", 100))
+            for name, priority in (
+                ("low", -3),
+                ("old", 0),
+                ("young", 0),
+                ("high", 2),
+                ("clamped", 10_000),
+                ("top", 100),
+            )
         ]
         why = await tasks[2].why()
         gate.open()

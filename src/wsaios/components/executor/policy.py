@@ -26,7 +26,10 @@ class HeadsView(Protocol):
 
 
 class Policy(Protocol):
-    """Two pure functions. `key` is fixed at intake, stored, and orders a shard; `choose` picks among the heads of shards."""
+    """Two pure functions. `key` is fixed at intake, stored, and orders a shard.
+
+    `choose` picks among the heads of shards.
+    """
 
     def key(self, priority: int, enqueued_us: int) -> int:
         """The place of a task within its shard; smaller first, an int64."""

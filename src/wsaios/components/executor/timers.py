@@ -48,7 +48,10 @@ class TimerWindow:
             heapify(self._heap)
 
     def extend(self, tasks: Iterable[Task], bound: tuple[int, int] | None) -> None:
-        """Take the answer to the question for more: its tasks, and its last (time, id) when there may be more (None: complete)."""
+        """Take the answer to the question for more.
+
+        Its tasks, and its last (time, id) when there may be more (None: complete).
+        """
         for task in tasks:
             at = self._time_of(task)
             if at is not None:
@@ -60,7 +63,10 @@ class TimerWindow:
             self.bound = bound
 
     def reset(self) -> list[Task]:
-        """Read everything anew: the ledger got rows that were never in memory; returns what is no longer kept for its time."""
+        """Read everything anew: the ledger got rows that were never in memory.
+
+        Returns what is no longer kept for its time.
+        """
         gone = list(self._tasks.values())
         self._heap, self._tasks = [], {}
         self.complete, self.bound = False, _FIRST

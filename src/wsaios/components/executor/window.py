@@ -58,7 +58,10 @@ class ShardWindow:
         return True
 
     def extend(self, tasks: Iterable[Task], bound: tuple[int, int] | None) -> None:
-        """Take the answer to `ReadyAfter(bound)`: its tasks, and its last (key, id) when there may be more (None: complete)."""
+        """Take the answer to `ReadyAfter(bound)`.
+
+        Its tasks, and its last (key, id) when there may be more (None: complete).
+        """
         self._rows.extend((task.key, task.id, task) for task in tasks)
         self.asked = False
         self.complete = bound is None
@@ -80,7 +83,10 @@ class ShardWindow:
         return None
 
     def place(self) -> tuple[int, int] | None:
-        """(key, id) of the best task; for one that is not in memory, that which it must come after. None: there is none."""
+        """(key, id) of the best task; for one that is not in memory, that which it must come after.
+
+        None: there is none.
+        """
         task = self.head()
         if task is not None:
             return task.key, task.id

@@ -3,31 +3,55 @@
 -- [id, stored_fence, fence, state, shard, ended_us, key, expires_us, codec, size, failure, body];
 -- a batch is [id, state, handler, tenant, created_us, sealed_us, rows, keep, key, ranges, ended, meta].
 
+-- What comes after a place in an order of (key, id) is asked in two parts, the rest of the same key and the larger keys: of a
+-- comparison of pairs SQLite 3.54 looks up only the first column, and a million rows may have the same key.
+
 -- name: ready_after
 -- Ready tasks of a shard in their order, as [task, …].
 -- shard, key, id, limit
 SELECT json_group_array(json_array(id, shard, state, fence, key, due_us, expires_us, json(body), fence)) FROM (
-    SELECT * FROM live INDEXED BY live_ready
-    WHERE state = 2 AND shard = :shard AND (key, id) > (:key, :id)
-    ORDER BY key, id LIMIT :limit
+    SELECT * FROM (
+        SELECT * FROM live INDEXED BY live_ready
+        WHERE state = 2 AND shard = :shard AND key = :key AND id > :id ORDER BY id LIMIT :limit
+    )
+    UNION ALL
+    SELECT * FROM (
+        SELECT * FROM live INDEXED BY live_ready
+        WHERE state = 2 AND shard = :shard AND key > :key ORDER BY key, id LIMIT :limit
+    )
+    LIMIT :limit
 );
 
 -- name: due_after
 -- Tasks that wait for a time, in its order, as [task, …].
 -- due_us, id, limit
 SELECT json_group_array(json_array(id, shard, state, fence, key, due_us, expires_us, json(body), fence)) FROM (
-    SELECT * FROM live INDEXED BY live_due
-    WHERE due_us IS NOT NULL AND state IN (1, 4) AND (due_us, id) > (:due_us, :id)
-    ORDER BY due_us, id LIMIT :limit
+    SELECT * FROM (
+        SELECT * FROM live INDEXED BY live_due
+        WHERE due_us IS NOT NULL AND state IN (1, 4) AND due_us = :due_us AND id > :id ORDER BY id LIMIT :limit
+    )
+    UNION ALL
+    SELECT * FROM (
+        SELECT * FROM live INDEXED BY live_due
+        WHERE due_us IS NOT NULL AND state IN (1, 4) AND due_us > :due_us ORDER BY due_us, id LIMIT :limit
+    )
+    LIMIT :limit
 );
 
 -- name: expiring_after
 -- Tasks that do not run and will expire, in the order of that, as [task, …].
 -- expires_us, id, limit
 SELECT json_group_array(json_array(id, shard, state, fence, key, due_us, expires_us, json(body), fence)) FROM (
-    SELECT * FROM live INDEXED BY live_expiring
-    WHERE expires_us IS NOT NULL AND state <> 3 AND (expires_us, id) > (:expires_us, :id)
-    ORDER BY expires_us, id LIMIT :limit
+    SELECT * FROM (
+        SELECT * FROM live INDEXED BY live_expiring
+        WHERE expires_us IS NOT NULL AND state <> 3 AND expires_us = :expires_us AND id > :id ORDER BY id LIMIT :limit
+    )
+    UNION ALL
+    SELECT * FROM (
+        SELECT * FROM live INDEXED BY live_expiring
+        WHERE expires_us IS NOT NULL AND state <> 3 AND expires_us > :expires_us ORDER BY expires_us, id LIMIT :limit
+    )
+    LIMIT :limit
 );
 
 -- name: tasks_by_id

@@ -44,7 +44,10 @@ SELECT json_group_array(json_array(id, shard, state, fence, key, due_us, expires
 -- shards: [id, …], key, id, limit
 SELECT count(*) FROM (
     SELECT 1 FROM json_each(:shards) AS wanted CROSS JOIN live INDEXED BY live_ready
-    ON live.state = 2 AND live.shard = wanted.value AND (live.key, live.id) < (:key, :id)
+    ON live.state = 2 AND live.shard = wanted.value AND live.key < :key
+    UNION ALL
+    SELECT 1 FROM json_each(:shards) AS wanted CROSS JOIN live INDEXED BY live_ready
+    ON live.state = 2 AND live.shard = wanted.value AND live.key = :key AND live.id < :id
     LIMIT :limit
 );
 

@@ -1,0 +1,93 @@
+"""SIGTERM and SIGINT end a program in good order, a second SIGINT at once; whatever happens, no task is lost."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.shutdown.running import executions, left_in_order, program, release, started, tasks
+from wsaios.kernel.states import State
+
+BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+LONG_S = 600.0
+
+
+def drain(folder: Path, *calls: str) -> None:
+    """Serve once more, until these calls have ended."""
+    release(folder)
+    with started(program(folder, LONG_S, "coroutine", "thread"), folder) as again:
+        again.serving()
+        again.tell(signal.SIGTERM)
+        again.end()
+    assert {call: tasks(folder)[call][0] for call in calls} == dict.fromkeys(calls, State.SUCCEEDED)
+
+
+@BOTH
+def test_what_runs_may_end_and_what_waits_stays(tmp_path: Path, number: signal.Signals) -> None:
+    names = ("coroutine:at_least_once", "thread:at_least_once", "coroutine:at_most_once", "thread:at_most_once")
+    with started(program(tmp_path, LONG_S, *names), tmp_path) as serving:
+        serving.serving()
+        serving.tell(number)
+        release(tmp_path)
+        assert serving.end() == "stopped\n"
+
+    running, waiting = names[:2], names[2:]
+    assert executions(tmp_path) == dict.fromkeys(running, 1)
+    assert {call: state for call, (state, _) in tasks(tmp_path).items()} == {
+        **dict.fromkeys(running, State.SUCCEEDED),
+        **dict.fromkeys(waiting, State.READY),
+    }
+    assert left_in_order(tmp_path)
+    drain(tmp_path, *names)
+    assert executions(tmp_path)["coroutine:at_least_once"] == 1
+
+
+@BOTH
+def test_what_does_not_end_in_time_goes_back_into_the_queue(tmp_path: Path, number: signal.Signals) -> None:
+    names = ("coroutine:at_least_once", "thread:at_least_once")
+    with started(program(tmp_path, 0.2, *names), tmp_path) as serving:
+        serving.serving()
+        serving.tell(number)
+        assert serving.end() == "stopped\n"
+
+    assert tasks(tmp_path) == dict.fromkeys(names, (State.READY, "the scheduler stopped while it ran"))
+    assert left_in_order(tmp_path)
+    drain(tmp_path, *names)
+
+
+def test_what_may_run_once_and_does_not_end_in_time_is_said_to_be_lost(tmp_path: Path) -> None:
+    names = ("coroutine:at_most_once", "thread:at_most_once")
+    with started(program(tmp_path, 0.2, *names), tmp_path) as serving:
+        serving.serving()
+        serving.tell(signal.SIGTERM)
+        serving.end()
+
+    assert [state for state, _ in tasks(tmp_path).values()] == [State.LOST, State.LOST]
+    release(tmp_path)
+    with started(program(tmp_path, LONG_S, "coroutine", "thread"), tmp_path) as again:
+        again.serving()
+        again.tell(signal.SIGTERM)
+        again.end()
+    assert all(executions(tmp_path)[name] == 1 for name in names)
+
+
+@BOTH
+def test_a_sigint_during_the_stop_leaves_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    names = ("coroutine:at_least_once", "thread:at_least_once")
+    with started(program(tmp_path, LONG_S, *names), tmp_path) as serving:
+        serving.serving()
+        serving.tell(number)
+        assert serving.tell_until_it_ends(signal.SIGINT) == 130
+
+    drain(tmp_path, *names)
+
+
+def test_a_second_sigterm_does_not_cut_the_stop_short(tmp_path: Path) -> None:
+    with started(program(tmp_path, LONG_S, "coroutine", "thread"), tmp_path) as serving:
+        serving.serving()
+        for _ in range(3):
+            serving.tell(signal.SIGTERM)
+        release(tmp_path)
+        assert serving.end() == "stopped\n"
+
+    assert [state for state, _ in tasks(tmp_path).values()] == [State.SUCCEEDED, State.SUCCEEDED]
