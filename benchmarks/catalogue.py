@@ -48,6 +48,7 @@ def _skeleton(loop: str, slots: int) -> Measure:
     name = f"skeleton.{loop}" if slots == 256 else f"skeleton.{loop}.{slots}-slots"
     figures = (
         Figure("per_s", f"a bare loop, {slots} at a time, two group commits a task, no history", "/s"),
+        _CPU,
         Figure("idle_p50_ms", "its idle round trip, p50", "ms"),
         Figure("idle_p99_ms", "its idle round trip, p99", "ms"),
     )

@@ -21,6 +21,7 @@ from benchmarks.table import Companion, print_machine, print_table
 
 RESULTS: Final = ROOT / "benchmarks" / "results"
 TIMEOUT_S: Final = 600.0
+QUICK_TIMEOUT_S: Final = 120.0
 OWN_RUNS_TIMEOUT_S: Final = 7_200.0
 
 
@@ -79,7 +80,7 @@ def _rounds(
                 sample = _once(measure, told, folder)
             except Failed as error:
                 failed[measure.name] = str(error)
-                print(f"  {measure.name}: failed", file=sys.stderr, flush=True)
+                print(f"  {measure.name}: {str(error).splitlines()[-1]}", file=sys.stderr, flush=True)
                 continue
             samples.setdefault(measure.name, []).append(sample)
             head = measure.figures[0]
@@ -92,7 +93,7 @@ def _rounds(
 
 def _once(measure: Measure, told: argparse.Namespace, folder: Path) -> Sample:
     size = measure.quick if told.quick else measure.size
-    timeout_s = OWN_RUNS_TIMEOUT_S if measure.own_runs else TIMEOUT_S
+    timeout_s = QUICK_TIMEOUT_S if told.quick else OWN_RUNS_TIMEOUT_S if measure.own_runs else TIMEOUT_S
     with _empty(folder) as own:
         given = Given(measure.module, str(own), size, str(folder / "answer.json"), told.runs, probed=measure.durable)
         return fresh(given, timeout_s=timeout_s)

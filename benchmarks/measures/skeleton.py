@@ -14,6 +14,7 @@ import msgspec
 
 from benchmarks.figures import MS, Values, percentile
 from benchmarks.loops import run
+from benchmarks.machine import own_s
 from benchmarks.measures.throughput import noop
 from benchmarks.processes import Given
 
@@ -41,7 +42,7 @@ class Skeleton:
 
     def __init__(self, path: str, slots: int) -> None:
         self._connection = apsw.Connection(path)
-        self._connection.execute(_MAKE)
+        self._connection.execute(_MAKE).fetchall()
         self._slots = slots
         self._heap: list[tuple[int, int, Row]] = []
         self._inbox: list[tuple[list[Row], asyncio.Future[None]]] = []
@@ -130,20 +131,27 @@ def measure(given: Given) -> Values:
 
 async def _measured(given: Given) -> Values:
     skeleton = Skeleton(f"{given.folder}/skeleton.db", given.number("slots"))
-    driver = asyncio.create_task(skeleton.drive())
-    await _all(skeleton, CHUNK)
-    n, begun = given.number("n"), time.perf_counter()
-    await _all(skeleton, n)
-    wall_s = time.perf_counter() - begun
-    times_ms = []
-    for number in range(given.number("rounds")):
-        begun = time.perf_counter()
-        (future,) = await skeleton.submit([msgspec.json.encode({"i": number})])
-        await future
-        times_ms.append((time.perf_counter() - begun) * MS)
-    skeleton.stop()
-    await driver
-    return {"per_s": [n / wall_s], "idle_p50_ms": [percentile(times_ms, 50)], "idle_p99_ms": [percentile(times_ms, 99)]}
+    async with asyncio.TaskGroup() as group:
+        group.create_task(skeleton.drive())
+        await _all(skeleton, CHUNK)
+        n, used_s, begun = given.number("n"), own_s(), time.perf_counter()
+        await _all(skeleton, n)
+        wall_s, used_s = time.perf_counter() - begun, own_s() - used_s
+        times_ms = [await _one(skeleton, number) for number in range(given.number("rounds"))]
+        skeleton.stop()
+    return {
+        "per_s": [n / wall_s],
+        "cpu_us": [used_s * 1e6 / n],
+        "idle_p50_ms": [percentile(times_ms, 50)],
+        "idle_p99_ms": [percentile(times_ms, 99)],
+    }
+
+
+async def _one(skeleton: Skeleton, number: int) -> float:
+    begun = time.perf_counter()
+    (future,) = await skeleton.submit([msgspec.json.encode({"i": number})])
+    await future
+    return (time.perf_counter() - begun) * MS
 
 
 async def _all(skeleton: Skeleton, n: int) -> None:

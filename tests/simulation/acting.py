@@ -91,6 +91,8 @@ class Acting:
         if error is not None:
             require(isinstance(error, NotPossible), Check.ANSWERED, "{} {}: {!r}", verb, encode(number), error)
             return
+        if verb == "pause" and self._world.rng.random() < 0.3:
+            self.task_verb("resume", number)
         told = {State(line[0]) for line in row.body.history}
         wanted = _STATE_AFTER.get(verb, set(State) - ENDED)
         require(

@@ -11,7 +11,7 @@ from wsaios.simulation.faults import WILD, FaultPlan
 US_PER_POINT: Final = 50_000
 """A point of priority is worth 50 ms of waiting, so that ageing decides something within seconds."""
 
-_FAST: Final = Options(backoff_initial_s=0.05, backoff_factor=2.0, backoff_max_s=0.5)
+_FAST: Final = Options(backoff_initial_s=0.2, backoff_factor=2.0, backoff_max_s=1.0)
 LANES: Final = (LaneSpec("default", 2), LaneSpec("narrow", 1), LaneSpec("thread", 2, "thread"), LaneSpec("wide", 2))
 LATE_LANE: Final = LaneSpec("odd", 1)
 HANDLERS: Final = (

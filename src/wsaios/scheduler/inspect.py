@@ -173,22 +173,10 @@ class Inspector:
         core = self._core()
         if core is None:
             return "slot", "no scheduler owns this ledger now"
-        book, executor, shard, lane = core.book, core.executor, view.shard, self._lane(view)
-        for key in ("all:*", f"lane:{lane}", f"batch:{shard.batch}"):
-            if key in book.paused:
-                return "pause", f"{key.replace(':', ' ').replace(' *', '')} is paused"
-        if shard.handler not in executor.handlers:
-            return "handler", f"no handler {shard.handler!r} is registered in the scheduler's process"
-        if lane not in executor.lanes:
-            return "lane", f"the scheduler has no lane {lane!r}"
-        if task.id in executor.suspects:
-            return "alone", "it was in flight at several deaths of its owner and runs alone, when nothing else runs"
-        window = executor.windows.get(shard.id)
-        if window is not None and window.parked == "key":
-            return "limit", f"concurrency key {shard.concurrency_key!r} is at its limit"
-        if window is not None and window.parked in _PARKED:
-            return _PARKED[window.parked]
-        slots = executor.slots
+        lane, slots = self._lane(view), core.executor.slots
+        held = _missing(core, view, lane) or _parked(core, view, task)
+        if held is not None:
+            return held
         return "slot", f"{slots.slots(lane) - slots.free(lane)} of {slots.slots(lane)} slots of lane {lane!r} are taken"
 
     async def _ahead(self, view: TaskView, task: Task) -> int:
@@ -219,6 +207,30 @@ class Inspector:
         core = self._core()
         spec = core.executor.handlers.get(handler) if core is not None else None
         return spec.lane if spec is not None else ""
+
+
+def _missing(core: Core, view: TaskView, lane: str) -> tuple[str, str] | None:
+    """What people switched off, or have not brought yet."""
+    for key in ("all:*", f"lane:{lane}", f"batch:{view.shard.batch}"):
+        if key in core.book.paused:
+            return "pause", f"{key.replace(':', ' ').replace(' *', '')} is paused"
+    if view.shard.handler not in core.executor.handlers:
+        return "handler", f"no handler {view.shard.handler!r} is registered in the scheduler's process"
+    if lane not in core.executor.lanes:
+        return "lane", f"the scheduler has no lane {lane!r}"
+    return None
+
+
+def _parked(core: Core, view: TaskView, task: Task) -> tuple[str, str] | None:
+    """What keeps the whole shard, or this one task, from its turn."""
+    if task.id in core.executor.suspects:
+        return "alone", "it was in flight at several deaths of its owner and runs alone, when nothing else runs"
+    window = core.executor.windows.get(view.shard.id)
+    if window is None:
+        return None
+    if window.parked == "key":
+        return "limit", f"concurrency key {view.shard.concurrency_key!r} is at its limit"
+    return _PARKED.get(window.parked)
 
 
 def batch_view(batch: Batch) -> BatchView:

@@ -181,42 +181,24 @@ class Service:
     async def ended_of(self, ranges: Sequence[tuple[int, int]]) -> AsyncGenerator[tuple[int, int], None]:
         """(id, state) of every task of these (first, length) ranges as it ends, each once.
 
-        Those that have ended come first.
-
-        Memory: one bit a task. Who consumes slowly is not waited for: what was missed is read again.
+        Those that have ended come first. Memory: one bit a task. Who consumes slowly is not waited for: what was
+        missed is read again.
         """
         parts = [IdRange(*part) for part in ranges]
-        places = Places(ranges)
-        fresh: deque[tuple[int, int]] = deque()
-        signal = asyncio.Event()
-        missed = True
-
-        def listen(closed: list[Closed]) -> None:
-            nonlocal missed
-            for each in closed:
-                number = each.outcome.id
-                if places.place_of(number) is not None:
-                    if len(fresh) < _BACKLOG:
-                        fresh.append((number, each.outcome.state))
-                    else:
-                        missed = True
-            signal.set()
-
-        stop = self._loop.watch.listen(listen)
+        places, fresh = Places(ranges), Fresh()
+        stop = self._loop.watch.listen(lambda closed: fresh.hear(closed, places))
         try:
             while places.left:
-                signal.clear()
-                if missed:
-                    missed = False
+                fresh.signal.clear()
+                if fresh.read_again():
                     async for number, state in self._ended_pages(parts):
                         if places.mark(number):
                             yield number, state
-                while fresh:
-                    number, state = fresh.popleft()
+                for number, state in fresh.take():
                     if places.mark(number):
                         yield number, state
-                if places.left and not missed and not fresh:
-                    await self._signalled(signal)
+                if places.left and not fresh.more():
+                    await self._signalled(fresh.signal)
         finally:
             stop()
 
@@ -313,6 +295,40 @@ class Service:
     def _spec(self, handler: str) -> HandlerSpec | None:
         core = self._loop.core
         return core.executor.handlers.get(handler) if core is not None else None
+
+
+class Fresh:
+    """What ended since someone last looked; beyond a bound it is read from the ledger instead."""
+
+    def __init__(self) -> None:
+        self.signal = asyncio.Event()
+        self._ended: deque[tuple[int, int]] = deque()
+        self._missed = True
+
+    def hear(self, closed: list[Closed], places: Places) -> None:
+        """Take in what belongs to the places."""
+        for each in closed:
+            if places.place_of(each.outcome.id) is None:
+                continue
+            if len(self._ended) < _BACKLOG:
+                self._ended.append((each.outcome.id, each.outcome.state))
+            else:
+                self._missed = True
+        self.signal.set()
+
+    def read_again(self) -> bool:
+        """Whether something must be read from the ledger; asked once, it counts as done."""
+        missed, self._missed = self._missed, False
+        return missed
+
+    def take(self) -> Iterator[tuple[int, int]]:
+        """Remove and yield what is there."""
+        while self._ended:
+            yield self._ended.popleft()
+
+    def more(self) -> bool:
+        """Whether there is something to look at without waiting."""
+        return self._missed or bool(self._ended)
 
 
 def unpack(outcome: Outcome, result: bytes) -> Any:

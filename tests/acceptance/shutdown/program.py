@@ -1,7 +1,7 @@
-"""A program that serves until it is told to stop: ``python -m tests.acceptance.shutdown.program FOLDER GRACE_S [TASK …]``.
+"""A program that serves until it is told to stop: its arguments are a folder, the grace time in seconds, and tasks.
 
-It submits the tasks that are named, says ``serving`` once it hears signals and their handlers have begun, and ``stopped`` at
-its end. Handlers go on until there is a file ``release`` in the folder, and append a line to a trace when they begin.
+It submits the tasks, says ``serving`` once it hears signals and their handlers have begun, and ``stopped`` at its end.
+Handlers append a line to a trace when they begin, and go on until there is a file ``release`` in the folder.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ async def main(folder: Path, grace_s: float, tasks: list[str]) -> None:
     @scheduler.handler("coroutine")
     async def coroutine(call: str) -> str:
         note("coroutine", call)
-        while not (folder / "release").exists():
+        while not (folder / "release").exists():  # noqa: ASYNC110  # a file tells nobody
             await asyncio.sleep(LOOK_S)
         return call
 

@@ -97,7 +97,7 @@ def executions(folder: Path) -> Counter[str]:
 
 
 def tasks(folder: Path) -> dict[str, tuple[State, Any]]:
-    """State and reason of every task of a ledger that is closed, by its call: plain SQL, past all code of the product."""
+    """State and reason of every task of a closed ledger, by its call; read past all code of the product."""
     connection = apsw.Connection(str(folder / "work.db"))
     rows = connection.execute(
         """
