@@ -3,18 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wsaios.components.goals import GoalQueue
-    from wsaios.components.optimizer import ParamOptimizer
-    from wsaios.components.relations import RelationStore
-    from wsaios.components.rules import RuleEngine
-    from wsaios.components.state import StateStore
     from wsaios.engines.local.answers import GiveUp, RetryAfter
     from wsaios.engines.local.context import Context
     from wsaios.kernel import errors
     from wsaios.kernel.task import LaneSpec
+    from wsaios.kernel.version import __version__
     from wsaios.kernel.views import BatchView, Status, Transition, Why
     from wsaios.scheduler.service import Limits
     from wsaios.sdk.client import AsyncClient, Client
+    from wsaios.sdk.components import GoalQueue, ParamOptimizer, RelationStore, RuleEngine, StateStore
     from wsaios.sdk.handles import Batch, Task
     from wsaios.sdk.scheduler import Scheduler
     from wsaios.sdk.standalone import TaskExecutor
@@ -40,26 +37,27 @@ __all__ = [
     "TaskExecutor",
     "Transition",
     "Why",
+    "__version__",
     "errors",
 ]
-__version__ = "0.1.0"
 
 _PLACES = {
+    "__version__": "wsaios.kernel.version",
     "AsyncClient": "wsaios.sdk.client",
     "Batch": "wsaios.sdk.handles",
     "BatchView": "wsaios.kernel.views",
     "Client": "wsaios.sdk.client",
     "Context": "wsaios.engines.local.context",
     "GiveUp": "wsaios.engines.local.answers",
-    "GoalQueue": "wsaios.components.goals",
+    "GoalQueue": "wsaios.sdk.components",
     "LaneSpec": "wsaios.kernel.task",
     "Limits": "wsaios.scheduler.service",
-    "ParamOptimizer": "wsaios.components.optimizer",
-    "RelationStore": "wsaios.components.relations",
+    "ParamOptimizer": "wsaios.sdk.components",
+    "RelationStore": "wsaios.sdk.components",
     "RetryAfter": "wsaios.engines.local.answers",
-    "RuleEngine": "wsaios.components.rules",
+    "RuleEngine": "wsaios.sdk.components",
     "Scheduler": "wsaios.sdk.scheduler",
-    "StateStore": "wsaios.components.state",
+    "StateStore": "wsaios.sdk.components",
     "Status": "wsaios.kernel.views",
     "Task": "wsaios.sdk.handles",
     "TaskExecutor": "wsaios.sdk.standalone",

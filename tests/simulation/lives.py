@@ -17,7 +17,9 @@ _ENTRIES: Final = msgspec.json.Decoder(list[Entry])
 
 
 class Lives:
-    """Follows tasks from commit to commit; `changes` counts the changes of state, `ended` outcomes by (batch, state)."""
+    """Follows tasks from commit to commit; `changes` counts the changes of state, `ended` outcomes by (batch, state), those that
+    were pruned since among them.
+    """
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -53,7 +55,10 @@ class Lives:
         """The outcomes that the ledger gave up; each had ended before the time."""
         gone = [number for number in self._outcomes if number not in self._tables.outcomes]
         for number in gone:
-            ended_us = self._outcomes[number].ended_us
+            batch = self._tables.batches.get(self._batch_of[number])
+            finished = batch is None or (not batch.keep and sum(batch.ended.values()) >= batch.rows)
+            require(finished, Check.PLACE, "{} was pruned, a row of {}", number, batch)
+            ended_us = self._outcomes.pop(number).ended_us
             require(
                 ended_us < before_us,
                 Check.PLACE,
@@ -62,7 +67,6 @@ class Lives:
                 ended_us,
                 before_us,
             )
-            self._forget_outcome(number)
         return set(gone)
 
     def _forget_outcome(self, number: int) -> None:

@@ -108,21 +108,9 @@ def check_batches(after: After, outcomes: Counter[tuple[int, int]]) -> None:
     for batch in after.tables.batches.values():
         counted = counts.get(batch.id, {})
         said = {int(state): count for state, count in batch.ended.items() if count}
-        if batch.state != BatchState.SEALED:
-            require(
-                not counted and not said,
-                Check.BATCHES,
-                "batch {} is not sealed and has outcomes {} {}",
-                batch.id,
-                counted,
-                said,
-            )
-        elif sum(counted.values()) < sum(said.values()):
-            # Rows of a finished batch that is not kept may be pruned.
-            finished = sum(said.values()) >= batch.rows and not batch.keep
-            require(finished, Check.BATCHES, "batch {} says {}, the outcomes are {}", batch.id, said, counted)
-        else:
-            require(counted == said, Check.BATCHES, "batch {} says {}, the outcomes are {}", batch.id, said, counted)
+        require(counted == said, Check.BATCHES, "batch {} says {}, the outcomes are {}", batch.id, said, counted)
+        exists = batch.state == BatchState.SEALED
+        require(exists or not said, Check.BATCHES, "batch {} is not sealed and has outcomes {}", batch.id, said)
 
 
 def _same_but_for_the_seal(after: After, task: Task, row: Task) -> bool:

@@ -39,6 +39,7 @@ class OrderCheck:
 
     def after(self, after: After) -> None:
         """Look at what the step started and at what it left waiting."""
+        _check_let(after)
         alone = after.core.executor.suspects or after.core.cycle.alone is not None
         if alone or after.held:
             self._patience.clear()
@@ -79,6 +80,14 @@ class OrderCheck:
                 require(
                     name in asked and patience <= PATIENCE, Check.IDLE, seen, name, taken[name], lane.slots, best[name]
                 )
+
+
+def _check_let(after: After) -> None:
+    """Nothing has started that was not let."""
+    for work in after.effects.works:
+        shard = after.shard(after.tables.live[work.attempts[0].task].shard)
+        let = not after.held and not after.paused(shard, work.lane) and after.only in {0, shard.batch}
+        require(let, Check.PAUSES, "a task of {} starts", shard)
 
 
 def _waiting(after: After) -> Iterator[tuple[str, Waiting]]:

@@ -4,6 +4,10 @@ from typing import Annotated
 
 import typer
 
+from wsaios.cli.asking import asking
+from wsaios.cli.options import BatchArgument, JsonOption, LedgerOption, MostOption
+from wsaios.cli.output import print_json, print_lines
+
 batch = typer.Typer(name="batch", help="Run a file of inputs through a handler or a model.", no_args_is_help=True)
 
 
@@ -23,9 +27,7 @@ def run(
         str | None, typer.Option("--id", metavar="COLUMN", help="The column that names a row in the results.")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", help="Only so many rows, from the first.")] = None,
-    ledger: Annotated[
-        str | None, typer.Option("--ledger", help="Default: WSAIOS_LEDGER, else sqlite:///wsaios.db in this folder.")
-    ] = None,
+    ledger: LedgerOption = None,
     lane: Annotated[str | None, typer.Option("--lane", help="Default: default for coroutines, thread for functions.")] = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", help="Call the handler with a list of so many rows at most.")
@@ -62,3 +64,57 @@ def run(
         fresh=fresh,
     )
     run_batch(request, ledger=ledger, grace_s=grace_s, quiet=quiet, as_json=as_json)
+
+
+@batch.command("list")
+def list_batches(ledger: LedgerOption = None, limit: MostOption = 50, *, as_json: JsonOption = False) -> None:
+    """List batches, the latest first."""
+    from wsaios.cli.views import batch_json, batch_lines
+
+    with asking(ledger, as_json=as_json) as client:
+        views = client.batches(limit=limit)
+        if as_json:
+            print_json([batch_json(view) for view in views])
+        else:
+            print_lines(batch_lines(views))
+
+
+@batch.command()
+def status(batch_id: BatchArgument, ledger: LedgerOption = None, *, as_json: JsonOption = False) -> None:
+    """Show where a batch stands."""
+    from wsaios.cli.views import batch_fields, batch_json
+
+    with asking(ledger, as_json=as_json) as client:
+        view = client.batch_status(batch_id)
+        if as_json:
+            print_json(batch_json(view))
+        else:
+            print_lines(batch_fields(view))
+
+
+@batch.command()
+def cancel(batch_id: BatchArgument, ledger: LedgerOption = None, *, as_json: JsonOption = False) -> None:
+    """End all rows of a batch that have not ended; results that are there stay."""
+    with asking(ledger, as_json=as_json) as client:
+        client.batch_status(batch_id)
+        met = client.cancel(batch_id, reason="cancelled from the command line")
+        if as_json:
+            print_json({"id": batch_id, "cancelled": met})
+        else:
+            print_lines([f"{batch_id}: {met:,} rows cancelled"])
+
+
+@batch.command()
+def errors(
+    batch_id: BatchArgument, ledger: LedgerOption = None, limit: MostOption = 50, *, as_json: JsonOption = False
+) -> None:
+    """List rows of a batch that ended without a result, and why."""
+    from wsaios.cli.views import error_json, error_lines, unsuccessful
+
+    with asking(ledger, as_json=as_json) as client:
+        view = client.batch_status(batch_id)
+        found = unsuccessful(client, view, limit)
+        if as_json:
+            print_json([error_json(each) for each in found])
+        else:
+            print_lines(error_lines(view, found))

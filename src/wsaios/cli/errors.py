@@ -19,6 +19,7 @@ INTERRUPTED: Final = 130
 STATUSES: Final[tuple[tuple[type[errors.WsaiosError], int], ...]] = (
     (errors.TaskFailed, SOME_FAILED),
     (errors.QueueFull, TRY_AGAIN),
+    (errors.IllegalTransition, UNEXPECTED),
     (errors.CallerError, BAD_USAGE),
     (errors.OperatorError, BAD_USAGE),
     (errors.WsaiosError, TRY_AGAIN),

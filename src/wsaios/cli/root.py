@@ -7,7 +7,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from wsaios.cli.batch import batch
+from wsaios.cli.doctor import doctor
 from wsaios.cli.errors import UNEXPECTED
+from wsaios.cli.ledger import ledger_app
+from wsaios.cli.task import task
 
 app = typer.Typer(
     name="wsaios",
@@ -17,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(batch)
+app.add_typer(task)
+app.add_typer(ledger_app)
+app.command()(doctor)
 
 
 def main() -> NoReturn:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from secrets import token_hex
 from typing import Final
 
-from wsaios import __version__
 from wsaios.door.address import identity, socket_of
 from wsaios.door.alone import Alone
 from wsaios.door.desk import Desk
@@ -23,6 +22,7 @@ from wsaios.kernel.errors import (
     Unacknowledged,
 )
 from wsaios.kernel.states import by_word
+from wsaios.kernel.version import __version__
 from wsaios.ledger.location import locate
 from wsaios.scheduler.places import Places
 

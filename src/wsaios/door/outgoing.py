@@ -175,7 +175,7 @@ class _Spool:
 
     def put(self, rows: list[bytes]) -> None:
         if self._file is None:
-            self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)
+            self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115  # closed by `close`
         data = self._encode(rows)
         self._file.write(len(data).to_bytes(_PREFIX, "big") + data)
 

@@ -4,13 +4,13 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from wsaios import __version__
 from wsaios.door.address import Address, identity
 from wsaios.door.desk import Desk
 from wsaios.door.questions import PROTOCOL, Hello, Welcome
 from wsaios.door.session import Host, Rules, Session
 from wsaios.door.versions import understood
 from wsaios.kernel.errors import LedgerUnavailable, WrongVersion
+from wsaios.kernel.version import __version__
 from wsaios.ledger.location import locate
 from wsaios.scheduler.loop import Log
 from wsaios.scheduler.service import Service

@@ -1,7 +1,7 @@
 """Which versions of both sides understand each other."""
 
-from wsaios import __version__
 from wsaios.door.questions import PROTOCOL
+from wsaios.kernel.version import __version__
 
 
 def understood(protocol: int, version: str) -> bool:

@@ -7,7 +7,6 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from wsaios import __version__
 from wsaios.door.faults import error_of
 from wsaios.door.frames import BadFrame, Frames, Outbox
 from wsaios.door.questions import (
@@ -27,6 +26,7 @@ from wsaios.door.questions import (
 )
 from wsaios.door.versions import understood
 from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, WrongVersion
+from wsaios.kernel.version import __version__
 
 _HELLO_S: Final = 10.0
 _WAITS: Final = 10_000

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from secrets import token_hex
 from typing import Final
 from weakref import WeakSet
@@ -132,12 +133,7 @@ class SqliteLedger:
             if path is None:
                 reader = SqliteReads(self.name, self._sound().connection, self._sql, self._gate)
             else:
-                if not path.exists():
-                    raise LedgerUnavailable(self.name, "there is no such ledger; a scheduler makes it when it starts")
-                with translated(self.name):
-                    connection = connect_reader(path)
-                    require(connection, self.name)
-                reader = SqliteReads(self.name, connection, self._sql, threading.RLock(), path)
+                reader = SqliteReads(self.name, self._reader(path), self._sql, threading.RLock(), path)
             self._readers.add(reader)
             return reader
 
@@ -150,9 +146,8 @@ class SqliteLedger:
         with self._gate, translated(self.name):
             if self._location.path is None:
                 return contradictions(self._sound().connection, self._sql)
-            connection = connect_reader(self._location.path)
+            connection = self._reader(self._location.path)
             try:
-                require(connection, self.name)
                 return contradictions(connection, self._sql)
             finally:
                 connection.close()
@@ -201,6 +196,18 @@ class SqliteLedger:
             self._session.sound = True
         self._epoch = opening.epoch
         return opening
+
+    def _reader(self, path: Path) -> apsw.Connection:
+        if not path.exists():
+            raise LedgerUnavailable(self.name, "there is no such ledger; a scheduler makes it when it starts")
+        with translated(self.name):
+            connection = connect_reader(path)
+            try:
+                require(connection, self.name)
+            except BaseException:
+                connection.close(force=True)
+                raise
+            return connection
 
     def _connect(self) -> apsw.Connection:
         connection = connect(self._location.path, self._synchronous)

@@ -47,11 +47,11 @@ def test_no_large_table_is_read_as_a_whole(connection: apsw.Connection, name: st
 @pytest.mark.parametrize(
     "name, expected",
     [
-        ("ready_after", "SEARCH live USING INDEX live_ready (shard=? AND key=? AND rowid>?)"),
+        ("ready_after", "SEARCH live USING INDEX live_ready (shard=? AND key=? AND id>?)"),
         ("ready_after", "SEARCH live USING INDEX live_ready (shard=? AND key>?)"),
-        ("due_after", "SEARCH live USING INDEX live_due (due_us=? AND rowid>?)"),
+        ("due_after", "SEARCH live USING INDEX live_due (due_us=? AND id>?)"),
         ("due_after", "SEARCH live USING INDEX live_due (due_us>?)"),
-        ("expiring_after", "SEARCH live USING INDEX live_expiring (expires_us=? AND rowid>?)"),
+        ("expiring_after", "SEARCH live USING INDEX live_expiring (expires_us=? AND id>?)"),
         ("expiring_after", "SEARCH live USING INDEX live_expiring (expires_us>?)"),
         ("tasks_running", "SEARCH live USING INDEX live_by_state (state=?)"),
         ("live_after", "SEARCH live USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
@@ -62,7 +62,7 @@ def test_no_large_table_is_read_as_a_whole(connection: apsw.Connection, name: st
         ("tasks_remove", "SEARCH live USING INTEGER PRIMARY KEY (rowid=?)"),
         ("purge_choose", "SEARCH live USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("ahead", "SEARCH live USING COVERING INDEX live_ready (shard=? AND key<?)"),
-        ("ahead", "SEARCH live USING COVERING INDEX live_ready (shard=? AND key=? AND rowid<?)"),
+        ("ahead", "SEARCH live USING COVERING INDEX live_ready (shard=? AND key=? AND id<?)"),
         ("prune_choose", "SEARCH outcome USING COVERING INDEX outcome_by_end (ended_us>? AND ended_us<?)"),
         ("shards_ready", "SEARCH live USING COVERING INDEX live_ready (shard>?)"),
         ("keys_of", "SEARCH row USING PRIMARY KEY (tenant=? AND key=?)"),
