@@ -7,10 +7,10 @@ import msgspec
 
 from tests.simulation.acting import Acting
 from tests.simulation.batching import Batching
-from tests.simulation.driver import Driver
+from tests.simulation.fate import Fate
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import LANES, Scenario
-from wsaios.kernel.events import Hold, LaneKnown, Only, Recall, Scope
+from wsaios.kernel.events import Hold, LaneKnown, Only, Scope
 from wsaios.kernel.states import State
 from wsaios.kernel.task import LaneSpec
 
@@ -37,12 +37,12 @@ class Day:
     """A driver and the world around it, for as many turns as are wanted."""
 
     def __init__(self, seed: int, scenario: Scenario) -> None:
-        self.driver = Driver(seed, scenario)
+        self.driver = Fate(seed, scenario)
         self.world = self.driver.world
         self.acting = Acting(self.world)
         self.batching = Batching(self.world)
         self._rng = self.world.rng
-        self._restarts = 0
+        self.driver.visitor = self._visit
         self._deeds: dict[str, Callable[[], None]] = {
             "submit": self.world.submit,
             "family": self._family,
@@ -96,7 +96,7 @@ class Day:
     def _let_all_go(self) -> None:
         driver = self.driver
         for event in (*driver.missing(), Hold(held=False), Only(0)):
-            driver.tell(event)
+            driver.post(event)
         for component, key in list(driver.tables.facts):
             if component == "pause":
                 kind, _, rest = key.partition(":")
@@ -147,21 +147,21 @@ class Day:
     def _know(self) -> None:
         missing = self.driver.missing()
         if missing:
-            self.driver.tell(self._rng.choice(missing))
+            self.driver.post(self._rng.choice(missing))
 
     def _resize(self) -> None:
         lane = self._rng.choice(LANES)
-        self.driver.tell(LaneKnown(LaneSpec(lane.name, self._rng.randint(1, 3), lane.kind)))
+        self.driver.post(LaneKnown(LaneSpec(lane.name, self._rng.randint(1, 3), lane.kind)))
 
     def _hold(self, held: bool) -> None:
-        self.driver.tell(Hold(held))
+        self.driver.post(Hold(held))
 
     def _only(self) -> None:
         batches = self.batching.sealed()
         if batches and self._rng.random() < 0.4:
-            self.driver.tell(Only(self._rng.choice(batches)))
+            self.driver.post(Only(self._rng.choice(batches)))
         else:
-            self.driver.tell(Only(0))
+            self.driver.post(Only(0))
 
     def _prune(self) -> None:
         if self.driver.hears:
@@ -173,19 +173,16 @@ class Day:
 
     def _restart(self) -> None:
         """A stop in good order: nothing more starts, some of what runs ends, the rest goes back into the queue."""
-        driver, generation = self.driver, self.world.generation
-        driver.tell(Hold(held=True))
+        self.driver.post(Hold(held=True))
         for _ in range(self._rng.randint(0, 6)):
-            driver.turn()
-        driver.post(Recall())
-        while driver.inbox or driver.again:
-            driver.step()
-        if self.world.generation != generation:
-            return
-        running = [task.id for task in driver.tables.live.values() if task.state == State.RUNNING]
-        require(not running, Check.PLACE, "{} run after everything was recalled", running)
-        driver.restart(survives=False)
-        self.world.counts["clean restart"] += 1
+            self.driver.turn()
+        self.driver.post(Hold(held=True))
+        self.driver.recall()
+
+    def _visit(self) -> None:
+        """What a client does while no owner lives."""
+        for _ in range(self._rng.randint(1, 3)):
+            self._rng.choice((self.world.submit, self.acting.task, self._family))()
 
 
 def _scope(kind: str, rest: str) -> Scope:
@@ -199,7 +196,7 @@ class _Tag(msgspec.Struct):
     row: int
 
 
-def driver_tags(driver: Driver) -> dict[int, tuple[int, int]]:
+def driver_tags(driver: Fate) -> dict[int, tuple[int, int]]:
     """(order, row) of every task that was submitted singly, by id."""
     tags = {number: msgspec.json.decode(row.data, type=_Tag) for number, row in driver.tables.payloads.items()}
     return {number: (tag.order, tag.row) for number, tag in tags.items() if tag.order}

@@ -7,7 +7,6 @@ import msgspec
 from tests.simulation.occupancy import Occupancy
 from tests.simulation.small import Known
 from wsaios.kernel.events import Effects
-from wsaios.kernel.ledger import Committed
 from wsaios.kernel.task import BatchState, HandlerSpec, LaneSpec, Shard, Task
 from wsaios.scheduler.core import Core
 from wsaios.simulation.engine import SimEngine
@@ -19,7 +18,6 @@ class After(msgspec.Struct):
 
     core: Core
     effects: Effects
-    told: Committed | None
     tables: Tables
     engine: SimEngine
     known: Known

@@ -20,7 +20,7 @@ class Invariants:
         self._world = world
         self._steps = 0
         self.lives = Lives(tables)
-        self.leaving = Leaving(tables)
+        self.leaving = Leaving(tables, world.orders, world.pruned)
         self._order = OrderCheck()
         self._timers = TimerCheck()
 

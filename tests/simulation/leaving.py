@@ -1,15 +1,19 @@
 """The law of effects: what leaves is compared with what the ledger holds at that very moment."""
 
 from collections import Counter
+from collections.abc import Sequence, Set
+
+import msgspec
 
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import HANDLERS
-from wsaios.kernel.engine import AttemptRef, Ended, Verdict, Work
+from tests.simulation.world import Order, Tag
+from wsaios.kernel.engine import Attempt, AttemptRef, Ended, Verdict, Work
 from wsaios.kernel.events import Closed, Effects, Event, Reported
 from wsaios.kernel.ids import encode
 from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
-from wsaios.kernel.task import BatchState, Delivery, HandlerSpec, Task, effective
+from wsaios.kernel.task import BatchState, HandlerSpec, Task, effective
 from wsaios.simulation.ledger_store import Tables
 
 _SPECS: dict[str, HandlerSpec] = {spec.name: spec for spec in HANDLERS}
@@ -18,8 +22,11 @@ _SPECS: dict[str, HandlerSpec] = {spec.name: spec for spec in HANDLERS}
 class Leaving:
     """Looks at every effect as it leaves; knows what has left before."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, orders: Sequence[Order], pruned: Set[int]) -> None:
+        """`orders` are what people asked for, `pruned` what the ledger has given up since."""
         self._tables = tables
+        self._orders = orders
+        self._pruned = pruned
         self._last_fence: dict[int, int] = {}
         self._runs: Counter[int] = Counter()
         self.works = 0
@@ -34,9 +41,12 @@ class Leaving:
                     if isinstance(report, Ended) and report.verdict == Verdict.RETRY_AFTER:
                         self._runs[report.task] = 0
 
-    def work(self, work: Work, running: int) -> None:
+    def work(self, work: Work, running: int, now_us: int) -> None:
         """A work on its way to the engine; `running` works of this owner have a slot, this one included."""
         self.works += 1
+        for attempt in work.attempts:
+            if not self._runs[attempt.task]:
+                self._first_run(attempt, now_us)
         rows = [self._attempt(work, AttemptRef(attempt.task, attempt.fence)) for attempt in work.attempts]
         require(len({row.shard for row in rows}) == 1, Check.EFFECTS, "a work of {} rows of several shards", len(rows))
         require(len(rows) <= _SPECS[work.handler].batch_size, Check.EFFECTS, "{} got {} rows", work.handler, len(rows))
@@ -57,6 +67,20 @@ class Leaving:
             )
             if row.body.deaths >= SUSPECT_DEATHS:
                 require(running == 1, Check.ALONE, "{} runs beside {} others", encode(row.id), running - 1)
+
+    def _first_run(self, attempt: Attempt, now_us: int) -> None:
+        """What a task waited for is over when it starts."""
+        tag = msgspec.json.decode(attempt.payload, type=Tag)
+        if not tag.order:
+            return
+        asked = self._orders[tag.order - 1].tasks[tag.row]
+        due = asked.due_us is None or asked.due_us <= now_us
+        require(due, Check.TIMERS, "{} starts at {}, it is due at {}", attempt.task, now_us, asked.due_us)
+        for parent in asked.depends_on:
+            outcome = self._tables.outcomes.get(parent)
+            over = outcome is None and parent in self._pruned
+            succeeded = over or (outcome is not None and outcome.state == State.SUCCEEDED)
+            require(succeeded, Check.DEPENDENCIES, "{} starts, it depends on {}", attempt.task, outcome or parent)
 
     def closed(self, closed: Closed) -> None:
         """An end that watchers are told."""
@@ -114,6 +138,4 @@ class Leaving:
         return runs == 1 and not row.body.spilled and row.expires_us <= row.body.history[-1][1]
 
     def _once(self, row: Task, handler: str) -> bool:
-        delivery: Delivery = "at_most_once"
-        own, spec = row.body.options, _SPECS[handler]
-        return (own is not None and own.delivery == delivery) or effective(own, spec.options).at_most_once
+        return effective(row.body.options, _SPECS[handler].options).at_most_once

@@ -6,11 +6,13 @@ from typing import Final
 
 import msgspec
 
+from tests.simulation.ends import check_end
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import US_PER_POINT
 from wsaios.kernel.ledger import Commit
 from wsaios.kernel.states import ALLOWED, State
-from wsaios.kernel.task import HISTORY_KEPT, Entry, Outcome, Task
+from wsaios.kernel.task import Entry, Outcome, Task
+from wsaios.scheduler import book
 from wsaios.simulation.ledger_store import Tables
 
 _ENTRIES: Final = msgspec.json.Decoder(list[Entry])
@@ -96,6 +98,7 @@ class Lives:
         self._outcomes[number] = outcome
         self._batch_of[number] = self._tables.shards[outcome.shard].batch
         self.ended[self._batch_of[number], outcome.state] += 1
+        check_end(outcome, self._tables.shards[outcome.shard].handler)
         result = self._tables.results.get(number)
         if outcome.state == State.SUCCEEDED:
             said = None if result is None else msgspec.json.decode(result.data)
@@ -111,7 +114,7 @@ class Lives:
         older = [self._tables.history[row.id, part] for part in range(body.spilled)]
         lines = [line for text in older for line in _ENTRIES.decode(text)] + body.history
         require(
-            len(body.history) <= HISTORY_KEPT + 1,
+            len(body.history) <= book.HISTORY_KEPT + 1,
             Check.HISTORY,
             "{} keeps {} lines beside it",
             row.id,

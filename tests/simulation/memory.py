@@ -84,11 +84,12 @@ class TimerCheck:
                 times.extend(_times(row))
         late = [at_us for at_us in times if at_us <= after.now_us]
         self._late = self._late + 1 if late else 0
-        patient = not late or (after.effects.again and self._late <= PATIENCE)
+        wake_us = after.effects.wake_us
+        soon = after.effects.again or (wake_us is not None and wake_us <= after.now_us)
+        patient = not late or (soon and self._late <= PATIENCE)
         require(patient, Check.TIMERS, "the times {} are over for {} steps at {}", late, self._late, after.now_us)
         times.extend(_fills(after))
         first = min(times, default=None)
-        wake_us = after.effects.wake_us
         if first is not None and not after.effects.again:
             require(
                 wake_us is not None and wake_us <= max(first, after.now_us),

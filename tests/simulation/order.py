@@ -70,7 +70,8 @@ class OrderCheck:
         asked = {
             lane.name
             for question in after.effects.commit.questions
-            if isinstance(question, ReadyAfter) and (lane := after.lane(after.core.book.shards[question.shard])) is not None
+            if isinstance(question, ReadyAfter)
+            and (lane := after.lane(after.core.book.shards[question.shard])) is not None
         }
         for name, lane in after.known.lanes.items():
             idle = name in best and taken[name] < lane.slots

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from wsaios.kernel.task import HandlerSpec, LaneSpec, Options
+from wsaios.kernel.task import HISTORY_KEPT, HandlerSpec, LaneSpec, Options
 from wsaios.simulation.faults import WILD, FaultPlan
 
 US_PER_POINT: Final = 50_000
@@ -51,6 +51,8 @@ class Scenario(msgspec.Struct, frozen=True):
     takeover: float = 0.003
     restart: float = 0.005
     engine_survives: float = 0.5
+    visit: float = 0.3
+    split: float = 0.1
     prune: float = 0.02
     busy: float = 0.25
     longest_us: int = 30_000
@@ -58,6 +60,7 @@ class Scenario(msgspec.Struct, frozen=True):
     timers: int = 4
     piece: int = 2
     purge_rows: int = 3
+    lines: int = 6
     weights: dict[str, float] = {}
 
 
@@ -70,7 +73,7 @@ SCENARIOS: Final = (
     Scenario("batches", busy=0.4, death=0.02, weights={"batch": 60, "sweep": 8}),
     Scenario("families", busy=0.4, weights={"submit": 40, "family": 40, "replay": 20}),
     Scenario("verbs", faults=FAILING, busy=0.5, weights={"act": 60, "sweep": 4}),
-    Scenario("roomy", room=4096, timers=512, piece=1000, purge_rows=10_000),
+    Scenario("roomy", room=4096, timers=512, piece=1000, purge_rows=10_000, lines=HISTORY_KEPT),
 )
 
 

@@ -11,7 +11,7 @@ from wsaios.components.executor.executor import TaskExecutor
 from wsaios.components.executor.policy import PriorityAgeing
 from wsaios.kernel.ledger import Opening
 from wsaios.kernel.task import HandlerSpec, LaneSpec
-from wsaios.scheduler import links, verbs
+from wsaios.scheduler import batches, book, core, links, verbs
 from wsaios.scheduler.core import Core
 
 
@@ -34,23 +34,26 @@ class SmallExecutor(TaskExecutor):
         return self._rows
 
 
-def small_core(known: Known, scenario: Scenario, opening: Opening, rng: Random, *, died: bool) -> Core:
+def small_core(known: Known, scenario: Scenario, opening: Opening, rng: Random, *, died: bool, recover: bool) -> Core:
     """As `assemble` makes it, with small windows."""
     executor = SmallExecutor(scenario.room)
     for lane in known.lanes.values():
         executor.lane(lane)
     for handler in known.handlers.values():
         executor.handler(handler)
-    return Core(executor, opening, rng, died=died)
+    return Core(executor, opening, rng, died=died, recover=recover)
 
 
 @contextmanager
 def small_pieces(scenario: Scenario) -> Iterator[None]:
-    """Timers, sweeps and releases work in small pieces inside."""
+    """Timers, sweeps, releases, batches and histories come in small pieces inside."""
     few = scenario.timers
     with (
         patch.multiple(timers, LOW_WATER=few, REFILL=2 * few, HIGH_WATER=4 * few),
         patch.object(links, "_PIECE", scenario.piece),
         patch.object(verbs, "_PIECE", scenario.piece),
+        patch.object(batches, "_FIRST_RANGE", scenario.piece),
+        patch.multiple(core, _DUE_AT_ONCE=scenario.piece, _SWEEP_WINDOWS=few),
+        patch.object(book, "HISTORY_KEPT", scenario.lines),
     ):
         yield

@@ -14,6 +14,7 @@ batch = typer.Typer(name="batch", help="Run a file of inputs through a handler o
 @batch.command()
 def run(
     source: Annotated[str, typer.Argument(metavar="INPUT", help="A .csv, .json (array), .jsonl or .ndjson file.")],
+    *,
     out: Annotated[str, typer.Option("--out", help="Where results go; failed rows go to NAME.errors.jsonl beside it.")],
     handler: Annotated[
         str | None, typer.Option("--handler", metavar="MODULE:FUNCTION", help="What to call with each row.")
@@ -28,23 +29,32 @@ def run(
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", help="Only so many rows, from the first.")] = None,
     ledger: LedgerOption = None,
-    lane: Annotated[str | None, typer.Option("--lane", help="Default: default for coroutines, thread for functions.")] = None,
+    lane: Annotated[
+        str | None, typer.Option("--lane", help="Default: default for coroutines, thread for functions.")
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", help="Call the handler with a list of so many rows at most.")
     ] = None,
-    max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="How often a row is tried (default 3).")] = None,
+    max_attempts: Annotated[
+        int | None, typer.Option("--max-attempts", help="How often a row is tried (default 3).")
+    ] = None,
     grace_s: Annotated[
-        float, typer.Option("--grace", metavar="SECONDS", min=0.0, help="How long running rows may take to end after a signal.")
+        float,
+        typer.Option(
+            "--grace", metavar="SECONDS", min=0.0, help="How long running rows may take to end after a signal."
+        ),
     ] = 10.0,
-    *,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a batch that was stopped; that is the default.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a batch that was stopped; that is the default.")
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run anew, and replace what stands under --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object, and nothing else.")] = False,
 ) -> None:
     """Run every row of a file through a handler or a model, once, and write the results in order.
 
-    Stopped or killed, the same command goes on where it was. Exit status: 0, 1 (some rows failed), 2 (bad usage or input).
+    Stopped or killed, the same command goes on where it was.
+    Exit status: 0, 1 (some rows failed), 2 (bad usage or input).
     """
     from wsaios.cli.running import run_batch
     from wsaios.sdk.batch_plan import Request

@@ -24,7 +24,7 @@ STATUSES: Final[tuple[tuple[type[errors.WsaiosError], int], ...]] = (
     (errors.OperatorError, BAD_USAGE),
     (errors.WsaiosError, TRY_AGAIN),
 )
-"""The first class that fits counts. Whatever is no WsaiosError is a fault of the program: a traceback, and `UNEXPECTED`.
+"""The first class that fits counts. Whatever is no WsaiosError is a defect: a traceback, and `UNEXPECTED`.
 
 Source: 70 and 75 are EX_SOFTWARE and EX_TEMPFAIL of sysexits.h; 130 is what shells make of SIGINT.
 """
@@ -37,7 +37,7 @@ def status_of(error: errors.WsaiosError) -> int:
 
 @contextmanager
 def told(*, as_json: bool = False) -> Iterator[None]:
-    """Turn errors of WSAIOS into a line on standard error, with `as_json` also an object on standard output, and the status."""
+    """Turn errors into a line on standard error, with `as_json` also an object on standard output, and a status."""
     try:
         yield
     except errors.WsaiosError as error:

@@ -25,11 +25,14 @@ def print_lines(lines: Iterable[str]) -> None:
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """Lines with columns as wide as their widest cell; numbers stand to the right."""
     cells = [[_cell(value) for value in row] for row in rows]
-    numeric = [bool(cells) and all(row[column].replace(",", "").isdecimal() for row in cells) for column in range(len(header))]
+    numeric = [
+        bool(cells) and all(row[column].replace(",", "").isdecimal() for row in cells) for column in range(len(header))
+    ]
     widths = [max(len(row[column]) for row in [list(header), *cells]) for column in range(len(header))]
     for row in [list(header), *cells]:
         parts = [
-            text.rjust(width) if right else text.ljust(width) for text, width, right in zip(row, widths, numeric, strict=True)
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, numeric, strict=True)
         ]
         yield "  ".join(parts).rstrip()
 
@@ -53,7 +56,7 @@ def plain(value: object) -> Any:
 
 @contextmanager
 def only_json() -> Iterator[None]:
-    """Inside, whatever the code of users or a child prints goes to standard error; only `print_json` after it is output."""
+    """Inside, whatever is printed by the code of users or by children goes to standard error."""
     sys.stdout.flush()
     output = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -4,6 +4,8 @@ from collections import deque
 from typing import Final
 
 _WINDOW_S: Final = 30.0
+_MINUTE_S: Final = 60
+_ROUND: Final = 100
 
 
 class Pace:
@@ -16,7 +18,7 @@ class Pace:
     def look(self, done: int, now_s: float) -> None:
         """So much is done at this time."""
         self._seen.append((now_s, done))
-        while len(self._seen) > 2 and now_s - self._seen[1][0] >= _WINDOW_S:
+        while now_s - self._seen[0][0] > _WINDOW_S and now_s - self._seen[1][0] >= _WINDOW_S:
             self._seen.popleft()
 
     @property
@@ -40,13 +42,13 @@ def span(seconds: float | None) -> str:
     if seconds is None:
         return "?"
     whole = round(seconds)
-    if whole < 60:
+    if whole < _MINUTE_S:
         return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
+    minutes, rest = divmod(whole, _MINUTE_S)
+    hours, minutes = divmod(minutes, _MINUTE_S)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def speed(rate: float) -> str:
     """A rate with as many digits as it deserves."""
-    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
+    return f"{rate:,.0f}" if rate >= _ROUND else f"{rate:.1f}"

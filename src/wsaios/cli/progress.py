@@ -61,12 +61,14 @@ class Lines:
         self.phase("run", 0)
 
     def phase(self, phase: str, total: int) -> None:
-        """Count anew; only the rows that run have their tenths told."""
+        """Count anew; only the rows that run have their tenths told, of the other parts the long ones say that they begin."""
         self._phase, self._total = phase, total
         self._pace = Pace(total)
         self._due_s = self._now_s() + _EVERY_S
         self._tenth = 1 if phase == "run" else _NEVER
         self._told = (-1, -1)
+        if phase != "run" and not _brief(phase, total):
+            self.note(f"{_WORDS[phase]} {_amount(phase, total)}")
 
     def advance(self, done: int, failed: int = 0) -> None:
         """Write a line if one is due and there is something new."""
@@ -118,9 +120,10 @@ class Bar:
         """Begin a bar in the same line."""
         self._phase, self._total = phase, total
         self._pace = Pace(total)
-        brief = total < (_BRIEF_BYTES if phase == "check" else _BRIEF_ROWS)
-        if phase == "run" or not brief:
-            self._bar.update(self._task, description=_WORDS[phase], total=total or 1, completed=0, told="", visible=True)
+        if phase == "run" or not _brief(phase, total):
+            self._bar.update(
+                self._task, description=_WORDS[phase], total=total or 1, completed=0, told="", visible=True
+            )
 
     def advance(self, done: int, failed: int = 0) -> None:
         """Move it, some twelve times a second at most, and whenever all is done."""
@@ -162,3 +165,11 @@ def counted(phase: str, done: int, total: int, failed: int, pace: Pace) -> str:
         return f"{done / _MIB:,.0f}/{total / _MIB:,.0f} MiB, {pace.rate / _MIB:,.0f} MiB/s{left}"
     failures = f"{failed:,} failed, " if phase == "run" else ""
     return f"{done:,}/{total:,} rows, {failures}{speed(pace.rate)} rows/s{left}"
+
+
+def _brief(phase: str, total: int) -> bool:
+    return total < (_BRIEF_BYTES if phase == "check" else _BRIEF_ROWS)
+
+
+def _amount(phase: str, total: int) -> str:
+    return f"{total / _MIB:,.0f} MiB" if phase == "check" else f"{total:,} rows"

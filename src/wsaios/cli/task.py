@@ -16,7 +16,9 @@ def list_tasks(
     state: Annotated[
         list[str] | None, typer.Option("--state", help="Only those in this state, such as failed; may be given again.")
     ] = None,
-    after: Annotated[str | None, typer.Option("--after", metavar="ID", help="Only those that were accepted after this one.")] = None,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="ID", help="Only those that were accepted after this one.")
+    ] = None,
     ledger: LedgerOption = None,
     limit: MostOption = 50,
     *,

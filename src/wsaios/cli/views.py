@@ -112,7 +112,8 @@ def task_lines(found: Sequence[Status]) -> Iterator[str]:
     """A table of tasks."""
     header = ("task", "state", "handler", "lane", "attempt", "accepted (UTC)", "reason")
     rows = [
-        (each.id, each.state, each.handler, each.lane, each.attempt, each.accepted_at, shortened(each.reason)) for each in found
+        (each.id, each.state, each.handler, each.lane, each.attempt, each.accepted_at, shortened(each.reason))
+        for each in found
     ]
     return table(header, rows) if rows else iter(("no tasks",))
 

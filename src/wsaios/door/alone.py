@@ -2,11 +2,10 @@
 
 import asyncio
 import os
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from wsaios.bootstrap import Parts, Settings
 from wsaios.door.address import identity
@@ -15,7 +14,6 @@ from wsaios.door.questions import A, ActOn, Ask, Asker
 from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import LedgerUnavailable, NoOwner, NotRunning, WsaiosError
 
-VISIT_S: Final = 1.0
 Errand = Callable[[Asker], Awaitable[A]]
 
 
@@ -111,32 +109,28 @@ class Alone:
             return
         parts.reader.start()
         desk = Desk(parts.service)
-        until = time.monotonic() + VISIT_S
+        errands, self._errands = self._errands, deque()
+        answers: list[Any] = [NotRunning("what would have written to the ledger")] * len(errands)
         try:
-            # A starting owner waits for this one, so what keeps coming in waits for the next visit.
-            while self._errands and time.monotonic() < until:
-                now, self._errands = self._errands, deque()
-                await asyncio.gather(*(_run(errand, future, desk) for errand, future in now))
+            answers = await asyncio.gather(*(errand(desk) for errand, _ in errands), return_exceptions=True)
         finally:
             desk.close()
             await parts.loop.stop()
             parts.reader.stop()
+            # Told only now: whoever asked may start an owner next, which must not find this holder.
+            for (_, future), answer in zip(errands, answers, strict=True):
+                _settle(future, answer)
 
     def _fail(self, error: Exception) -> None:
         errands, self._errands = self._errands, deque()
         for _, future in errands:
-            if not future.done():
-                future.set_exception(error)
+            _settle(future, error)
 
 
-async def _run(errand: Errand[Any], future: "asyncio.Future[Any]", desk: Desk) -> None:
+def _settle(future: "asyncio.Future[Any]", answer: object) -> None:
     if future.done():
         return
-    try:
-        value = await errand(desk)
-    except Exception as error:  # noqa: BLE001  # it belongs to the one who asked
-        if not future.done():
-            future.set_exception(error)
+    if isinstance(answer, BaseException):
+        future.set_exception(answer)
     else:
-        if not future.done():
-            future.set_result(value)
+        future.set_result(answer)

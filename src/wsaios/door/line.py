@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from secrets import token_hex
-from typing import Final
+from typing import Any, Final, NoReturn
 
 from wsaios.door.address import identity, socket_of
 from wsaios.door.alone import Alone
@@ -13,13 +13,17 @@ from wsaios.door.desk import Desk
 from wsaios.door.questions import PROTOCOL, A, ActOn, Ask, FollowEnd, FollowNext, FollowOpen, Hello, Ranges, repeats
 from wsaios.door.wire import Lost, Wire
 from wsaios.kernel.errors import (
+    CallerError,
     InvalidInput,
     LedgerOwned,
     LedgerUnavailable,
     NoOwner,
     NotPossible,
     NotRunning,
+    QueueFull,
     Unacknowledged,
+    UnknownLane,
+    WsaiosError,
 )
 from wsaios.kernel.states import by_word
 from wsaios.kernel.version import __version__
@@ -30,6 +34,7 @@ RETRY_S: Final = 10.0
 _PAGE: Final = 2000
 _OPENING_S: Final = 2.0
 _PAUSES_S: Final = (0.02, 0.25)
+_PASSES: Final = (Lost, NotRunning, LedgerOwned, Unacknowledged)
 _WANTED: Final = {
     "cancel": {"cancelled"},
     "pause": {"paused"},
@@ -87,16 +92,12 @@ class Line:
             try:
                 wire = await self.reach()
                 return await (self.alone.ask(ask) if wire is None else wire.ask(ask))
-            except NotPossible as error:
-                if trouble.lost and isinstance(ask, ActOn) and error.state in _WANTED.get(ask.verb, ()):
-                    return by_word(error.state)  # type: ignore[return-value]  # ActOn is an Ask[int]
-                raise
-            except (Lost, NotRunning, LedgerOwned, Unacknowledged) as error:
-                if isinstance(error, Lost | Unacknowledged) and not repeats(ask):
-                    raise (error if isinstance(error, Unacknowledged) else Unacknowledged(str(error))) from error
-                await trouble.meet(error)
+            except (Lost, WsaiosError) as error:
+                if trouble.lost and _reached(ask, error):
+                    return by_word(getattr(error, "state", ""))  # type: ignore[return-value]  # ActOn is an Ask[int]
+                await trouble.meet(error, again=repeats(ask))
 
-    async def follow(self, ranges: Ranges) -> AsyncIterator[Ranges]:
+    async def follow(self, ranges: Ranges) -> AsyncGenerator[Ranges, None]:
         """Pages of (id, state) of every task of the ranges as it ends, each once.
 
         Raises:
@@ -108,12 +109,13 @@ class Line:
             wire = None
             try:
                 wire = await self.reach()
-                async for page in self._pages(wire or self.alone.reader(), ranges):
-                    fresh = [each for each in page if places.mark(each[0])]
-                    if fresh and wire is not None:
-                        trouble.over()
-                    if fresh:
-                        yield fresh
+                async with aclosing(self._pages(wire or self.alone.reader(), ranges)) as pages:
+                    async for page in pages:
+                        fresh = [each for each in page if places.mark(each[0])]
+                        if fresh and wire is not None:
+                            trouble.over()
+                        if fresh:
+                            yield fresh
             except (Lost, NotRunning) as error:
                 alone = wire is None and isinstance(error, NotRunning)
                 await trouble.meet(NoOwner(self.name, f"{places.left} of the tasks have not ended") if alone else error)
@@ -127,7 +129,7 @@ class Line:
             await wire.closed()
         await self.alone.close()
 
-    async def _pages(self, asker: Wire | Desk, ranges: Ranges) -> AsyncIterator[Ranges]:
+    async def _pages(self, asker: Wire | Desk, ranges: Ranges) -> AsyncGenerator[Ranges, None]:
         handle = await asker.ask(FollowOpen(ranges))
         try:
             while page := await asker.ask(FollowNext(handle, _PAGE)):
@@ -161,10 +163,15 @@ class Trouble:
         self._away = False
         self._since: float | None = None
         self._pause_s = _PAUSES_S[0]
-        self.lost = False
+        self._reason = ""
 
-    async def meet(self, error: Exception) -> None:
-        """Pause before the next try.
+    @property
+    def lost(self) -> bool:
+        """Whether what was asked may have been done, and the answer did not come."""
+        return bool(self._reason)
+
+    async def meet(self, error: Exception, *, again: bool = True) -> None:
+        """Pause before the next try; `again` False: there is none when the answer was lost.
 
         Raises:
             WsaiosError: what to tell the caller, when there should be none.
@@ -172,25 +179,36 @@ class Trouble:
         now = time.monotonic()
         if self._since is None:
             self._since = now
-        self.lost = self.lost or unsure(error)
+        if isinstance(error, Lost | Unacknowledged):
+            self._reason = self._reason or str(getattr(error, "reason", error))
         self._away = self._away or self.lost or type(error) is NotRunning
-        hopeless = isinstance(error, NoOwner) and not self._away
-        most_s = self._retry_s if self._away else min(self._retry_s, _OPENING_S)
-        if not self._patient and (hopeless or now - self._since >= most_s):
-            raise self._said(error)
+        if self._hopeless(error, now - self._since) or (self.lost and not again):
+            self._give_up(error)
         await asyncio.sleep(self._pause_s)
         self._pause_s = min(self._pause_s * 1.5, _PAUSES_S[1])
 
     def over(self) -> None:
         """It goes on."""
-        self._since, self._pause_s, self.lost, self._away = None, _PAUSES_S[0], False, False
+        self._since, self._pause_s, self._reason, self._away = None, _PAUSES_S[0], "", False
 
-    def _said(self, error: Exception) -> Exception:
-        if self.lost and self._writes:
-            return error if isinstance(error, Unacknowledged) else Unacknowledged(str(error))
-        return LedgerUnavailable(self._ledger, str(error)) if isinstance(error, Lost) else error
+    def _hopeless(self, error: Exception, for_s: float) -> bool:
+        if not isinstance(error, _PASSES) and not (self.lost and isinstance(error, QueueFull)):
+            return True
+        if self._patient:
+            return False
+        nobody = isinstance(error, NoOwner) and not self._away
+        return nobody or for_s >= (self._retry_s if self._away else min(self._retry_s, _OPENING_S))
+
+    def _give_up(self, error: Exception) -> NoReturn:
+        # Nothing but a fault of the call itself says that what was lost was not done.
+        certain = isinstance(error, CallerError) and not isinstance(error, QueueFull | UnknownLane)
+        if self.lost and self._writes and not certain:
+            raise Unacknowledged(self._reason) from error
+        if isinstance(error, Lost):
+            raise LedgerUnavailable(self._ledger, str(error)) from error
+        raise error
 
 
-def unsure(error: BaseException) -> bool:
-    """Whether what failed with this may have been done all the same."""
-    return isinstance(error, Lost | Unacknowledged)
+def _reached(ask: Ask[Any], error: Exception) -> bool:
+    """Whether a verb that is asked for again finds that the first time has worked."""
+    return isinstance(ask, ActOn) and isinstance(error, NotPossible) and error.state in _WANTED.get(ask.verb, ())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from wsaios.kernel.engine import Engine
-from wsaios.kernel.events import Event, Hold, Recall
+from wsaios.kernel.events import Barrier, Event, Hold, Recall
 from wsaios.kernel.ledger import Opening
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.maintenance.prune import Pruning
@@ -51,6 +51,10 @@ class Lifecycle:
         await self._pruning.stop()
         if self._loop.running():
             self._loop.post(Hold(held=True))
+            # The step before this one may just be starting tasks: the engine must have them before it is drained.
+            over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self._loop.post(Barrier(over))
+            await asyncio.gather(over, return_exceptions=True)
             await self._engine.drain(self._grace_s)
             if self._loop.running():
                 self._loop.post(Recall())

@@ -291,8 +291,6 @@ class Loop:
         """
         self._log.error("the core is rebuilt from the ledger", reason=f"{type(error).__name__}: {error}")
         self._failures += 1
-        if self._failures > _MOST_FAILURES:
-            raise error
         core, self.core = self.core, None
         reason = Unacknowledged(str(error))
         self._refuse(events, reason)
@@ -300,6 +298,8 @@ class Loop:
             for token in core.unanswered():
                 _answer(token, None, reason)
             self._engine.cancel(core.held())
+        if self._failures > _MOST_FAILURES:
+            raise error
         for attempt, wait_s in enumerate(_REBUILD_WAITS_S):
             await asyncio.sleep(wait_s)
             try:
@@ -313,6 +313,7 @@ class Loop:
                 if core is not None:
                     self.core.inherit(core)
                 self._inbox[:0] = self._standing.values()
+                self.watch.missed()
                 return
 
     def _remember(self, events: Sequence[Event]) -> None:
@@ -335,6 +336,9 @@ class Loop:
     def _end(self, error: BaseException) -> None:
         self.ended = error
         self._stopping = True
+        if self.core is not None:
+            for token in self.core.unanswered():
+                _answer(token, None, Unacknowledged(str(error)))
         self._refuse_all(error if isinstance(error, WsaiosError) else NotRunning())
 
     def _make_room(self) -> None:

@@ -6,13 +6,14 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Awaitable,
     Callable,
     Iterable,
     Iterator,
     Mapping,
     Sequence,
 )
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -41,6 +42,7 @@ from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.places import Places
 
+T = TypeVar("T")
 CHUNK_ROWS: Final = 2000
 CHUNK_BYTES: Final = 1 << 20
 _PAGE: Final = 5000
@@ -141,21 +143,7 @@ class Service:
 
     async def ended(self, number: int, timeout_s: float | None = None) -> Closed:
         """The outcome of a task, waiting for it."""
-        future = self._loop.watch.task(number)
-        try:
-            core = self._loop.core
-            if core is None or number not in core.book.tasks:
-                view = await self.inspector.view(number)
-                if view.outcome is not None and not future.done():
-                    return Closed(view.outcome, view.result.data if view.result is not None else b"")
-            if not future.done() and not self._loop.running():
-                raise NotRunning
-            return await asyncio.wait_for(future, timeout_s)
-        except TimeoutError:
-            msg = f"{encode(number)} has not ended within {timeout_s:g} s; it goes on"
-            raise TimeoutError(msg) from None
-        finally:
-            self._loop.watch.drop(number, future)
+        return await _patiently(lambda: self._end_of(number), timeout_s, encode(number))
 
     async def batch_end(self, number: int, timeout_s: float | None = None) -> BatchView:
         """Where a batch stands once all of its rows have ended, waiting for that.
@@ -164,19 +152,36 @@ class Service:
             TimeoutError: not in time; the batch goes on.
             UnknownBatch: there is none.
         """
+        return await _patiently(lambda: self._finish_of(number), timeout_s, encode(number, "batch"))
+
+    async def _end_of(self, number: int) -> Closed | None:
+        future = self._loop.watch.task(number)
+        try:
+            core = self._loop.core
+            if core is None or number not in core.book.tasks:
+                view = await self.inspector.view(number)
+                if view.outcome is not None and not future.done():
+                    return Closed(view.outcome, view.result.data if view.result is not None else b"")
+            self._check_running(future)
+            return await future
+        finally:
+            self._loop.watch.drop(number, future)
+
+    async def _finish_of(self, number: int) -> BatchView | None:
         future = self._loop.watch.batch(number)
         try:
             view = await self.inspector.batch(number)
             if view.finished:
                 return view
-            if not future.done() and not self._loop.running():
-                raise NotRunning
-            return batch_view(await asyncio.wait_for(future, timeout_s))
-        except TimeoutError:
-            msg = f"{encode(number, 'batch')} has not ended within {timeout_s:g} s; it goes on"
-            raise TimeoutError(msg) from None
+            self._check_running(future)
+            batch = await future
+            return None if batch is None else batch_view(batch)
         finally:
             self._loop.watch.drop_batch(number, future)
+
+    def _check_running(self, future: "asyncio.Future[Any]") -> None:
+        if not future.done() and not self._loop.running():
+            raise NotRunning
 
     async def ended_of(self, ranges: Sequence[tuple[int, int]]) -> AsyncGenerator[tuple[int, int], None]:
         """(id, state) of every task of these (first, length) ranges as it ends, each once.
@@ -307,6 +312,7 @@ class Fresh:
 
     def hear(self, closed: list[Closed], places: Places) -> None:
         """Take in what belongs to the places."""
+        self._missed = self._missed or not closed
         for each in closed:
             if places.place_of(each.outcome.id) is None:
                 continue
@@ -329,6 +335,19 @@ class Fresh:
     def more(self) -> bool:
         """Whether there is something to look at without waiting."""
         return self._missed or bool(self._ended)
+
+
+async def _patiently(ask: Callable[[], Awaitable[T | None]], timeout_s: float | None, what: str) -> T:
+    """Ask until there is an answer; one that is None was missed, and is asked for again."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                found = await ask()
+                if found is not None:
+                    return found
+    except TimeoutError:
+        msg = f"{what} has not ended within {timeout_s:g} s; it goes on"
+        raise TimeoutError(msg) from None
 
 
 def unpack(outcome: Outcome, result: bytes) -> Any:

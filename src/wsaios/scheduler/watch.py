@@ -10,20 +10,23 @@ Listener = Callable[[list[Closed]], None]
 
 
 class Watch:
-    """Futures by task and batch, and listeners to everything that ends; told after the commit."""
+    """Futures by task and batch, and listeners to everything that ends; told after the commit.
+
+    A future that is done with None, and a listener that is told nothing, missed something: ask the ledger again.
+    """
 
     def __init__(self) -> None:
-        self._tasks: dict[int, list[asyncio.Future[Closed]]] = {}
-        self._batches: dict[int, list[asyncio.Future[Batch]]] = {}
+        self._tasks: dict[int, list[asyncio.Future[Closed | None]]] = {}
+        self._batches: dict[int, list[asyncio.Future[Batch | None]]] = {}
         self._listeners: dict[Listener, None] = {}
 
-    def task(self, number: int) -> "asyncio.Future[Closed]":
+    def task(self, number: int) -> "asyncio.Future[Closed | None]":
         """Done when the task ends from now on; `drop` it when it is no longer wanted."""
-        future: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Closed | None] = asyncio.get_running_loop().create_future()
         self._tasks.setdefault(number, []).append(future)
         return future
 
-    def drop(self, number: int, future: "asyncio.Future[Closed]") -> None:
+    def drop(self, number: int, future: "asyncio.Future[Closed | None]") -> None:
         """No longer wait."""
         waiting = self._tasks.get(number)
         if waiting is not None and future in waiting:
@@ -31,13 +34,13 @@ class Watch:
             if not waiting:
                 del self._tasks[number]
 
-    def batch(self, number: int) -> "asyncio.Future[Batch]":
+    def batch(self, number: int) -> "asyncio.Future[Batch | None]":
         """Done when the last row of the batch ends."""
-        future: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Batch | None] = asyncio.get_running_loop().create_future()
         self._batches.setdefault(number, []).append(future)
         return future
 
-    def drop_batch(self, number: int, future: "asyncio.Future[Batch]") -> None:
+    def drop_batch(self, number: int, future: "asyncio.Future[Batch | None]") -> None:
         """No longer wait."""
         waiting = self._batches.get(number)
         if waiting is not None and future in waiting:
@@ -68,18 +71,25 @@ class Watch:
                 if not future.done():
                     future.set_result(batch)
 
+    def missed(self) -> None:
+        """Nobody knows what ended meanwhile: everyone must ask the ledger."""
+        for future in self._everyone():
+            future.set_result(None)
+        for listener in list(self._listeners):
+            listener([])
+
     def fail(self, error: Exception) -> None:
         """Nothing more will come: tell everyone why."""
-        waiting: list[asyncio.Future[Closed] | asyncio.Future[Batch]] = []
+        for future in self._everyone():
+            future.set_exception(error)
+            future.exception()
+
+    def _everyone(self) -> list["asyncio.Future[Closed | None] | asyncio.Future[Batch | None]"]:
+        waiting: list[asyncio.Future[Closed | None] | asyncio.Future[Batch | None]] = []
         for tasks in self._tasks.values():
             waiting.extend(tasks)
         for batches in self._batches.values():
             waiting.extend(batches)
-        for future in waiting:
-            if not future.done():
-                future.set_exception(error)
-                future.exception()
         self._tasks.clear()
         self._batches.clear()
-        for listener in list(self._listeners):
-            listener([])
+        return [future for future in waiting if not future.done()]

@@ -107,8 +107,8 @@ class Plan(msgspec.Struct, frozen=True):
 def prepare(request: Request, folder: Path, on_size: Callable[[int], None], on_bytes: OnBytes) -> Plan:
     """Check all of it; creates nothing.
 
-    `folder` is where modules of handlers are looked for first. `on_size` is told the bytes to read before, `on_bytes` those
-    read while the input is checked.
+    `folder` is where modules of handlers are looked for first. `on_size` is told before how many bytes are to be read,
+    `on_bytes` how many were read so far.
 
     Raises:
         InvalidInput, InputError: names the option, or the place in the input.

@@ -101,7 +101,7 @@ class BatchRun:
         settings = Settings(grace_s=self._grace_s, retention_s=_NEVER_S, serves=False)
         self._parts = Parts(self._url, settings, plan.handlers, {plan.spec.name: plan.spec})
         # Nothing of what the ledger holds may start before this batch is known.
-        self._parts.loop.post(Hold(True))
+        self._parts.loop.post(Hold(held=True))
         await self._parts.start(f"batch run of {plan.file.path.name}")
         try:
             self._work = asyncio.get_running_loop().create_task(self._all())
@@ -162,21 +162,18 @@ class BatchRun:
 
     async def _run(self, batch: Batch) -> None:
         parts, listener = self._parts, self._listener
-        finished = parts.loop.watch.batch(batch.id)
+        finished = asyncio.ensure_future(parts.service.batch_end(batch.id))
         listener.phase("run", batch.rows)
         parts.loop.post(Only(batch.id))
-        parts.loop.post(Hold(False))
-        while not finished.done():
-            view = await parts.service.inspector.batch(batch.id)
-            listener.advance(view.done, view.done - view.ended.get(State.SUCCEEDED.word, 0))
-            if view.finished:
-                # Whoever waits is not told of an end that was committed while the core had to be rebuilt.
-                await parts.service.flush()
-                if _over(await parts.service.batch(batch.id)):
-                    break
-            await asyncio.wait([finished], timeout=TICK_S)
-        else:
-            finished.result()
+        parts.loop.post(Hold(held=False))
+        try:
+            while not finished.done():
+                view = await parts.service.inspector.batch(batch.id)
+                listener.advance(view.done, view.done - view.ended.get(State.SUCCEEDED.word, 0))
+                await asyncio.wait([finished], timeout=TICK_S)
+            await finished
+        finally:
+            finished.cancel()
         self._batch = over = await parts.service.batch(batch.id)
         listener.advance(over.rows, over.rows - over.ended.get(State.SUCCEEDED, 0))
 

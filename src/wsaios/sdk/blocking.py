@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
@@ -29,28 +29,28 @@ class LoopThread:
         Raises:
             InvalidInput: the loop was stopped.
         """
-        work = _awaited(awaitable)
         try:
-            future = asyncio.run_coroutine_threadsafe(work, self._running())
-        except BaseException:
-            work.close()
+            loop = self._running()
+        except InvalidInput:
+            if isinstance(awaitable, Coroutine):
+                awaitable.close()
             raise
+        future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), loop)
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
 
-    def iterate(self, items: AsyncIterator[R]) -> Iterator[R]:
+    def iterate(self, items: AsyncGenerator[R, None]) -> Iterator[R]:
         """The items, each waited for when it is asked for."""
         end = object()
         try:
             while (item := self.run(_next(items, end))) is not end:
                 yield item
         finally:
-            close = getattr(items, "aclose", None)
-            if close is not None and not self._over:
-                self.run(close())
+            if not self._over:
+                self.run(items.aclose())
 
     def stop(self, last: Callable[[], Awaitable[None]]) -> None:
         """Await `last` on the loop, then end it; safe to call twice."""
@@ -178,5 +178,5 @@ async def _awaited(awaitable: Awaitable[R]) -> R:
     return await awaitable
 
 
-async def _next(items: AsyncIterator[R], end: Any) -> Any:
+async def _next(items: AsyncGenerator[R, None], end: Any) -> Any:
     return await anext(items, end)

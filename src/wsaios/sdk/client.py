@@ -1,7 +1,8 @@
 """Clients: the scheduler's verbs from another process."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self
@@ -116,18 +117,20 @@ class AsyncClient:
         Raises:
             NoOwner: no scheduler lives, and not all have ended.
         """
-        async for page in self.pages(tasks):
-            for task in page:
-                yield task
+        async with aclosing(self.pages(tasks)) as pages:
+            async for page in pages:
+                for task in page:
+                    yield task
 
-    async def pages(self, tasks: Batch | Iterable[Task]) -> AsyncIterator[list[Task]]:
+    async def pages(self, tasks: Batch | Iterable[Task]) -> AsyncGenerator[list[Task], None]:
         """The same, several at a time."""
         if isinstance(tasks, Batch):
             ranges = [(part.first, part.length) for part in tasks.ranges]
         else:
             ranges = [(task.number, 1) for task in dict.fromkeys(tasks)]
-        async for page in self._line.follow(ranges):
-            yield [Task(self, number) for number, _ in page]
+        async with aclosing(self._line.follow(ranges)) as pages:
+            async for page in pages:
+                yield [Task(self, number) for number, _ in page]
 
     async def result(self, task_id: str, *, timeout_s: float | None = None) -> Any:
         """The result of a task, waiting for it; with a timeout it also waits for an owner that is not there yet.

@@ -22,8 +22,8 @@ def import_function(text: str, folder: Path) -> Callable[..., Any]:
 
     Raises:
         InvalidInput: `text` has another form.
-        UnknownHandler: there is no such module or function, or importing it raised; the message ends with the user's own
-            part of that traceback.
+        UnknownHandler: there is no such module or function, or importing it raised: then the message ends with the
+            user's own part of the traceback.
     """
     name, colon, attribute = text.partition(":")
     parts = [*name.split("."), *attribute.split(".")]
@@ -60,14 +60,18 @@ def _module(name: str, text: str, folder: Path) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise UnknownHandler(text, f"there is no module {error.name!r} in {folder} nor among installed ones") from error
+            raise UnknownHandler(
+                text, f"there is no module {error.name!r} in {folder} nor among installed ones"
+            ) from error
         raise UnknownHandler(text, _told(name, error)) from error
     except (Exception, SystemExit) as error:
         raise UnknownHandler(text, _told(name, error)) from error
 
 
 def _missing(module: object, name: str, attribute: str) -> str:
-    functions = sorted(each for each, value in vars(module).items() if not each.startswith("_") and inspect.isroutine(value))
+    functions = sorted(
+        each for each, value in vars(module).items() if not each.startswith("_") and inspect.isroutine(value)
+    )
     there = f"; its functions are {', '.join(functions)}" if functions else ""
     return f"module {name!r} has no {attribute!r}{there}"
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from wsaios import __version__
 from wsaios.bootstrap import ledger_url
 from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, WsaiosError
 from wsaios.kernel.views import Overview
@@ -37,7 +38,7 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """What `examine` found; `owner` is empty when no scheduler lives, figures are None where there is nothing to measure."""
+    """What `examine` found; `owner` is empty when no scheduler lives, figures are None where nothing was measured."""
 
     versions: dict[str, str]
     ledger: str
@@ -134,7 +135,9 @@ def _judge_machine(folder: Path, wrong: list[Trouble]) -> None:
     with suppress(OSError):
         free = shutil.disk_usage(folder).free
         if free < LITTLE_SPACE_BYTES:
-            wrong.append(Trouble(f"{free >> 20} MiB are free in {folder}", "make room: a full disk stops the scheduler"))
+            wrong.append(
+                Trouble(f"{free >> 20} MiB are free in {folder}", "make room: a full disk stops the scheduler")
+            )
 
 
 def _fdatasync_ms(folder: Path, wrong: list[Trouble]) -> float | None:
@@ -174,8 +177,4 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        if package != "wsaios":
-            return ""
-        from wsaios import __version__
-
-        return __version__
+        return __version__ if package == "wsaios" else ""

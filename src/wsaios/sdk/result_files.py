@@ -111,7 +111,9 @@ def result_files(paths: Paths) -> Iterator[ResultFiles]:
         ):
             yield ResultFiles(paths, results, errors)
     except OSError as error:
-        reason = f"{paths.results} cannot be written: {error.strerror or error}; nothing is lost, run the same command again"
+        reason = (
+            f"{paths.results} cannot be written: {error.strerror or error}; nothing is lost, run the same command again"
+        )
         raise InvalidInput("--out", reason) from error
     finally:
         for path in (paths.results, paths.errors):

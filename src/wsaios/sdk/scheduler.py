@@ -22,7 +22,6 @@ from wsaios.kernel.states import State
 from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.kernel.views import BatchView, Status, Transition, Why
 from wsaios.planning.calls import retries, whole
-from wsaios.scheduler.inspect import batch_view
 from wsaios.scheduler.lifecycle import Signals
 from wsaios.scheduler.service import Limits
 from wsaios.sdk.actions import Actions
@@ -256,10 +255,7 @@ class Scheduler:
 
     async def wait(self, batch_id: str, *, timeout_s: float | None = None) -> BatchView:
         """Until all rows of a batch have ended."""
-        number = number_of(batch_id, "batch")
-        future = self._parts.loop.watch.batch(number)
-        view = await self._service.inspector.batch(number)
-        return view if view.finished else batch_view(await asyncio.wait_for(future, timeout_s))
+        return await self._service.batch_end(number_of(batch_id, "batch"), timeout_s)
 
     async def cancel(self, target: str, *, reason: str = "") -> int:
         """End a task, a batch, ``"lane:NAME"`` or ``"all"``; what runs is told to stop and can no longer commit.

@@ -197,7 +197,10 @@ class CommitApplier:
     def _purge(self, ranges: list[tuple[int, int]], limit: int) -> int:
         tables = self._tables
         within = {
-            task for first, last in ranges for task in tables.live if first <= task <= last and task & _SLOT == first & _SLOT
+            task
+            for first, last in ranges
+            for task in tables.live
+            if first <= task <= last and task & _SLOT == first & _SLOT
         }
         chosen = sorted(within)[:limit]
         forget(tables, chosen)

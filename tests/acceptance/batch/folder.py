@@ -67,10 +67,15 @@ class Done:
     err: str
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """The one object on standard output."""
+    def json(self) -> Any:
+        """The one line on standard output."""
         (line,) = self.out.splitlines()
-        found: dict[str, Any] = json.loads(line)
+        return json.loads(line)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The same, of a batch run."""
+        found: dict[str, Any] = self.json
         return found
 
 

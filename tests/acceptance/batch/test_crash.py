@@ -40,7 +40,9 @@ def arguments() -> list[str]:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_killed_at_random_moments_it_goes_on_where_it_was(folder: Folder, undisturbed: tuple[bytes, bytes], seed: int) -> None:
+def test_killed_at_random_moments_it_goes_on_where_it_was(
+    folder: Folder, undisturbed: tuple[bytes, bytes], seed: int
+) -> None:
     rng = random.Random(seed)
     folder.texts("in.csv", ROWS)
     calls = 0

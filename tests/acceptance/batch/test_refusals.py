@@ -38,9 +38,13 @@ CASES = {
     "a folder": Case((".csv", "folder"), ("some.csv", *MAPPED), {"some.csv/x": ""}),
     "an unknown suffix": Case(("in.txt", ".csv"), ("in.txt", *MAPPED), {"in.txt": GOOD}),
     "a row that is too short": Case(("in.csv", "row 2", "line 3"), files={"in.csv": GOOD + "x\n"}),
-    "no such module": Case(("nothere:f", "no module 'nothere'"), ("in.csv", "--handler", "nothere:f", "--out", "r.jsonl")),
+    "no such module": Case(
+        ("nothere:f", "no module 'nothere'"), ("in.csv", "--handler", "nothere:f", "--out", "r.jsonl")
+    ),
     "no such function": Case(("work:nothing", "shout"), ("in.csv", "--handler", "work:nothing", "--out", "r.jsonl")),
-    "a handler without a colon": Case(("work.shout", "module:function"), ("in.csv", "--handler", "work.shout", "--out", "r")),
+    "a handler without a colon": Case(
+        ("work.shout", "module:function"), ("in.csv", "--handler", "work.shout", "--out", "r")
+    ),
     "a module that breaks": Case(
         ("broken:f", 'broken.py", line 2', "ZeroDivisionError"),
         ("in.csv", "--handler", "broken:f", "--out", "r.jsonl"),
@@ -51,8 +55,11 @@ CASES = {
         ("in.csv", "--handler", "lacking:f", "--out", "r.jsonl"),
         {"in.csv": GOOD, "lacking.py": "import nowhere\n"},
     ),
-    "what is not callable": Case(("TRIES", "int"), ("in.csv", "--handler", "const:TRIES", "--out", "r.jsonl"),
-                                 {"in.csv": GOOD, "const.py": "TRIES = 3\n"}),
+    "what is not callable": Case(
+        ("TRIES", "int"),
+        ("in.csv", "--handler", "const:TRIES", "--out", "r.jsonl"),
+        {"in.csv": GOOD, "const.py": "TRIES = 3\n"},
+    ),
     "an unknown model": Case(("no model 'gpt'", "all-MiniLM-L6-v2"), ("in.csv", "--model", "gpt", "--out", "r.jsonl")),
     "handler and model": Case(("--handler", "--model"), ("in.csv", *SHOUT, "--model", "all-MiniLM-L6-v2")),
     "neither handler nor model": Case(("--handler", "--model"), ("in.csv", "--out", "r.jsonl")),
@@ -63,7 +70,9 @@ CASES = {
         ("--map", "'right'"), ("in.csv", "--handler", "work:both", "--map", "left=text", "--out", "r.jsonl")
     ),
     "an argument that is not there": Case(("--map", "'loud'", "'text'"), ("in.csv", *MAPPED, "--map", "loud=name")),
-    "a mapping without an equals sign": Case(("--map", "'text'", "argument=column"), ("in.csv", *SHOUT, "--map", "text")),
+    "a mapping without an equals sign": Case(
+        ("--map", "'text'", "argument=column"), ("in.csv", *SHOUT, "--map", "text")
+    ),
     "a mapping that is said twice": Case(("--map", "'text'", "twice"), ("in.csv", *MAPPED, "--map", "text=name")),
     "a limit of nothing": Case(("--limit", "0"), ("in.csv", *MAPPED, "--limit", "0")),
     "a limit in words": Case(("--limit", "integer"), ("in.csv", *MAPPED, "--limit", "many")),
@@ -89,7 +98,9 @@ CASES = {
         ("in.csv", *MAPPED, "--ledger", "other.db"),
         {"in.csv": GOOD, "other.db": "text" * 1000},
     ),
-    "too large arguments": Case(("in.csv", "row 1", "1,048,576"), files={"in.csv": f"name,text\na,{'x' * (1 << 20)}\n"}),
+    "too large arguments": Case(
+        ("in.csv", "row 1", "1,048,576"), files={"in.csv": f"name,text\na,{'x' * (1 << 20)}\n"}
+    ),
 }
 
 
@@ -117,7 +128,7 @@ def test_a_refusal_is_an_object_for_those_that_asked_for_one(folder: Folder) -> 
 def test_what_nobody_expected_shows_its_traceback_and_leaves_with_70(folder: Folder) -> None:
     folder.write("sitecustomize.py", "import wsaios.sdk.batch_plan as plan\nplan.kind_of = None\n")
     folder.write("in.csv", GOOD)
-    path = ":".join(["." , folder.environment().get("PYTHONPATH", "")])
+    path = ":".join([".", folder.environment().get("PYTHONPATH", "")])
     done = folder.run(*batch_arguments("in.csv", "work:shout"), PYTHONPATH=path)
     assert done.status == 70
     assert "TypeError" in done.err

@@ -56,7 +56,12 @@ def test_json_is_one_object_whatever_handlers_print(folder: Folder) -> None:
     summary = done.summary
     assert "a child says so too" in done.err
     assert {name: summary[name] for name in ("rows", "succeeded", "failed", "cancelled", "ran", "finished")} == {
-        "rows": 4, "succeeded": 4, "failed": 0, "cancelled": 0, "ran": 4, "finished": True
+        "rows": 4,
+        "succeeded": 4,
+        "failed": 0,
+        "cancelled": 0,
+        "ran": 4,
+        "finished": True,
     }
     assert (summary["out"], summary["errors"]) == (str(folder.path / "r.jsonl"), None)
     assert summary["id"].startswith("batch_")

@@ -37,6 +37,16 @@ def phantom(case: Case) -> Iterator[str]:
             yield f"{task} was executed and is not in the ledger"
 
 
+def settled(case: Case) -> Iterator[str]:
+    """What had ended when an owner began is not run by it."""
+    record = case.record
+    for ended in case.rows.ended:
+        for place in record.starts(ended.id):
+            life = record.steps[place].life
+            if record.began_us[life] > ended.ended_us:
+                yield f"{ended.call} ({ended.handler}) was run in life {life}, which began after its end"
+
+
 def order(case: Case) -> Iterator[str]:
     """A dependent starts after its parents have ended, and they do not run again."""
     record = case.record

@@ -26,6 +26,8 @@ VALUES: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
 )
 """The right value of a result, by handler."""
 AT_MOST_ONCE: Final = frozenset({"once", "once_thread"})
+ONCE_IN_A_LIFE: Final = frozenset({"double", "upper", "embed", "steps", "crowded", "follow"})
+"""Handlers that always succeed: only the death of their owner is a reason to run them again."""
 
 
 def states(case: Case, ended: Ended) -> frozenset[State]:

@@ -16,7 +16,8 @@ Entry = tuple[State, int, int, str | None]
 
 _OUTCOMES: Final = """
     SELECT outcome.id, outcome.fence, outcome.state, shard.handler, shard.batch, shard.concurrency_key,
-           CAST(payload.data AS TEXT), CAST(outcome.result AS TEXT), outcome.failure, json(outcome.body)
+           CAST(payload.data AS TEXT), CAST(outcome.result AS TEXT), outcome.failure, json(outcome.body),
+           outcome.ended_us
     FROM outcome LEFT JOIN shard ON shard.id = outcome.shard LEFT JOIN payload ON payload.id = outcome.id
     ORDER BY outcome.id
 """
@@ -41,6 +42,7 @@ class Ended:
     call: str
     row: int | None
     arguments: dict[str, Any]
+    ended_us: int
     result: Any
     failure: list[str] | None
     attempts: int
@@ -84,7 +86,7 @@ def read_rows(path: Path) -> Rows:
 
 
 def _ended(row: tuple[Any, ...], older: list[Any]) -> Ended:
-    number, fence, state, handler, batch, key, arguments, result, failure, body = row
+    number, fence, state, handler, batch, key, arguments, result, failure, body, ended_us = row
     given = json.loads(arguments or "{}")
     fields = dict(zip(Body.__struct_fields__, json.loads(body), strict=False))
     history = tuple((State(entry[0]), entry[1], entry[2], entry[3]) for entry in (*older, *fields["history"]))
@@ -98,6 +100,7 @@ def _ended(row: tuple[Any, ...], older: list[Any]) -> Ended:
         call=given.get("call", ""),
         row=given.get("row"),
         arguments=given,
+        ended_us=ended_us,
         result=json.loads(result) if result else None,
         failure=json.loads(failure) if failure else None,
         attempts=fields["attempts"],

@@ -34,14 +34,18 @@ class Step:
 
 @dataclass
 class Record:
-    """Everything that processes wrote down while they lived; `done` maps a verb to the ids it was noted for."""
+    """Everything that processes wrote down while they lived; `done` maps a verb to the ids it was noted for.
+
+    `silent` are calls whose submit returned right before a death, `began_us` says when each life began, µs UTC.
+    """
 
     asked: dict[str, Asked] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     done: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    told: dict[str, tuple[Any, int]] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)
     stale: int = 0
+    began_us: dict[int, int] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     of_task: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
@@ -62,6 +66,7 @@ def read_record(folder: Path) -> Record:
         what, call = line["what"], line.get("call", "")
         if what == "life":
             lives[line["pid"]] = line["life"]
+            record.began_us[line["life"]] = line["at_us"]
         elif what == "asked":
             record.asked.setdefault(call, Asked(call, line["handler"], line.get("rows"), line["key"]))
             if line["dies"]:
@@ -73,7 +78,7 @@ def read_record(folder: Path) -> Record:
         elif what == "refused":
             record.refused.add(call)
         elif what == "told":
-            record.told[line["id"]] = (line["result"], line["life"])
+            record.told[line["id"]] = line["result"]
         elif what == "over":
             record.stale += line["stale"]
         else:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -86,6 +87,12 @@ def swap(remains: Remains) -> None:
     remains.lines("trace", lambda lines: sorted(lines, key=lambda line: task not in line["tasks"]))
 
 
+def come_later(remains: Remains) -> None:
+    life = {"what": "life", "life": 1, "pid": 1, "at_us": time.time_ns() // 1000}
+    remains.lines("journal", lambda lines: [*lines, life])
+    remains.twice("flaky", "start", pid=1)
+
+
 def crowd(remains: Remains) -> None:
     """Executions under one key start together and end together."""
     journal = read(remains.folder / "journal")
@@ -125,6 +132,7 @@ FORGERIES: dict[str, tuple[str, Forgery]] = {
         lambda r: r.sql("INSERT INTO live SELECT id, shard, 2, fence, key, NULL, NULL, body FROM outcome LIMIT 1"),
     ),
     "a second execution of what may run once": ("twice", lambda r: r.twice("once", "start", run="9.9")),
+    "a second execution beside a living owner": ("twice", lambda r: r.twice("upper", "start", run="9.9")),
     "a call that became two tasks": (
         "twice",
         lambda r: r.sql(f"UPDATE payload SET data = ({LAST_UPPER}) WHERE id = ?", r.number("upper")),
@@ -150,6 +158,7 @@ FORGERIES: dict[str, tuple[str, Forgery]] = {
         "phantom",
         lambda r: r.twice("double", "start", tasks=["task_0000000000001"]),
     ),
+    "an execution by an owner that came later": ("settled", come_later),
     "a child before its parent": ("order", swap),
     "two under one key at once": ("overlap", crowd),
     "a checkpoint that nobody saved": ("checkpoints", lambda r: r.twice("steps", "start", saved=99)),

@@ -13,7 +13,7 @@ from wsaios.ledger.sqlite import SqliteLedger
 CHECKS: Final[tuple[Check, ...]] = (
     *(checks.integrity, checks.drained, checks.lost, checks.twice, checks.invented, checks.keys, checks.torn),
     *(checks.outcomes, checks.history, checks.replays, checks.told),
-    *(trace.executed, trace.fence, trace.phantom, trace.order, trace.overlap, trace.checkpoints),
+    *(trace.executed, trace.fence, trace.phantom, trace.settled, trace.order, trace.overlap, trace.checkpoints),
 )
 NAMES: Final = ("process", *(check.__name__ for check in CHECKS))
 """What can be wrong with a round."""

@@ -9,6 +9,7 @@ import asyncio
 import faulthandler
 import os
 import signal
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -50,7 +51,7 @@ async def live(options: argparse.Namespace) -> None:
     folder, rng = options.folder, Random(f"{options.seed}:{options.life}")
     earlier = read(folder / "journal")
     journal = Lines(folder / "journal")
-    journal.append({"what": "life", "life": options.life, "pid": os.getpid()})
+    journal.append({"what": "life", "life": options.life, "pid": os.getpid(), "at_us": time.time_ns() // 1000})
     scheduler = Scheduler(f"sqlite:///{folder}/work.db")
     work = Work(folder, options.life, options.dies_in)
     work.register(scheduler)

@@ -17,7 +17,7 @@ _INLINE_CODE: Final = re.compile(r"`[^`]*`")
 
 
 class Block(NamedTuple):
-    """A fenced block: ``runnable`` ones are run, one with ``file`` is written to that name, ``output`` is what the one before prints."""
+    """A fenced block: with ``runnable`` it is run, ``output`` is what the one before prints, `file` its name."""
 
     document: Path
     line: int

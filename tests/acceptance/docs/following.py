@@ -1,11 +1,12 @@
-"""Does what a document says, in an empty folder, and tells what was printed beside what the document says is printed."""
+"""Does what a document says, in an empty folder: what was printed, beside what the document says is printed."""
 
 import os
 import re
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,10 +16,12 @@ TIMEOUT_S: Final = 90
 _MARK: Final = "\x1e"
 _PROMPT: Final = "$ "
 
+_ID: Final = re.compile(r"\b(?:task|batch)_[0-9a-z]{13}\b")
+
 # What differs from run to run, and what stands for it in a comparison.
 _VARYING: Final = (
     (re.compile(r"^bash: line \d+: +\d+ Killed .*$", re.MULTILINE), "Killed"),
-    (re.compile(r"\b(task|batch)_[0-9a-z]{13}\b"), r"\1_ID"),
+    (_ID, "ID"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?"), "TIME"),
     (re.compile(r"\bpid \d+ on [\w.-]+"), "pid N on HOST"),
     (re.compile(r"[\d,.]+ rows/s"), "N rows/s"),
@@ -38,22 +41,33 @@ class Outcome(NamedTuple):
 
 
 def follow(blocks: Sequence[Block], folder: Path) -> Iterator[Outcome]:
-    """Write the files and run what is runnable, in order; every block begins in `folder`."""
+    """Write the files and run what is runnable, in order; every block begins in `folder`.
+
+    An id that a block printed is known from then on, so that later commands of the document can name it.
+    """
     environment = _environment(folder)
     work = folder / "work"
     work.mkdir()
-    for place, block in enumerate(blocks):
-        after = blocks[place + 1] if place + 1 < len(blocks) else None
+    ids: dict[str, str] = {}
+    for block, after in zip_longest(blocks, blocks[1:]):
+        assert block is not None
         if block.file:
             (work / block.file).write_text(block.text, encoding="utf-8")
         if "runnable" not in block.marks:
             continue
         if block.language == "python":
             said = after.text if after is not None and "output" in after.marks else ""
-            yield _outcome(block, [sys.executable, "-c", block.text], work, environment, said)
+            outcome = _outcome(block, [sys.executable, "-c", block.text], work, environment, said)
         else:
             assert block.language == "console", f"{block.place}: {block.language} cannot be run"
-            yield _console(block, work, environment)
+            outcome = _console(block._replace(text=_with_known(block.text, ids)), work, environment)
+        # Ids of the document that are known already were replaced, so both sides have them.
+        ids |= zip(_ID.findall(outcome.said), _ID.findall(outcome.found), strict=False)
+        yield outcome
+
+
+def _with_known(text: str, ids: Mapping[str, str]) -> str:
+    return _ID.sub(lambda found: ids.get(found[0], found[0]), text)
 
 
 def normalised(text: str) -> list[str]:

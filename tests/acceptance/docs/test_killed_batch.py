@@ -28,7 +28,12 @@ def environment() -> dict[str, str]:
 def killed_on_its_way(folder: Path) -> str:
     """What it told before it was killed: a part of the rows was done by then."""
     process = subprocess.Popen(
-        [*COMMAND, "many.jsonl"], cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "many.jsonl"],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     with process:
         assert process.stderr is not None
@@ -40,7 +45,9 @@ def killed_on_its_way(folder: Path) -> str:
 
 def run(folder: Path, out: str, *options: str) -> tuple[int, str]:
     command = [*COMMAND, out, *options]
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, check=False, text=True, timeout=90)
+    done = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, check=False, text=True, timeout=90
+    )
     return done.returncode, done.stderr + done.stdout
 
 

@@ -32,14 +32,14 @@ async def main(folder: Path, grace_s: float, tasks: list[str]) -> None:
         note("coroutine", call)
         while not (folder / "release").exists():  # noqa: ASYNC110  # a file tells nobody
             await asyncio.sleep(LOOK_S)
-        return call
+        return f"{call} {os.getpid()}"
 
     @scheduler.handler("thread")
     def thread(call: str) -> str:
         note("thread", call)
         while not (folder / "release").exists():
             time.sleep(LOOK_S)
-        return call
+        return f"{call} {os.getpid()}"
 
     await scheduler.start()
     for name in tasks:

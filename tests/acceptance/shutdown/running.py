@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from wsaios.kernel.states import State
 ROOT: Final = Path(__file__).parents[3]
 MARK: Final = "WSAIOS_TEST_MARK"
 LIMIT_S: Final = 30.0
+LOOK_S: Final = 0.02
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Program:
 
     process: subprocess.Popen[str]
     mark: str
+    errors: Path
 
     def serving(self) -> None:
         """Wait until it serves."""
@@ -53,6 +56,13 @@ class Program:
         assert self.process.returncode == 0
         return said
 
+    def errors_say(self, words: str) -> None:
+        """Wait until it has said that on standard error."""
+        until_s = time.monotonic() + LIMIT_S
+        while words not in self.errors.read_text("utf-8"):
+            assert time.monotonic() < until_s, f"{words!r} was not said"
+            time.sleep(LOOK_S)
+
     def family(self) -> set[int]:
         """The processes that live and come from it, itself included."""
         mark = f"{MARK}={self.mark}".encode()
@@ -67,15 +77,16 @@ class Program:
 
 
 @contextmanager
-def started(command: list[str], folder: Path, *path: Path) -> Iterator[Program]:
+def started(command: list[str], folder: Path, *imports: Path) -> Iterator[Program]:
     """Start a command in the checkout, with more folders on Python's path; it is killed when it outlives the block."""
     mark = uuid4().hex
-    places = [*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    places = [*map(str, imports), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, MARK: mark, "PYTHONPATH": os.pathsep.join(places)}
-    with (folder / "errors").open("ab") as errors:
+    path = folder / f"errors.{mark}"
+    with path.open("wb") as errors:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=errors)
     try:
-        yield Program(process, mark)
+        yield Program(process, mark, path)
     finally:
         process.kill()
         process.communicate()

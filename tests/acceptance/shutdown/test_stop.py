@@ -1,11 +1,14 @@
 """SIGTERM and SIGINT end a program in good order, a second SIGINT at once; whatever happens, no task is lost."""
 
+import asyncio
 import signal
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.shutdown.running import executions, left_in_order, program, release, started, tasks
+from wsaios import Scheduler
+from wsaios.kernel.errors import NotRunning
 from wsaios.kernel.states import State
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -91,3 +94,25 @@ def test_a_second_sigterm_does_not_cut_the_stop_short(tmp_path: Path) -> None:
         assert serving.end() == "stopped\n"
 
     assert [state for state, _ in tasks(tmp_path).values()] == [State.SUCCEEDED, State.SUCCEEDED]
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_task_that_is_just_being_started_is_waited_for(tmp_path: Path, turns: int) -> None:
+    """However many turns of the loop lie between the call of `submit` and that of `stop`."""
+    scheduler = Scheduler(f"sqlite:///{tmp_path}/work.db", grace_s=LONG_S)
+
+    @scheduler.handler("echo")
+    async def echo(call: str) -> str:
+        await asyncio.sleep(0)
+        return call
+
+    await scheduler.start()
+    submitting = asyncio.create_task(scheduler.submit("echo", {"call": "a"}, delivery="at_most_once"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await scheduler.stop()
+    accepted = (await asyncio.gather(submitting, return_exceptions=True))[0]
+
+    states = [state for state, _ in tasks(tmp_path).values()]
+    assert states in ([State.SUCCEEDED], [State.READY], [])
+    assert isinstance(accepted, NotRunning) == (states == [])

@@ -7,7 +7,18 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from tests.conformance.ledger.desk import NOW_US, ClientLedger, Desk, arguments, body, kept, outcome, shard, stored, task
+from tests.conformance.ledger.desk import (
+    NOW_US,
+    ClientLedger,
+    Desk,
+    arguments,
+    body,
+    kept,
+    outcome,
+    shard,
+    stored,
+    task,
+)
 from wsaios.kernel.errors import LedgerBroken
 from wsaios.kernel.ledger import (
     ById,
@@ -31,7 +42,13 @@ IDS = st.integers(1, 30)
 TIMES = st.none() | st.integers(0, 50)
 LIVE = st.sampled_from([1, 2, 3, 4, 5])
 FIELDS = st.fixed_dictionaries(
-    {"state": LIVE, "key": st.integers(-3, 3), "due_us": TIMES, "expires_us": TIMES, "reason": st.none() | st.text(max_size=8)}
+    {
+        "state": LIVE,
+        "key": st.integers(-3, 3),
+        "due_us": TIMES,
+        "expires_us": TIMES,
+        "reason": st.none() | st.text(max_size=8),
+    }
 )
 EVERYTHING = LiveAfter(0, 1 << 62, 999)
 LOWEST = -(1 << 63)
@@ -40,12 +57,9 @@ LOWEST = -(1 << 63)
 class LedgerMachine(RuleBasedStateMachine):
     """Commits that are valid by construction, and some that are not, against what they should leave."""
 
-    ledger_type: Any = None
-
     def __init__(self) -> None:
         super().__init__()
-        ledger: ClientLedger = self.ledger_type()
-        self.desk = Desk(ledger)
+        self.desk = Desk(self.made())
         self.desk.write(shards=[shard(number) for number in SHARDS])
         self.live: dict[int, Task] = {}
         self.ended: dict[int, tuple[Outcome, bytes]] = {}
@@ -54,6 +68,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.links: set[tuple[int, int]] = set()
         self.facts: dict[tuple[str, str], Any] = {}
         self.keys: dict[str, IdempotencyRow] = {}
+
+    def made(self) -> ClientLedger:
+        raise NotImplementedError
 
     def teardown(self) -> None:
         self.desk.ledger.close()
@@ -72,7 +89,9 @@ class LedgerMachine(RuleBasedStateMachine):
         chosen = pick.draw(st.lists(st.sampled_from(sorted(self.live)), unique=True))
         middle = pick.draw(st.integers(0, len(chosen)))
         changed, over = chosen[:middle], chosen[middle:]
-        updated = [_task(number, self.live[number].shard, self.live[number].fence + raised, fields) for number in changed]
+        updated = [
+            _task(number, self.live[number].shard, self.live[number].fence + raised, fields) for number in changed
+        ]
         for row in updated:
             row.stored_fence = self.live[row.id].fence
         states = [pick.draw(st.sampled_from(sorted(ENDED))) for _ in over]
@@ -80,11 +99,11 @@ class LedgerMachine(RuleBasedStateMachine):
         results = {number: pick.draw(st.binary(max_size=9)) for number in over if pick.draw(st.booleans())}
         self.desk.write(updated=updated, ended=gone, results=[Payload(key, 0, data) for key, data in results.items()])
         self.live.update((row.id, stored(row)) for row in updated)
-        for row in gone:
-            data = results.get(row.id, b"")
-            self.ended[row.id] = kept(row, len(data)), data
-            del self.live[row.id]
-            self.saved.pop(row.id, None)
+        for end in gone:
+            data = results.get(end.id, b"")
+            self.ended[end.id] = kept(end, len(data)), data
+            del self.live[end.id]
+            self.saved.pop(end.id, None)
 
     @precondition(lambda self: self.live)
     @rule(pick=st.data(), facts=st.lists(st.tuples(st.sampled_from("ab"), st.none() | st.integers())))
@@ -172,10 +191,18 @@ class LedgerMachine(RuleBasedStateMachine):
         assert [row.id for row in opening.shards] == sorted(used)
         self.desk.write(shards=[shard(number) for number in SHARDS if number not in used])
 
-    @rule(place=st.sampled_from(SHARDS), key=st.integers(-4, 4), number=IDS, limit=st.integers(1, 9), at_us=st.integers(-1, 50))
+    @rule(
+        place=st.sampled_from(SHARDS),
+        key=st.integers(-4, 4),
+        number=IDS,
+        limit=st.integers(1, 9),
+        at_us=st.integers(-1, 50),
+    )
     def ask(self, place: int, key: int, number: int, limit: int, at_us: int) -> None:
         rows = list(self.live.values())
-        ready = sorted((t.key, t.id) for t in rows if t.state == 2 and t.shard == place and (t.key, t.id) > (key, number))
+        ready = sorted(
+            (t.key, t.id) for t in rows if t.state == 2 and t.shard == place and (t.key, t.id) > (key, number)
+        )
         due = sorted((t.due_us or 0, t.id) for t in rows if t.due_us is not None and t.state in (1, 4))
         expiring = sorted((t.expires_us or 0, t.id) for t in rows if t.expires_us is not None and t.state != 3)
         for question, expected in (
@@ -229,7 +256,8 @@ def _counts(rows: Any) -> dict[int, int]:
 @pytest.mark.parametrize("kind", ["sqlite", "sim"])
 def test_any_history_leaves_what_a_dictionary_holds(kind: str) -> None:
     class Machine(LedgerMachine):
-        ledger_type = staticmethod(SimLedger if kind == "sim" else lambda: SqliteLedger(":memory:"))
+        def made(self) -> ClientLedger:
+            return SimLedger() if kind == "sim" else SqliteLedger(":memory:")
 
     run_state_machine_as_test(
         Machine, settings=settings(max_examples=30, stateful_step_count=25, suppress_health_check=list(HealthCheck))

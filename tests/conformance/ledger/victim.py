@@ -1,4 +1,4 @@
-"""A process that owns a ledger and is killed while it commits: ``victim.py LEDGER``, the failpoint from the environment."""
+"""A process that owns the ledger it is given, and is killed while it commits: the environment names the place."""
 
 import os
 import sys

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +19,9 @@ def environment() -> dict[str, str]:
 
 
 class Owner:
-    def __init__(self, ledger: Path, *options: str) -> None:
+    def __init__(self, ledger: Path, *options: str, log: Path | None = None) -> None:
+        """`log` is a file that gets what it says on standard error."""
+        self._log = log
         self._command = [sys.executable, str(PROGRAM), str(ledger), *options]
         self._process: subprocess.Popen[str] | None = None
 
@@ -28,7 +31,10 @@ class Owner:
         return self._process
 
     def begin(self) -> Self:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True, env=environment())
+        with self._log.open("ab") if self._log is not None else nullcontext() as log:
+            self._process = subprocess.Popen(
+                self._command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment()
+            )
         return self
 
     def start(self) -> Self:
@@ -52,7 +58,7 @@ class Owner:
         return self._reap()
 
     def close(self) -> None:
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None:
             self.kill()
 
     def _reap(self) -> int:

@@ -7,8 +7,7 @@ from typing import Self
 
 
 class Proxy:
-    """Takes the place of a ledger's socket. After `drop_after` in what a client says, the next answer is lost and the connection
-    with it; `forwards` False loses what the client said as well."""
+    """Takes the place of a ledger's socket, and breaks one connection when `arm` says so."""
 
     def __init__(self, ledger: Path) -> None:
         self.place = ledger.with_name(f"{ledger.name}.sock")
@@ -34,7 +33,10 @@ class Proxy:
             self._real.rename(self.place)
 
     def arm(self, drop_after: bytes, *, forwards: bool = True, then: Callable[[], None] = lambda: None) -> None:
-        """Lose the answer to the next message with these bytes; `then` is called in between."""
+        """Lose the answer to the next message with these bytes, and the connection; `then` is called after that.
+
+        `forwards` False loses the message as well.
+        """
         self._drop_after, self._forwards, self._then = drop_after, forwards, then
 
     def hang_up(self) -> None:

@@ -140,7 +140,7 @@ async def test_an_owner_that_starts_among_writing_clients_gets_all_of_their_work
     come = asyncio.Event()
 
     async def write(client: AsyncClient) -> list[str]:
-        ids = []
+        ids: list[str] = []
         while not come.is_set() or len(ids) < 20:
             ids.append((await client.submit("echo", {"value": len(ids)})).id)
         return ids

@@ -10,9 +10,7 @@ from wsaios import AsyncClient
 from wsaios.kernel.errors import NoOwner
 
 
-async def test_what_was_acknowledged_survives_a_kill_with_nothing_in_between(
-    owner: Owner, client: AsyncClient
-) -> None:
+async def test_what_was_acknowledged_survives_a_kill_with_nothing_in_between(owner: Owner, client: AsyncClient) -> None:
     task = await client.submit("shout", {"text": "hi"})
     owner.kill()
     owner.start()

@@ -1,5 +1,6 @@
 """An answer that is lost on its way doubles nothing and loses nothing."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,6 @@ async def test_a_submission_whose_answer_is_lost_is_accepted_once(
 
 
 async def test_many_submissions_in_flight_are_all_accepted_once(owner: Owner, ledger: Path, url: str) -> None:
-    import asyncio
-
     async with Proxy(ledger) as proxy, AsyncClient(url) as client:
         await client.submit("echo", {"value": -1})
         proxy.arm(b"submit")

@@ -48,11 +48,13 @@ async def test_a_failed_task_raises_with_everything_it_says(owner: Owner, client
         await task.result(timeout_s=20)
     error = caught.value
     assert (error.task_id, error.state, error.kind, error.message) == (task.id, "failed", "ValueError", "no such thing")
-    assert 'raise ValueError(text)' in error.traceback
+    assert "raise ValueError(text)" in error.traceback
     assert str(error) == f"{task.id} failed: ValueError: no such thing"
 
 
-async def test_errors_of_the_owner_are_raised_as_the_same_class_with_their_data(owner: Owner, client: AsyncClient) -> None:
+async def test_errors_of_the_owner_are_raised_as_the_same_class_with_their_data(
+    owner: Owner, client: AsyncClient
+) -> None:
     with pytest.raises(UnknownTask, match=NOBODY) as unknown:
         await client.status(NOBODY)
     assert unknown.value.task_id == NOBODY

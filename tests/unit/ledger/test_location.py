@@ -18,7 +18,9 @@ from wsaios.ledger.location import locate
         (Path("/x/work.db"), "/x/work.db"),
     ],
 )
-def test_a_path_and_a_url_name_a_file(given: str | Path, path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_path_and_a_url_name_a_file(
+    given: str | Path, path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     location = locate(given)
     assert location.name == path
@@ -28,7 +30,7 @@ def test_a_path_and_a_url_name_a_file(given: str | Path, path: str, monkeypatch:
 @pytest.mark.parametrize("given", ["sqlite:///:memory:", ":memory:"])
 def test_memory_is_a_place_without_a_file(given: str) -> None:
     location = locate(given)
-    assert location == ("sqlite:///:memory:", None)
+    assert (location.name, location.path) == ("sqlite:///:memory:", None)
     with pytest.raises(ValueError, match="no lock file"):
         _ = location.lock
 

@@ -64,7 +64,12 @@ def test_a_client_is_waited_for(tmp_path: Path) -> None:
     with _holding(tmp_path / "work.db", "ledger.open_as_client") as process:
         ledger = SqliteLedger(tmp_path / "work.db", lock_wait_s=60)
         opened = threading.Event()
-        owner = threading.Thread(target=lambda: (ledger.open(1, "owner"), opened.set()))
+
+        def wait() -> None:
+            ledger.open(1, "owner")
+            opened.set()
+
+        owner = threading.Thread(target=wait)
         owner.start()
         assert not opened.is_set()
         process.kill()

@@ -75,5 +75,13 @@ def test_the_index_that_was_made_for_it_is_used(connection: apsw.Connection, nam
 
 
 def test_an_order_that_an_index_has_is_not_sorted_again(connection: apsw.Connection) -> None:
-    for name in ("ready_after", "due_after", "expiring_after", "live_after", "tasks_running", "links_of", "prune_choose"):
+    for name in (
+        "ready_after",
+        "due_after",
+        "expiring_after",
+        "live_after",
+        "tasks_running",
+        "links_of",
+        "prune_choose",
+    ):
         assert not [step for step in _plan(connection, SQL[name]) if "TEMP B-TREE FOR ORDER BY" in step], name

@@ -7,10 +7,11 @@ import pytest
 
 from wsaios.kernel.errors import LedgerBroken, LedgerTooNew, LedgerUnavailable
 from wsaios.kernel.ledger import Commit
-from wsaios.ledger import schema
+from wsaios.ledger.schema import APPLICATION_ID
 from wsaios.ledger.sqlite import SqliteLedger
+from wsaios.ledger.statements import migrations
 
-KNOWN = len(schema.migrations())
+KNOWN = len(migrations())
 
 
 def _made(path: Path) -> Path:
@@ -22,7 +23,7 @@ def _made(path: Path) -> Path:
 
 def test_a_new_ledger_is_marked_and_numbered(tmp_path: Path) -> None:
     connection = apsw.Connection(str(_made(tmp_path / "work.db")))
-    assert connection.pragma("application_id") == schema.APPLICATION_ID
+    assert connection.pragma("application_id") == APPLICATION_ID
     assert connection.pragma("user_version") == KNOWN
     assert connection.pragma("journal_mode") == "wal"
     connection.close()
@@ -45,9 +46,13 @@ def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path)
     connection.execute("CREATE TABLE t (a)")
     connection.close()
     before = (tmp_path / "other.db").read_bytes()
-    for call in (lambda one: one.open(1, "me"), lambda one: one.reads(), lambda one: one.check()):
-        with pytest.raises(LedgerBroken, match="another program"):
-            call(SqliteLedger(tmp_path / "other.db"))
+    ledger = SqliteLedger(tmp_path / "other.db")
+    with pytest.raises(LedgerBroken, match="another program"):
+        ledger.open(1, "me")
+    with pytest.raises(LedgerBroken, match="another program"):
+        ledger.reads()
+    with pytest.raises(LedgerBroken, match="another program"):
+        ledger.check()
     assert (tmp_path / "other.db").read_bytes() == before
 
 
@@ -64,14 +69,16 @@ def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_migration_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = schema.migrations()
-    monkeypatch.setattr(schema, "migrations", lambda: [*steps, "CREATE TABLE added (a); CREATE TABLE added (a);"])
+    steps = migrations()
+    monkeypatch.setattr(
+        "wsaios.ledger.schema.migrations", lambda: [*steps, "CREATE TABLE added (a); CREATE TABLE added (a);"]
+    )
     ledger = SqliteLedger(tmp_path / "work.db")
     with pytest.raises(LedgerUnavailable, match="added"):
         ledger.open(1, "me")
     with pytest.raises(LedgerUnavailable, match=f"schema {KNOWN}, this version reads {KNOWN + 1}"):
         ledger.reads()
-    monkeypatch.setattr(schema, "migrations", lambda: [*steps, "CREATE TABLE added (a);"])
+    monkeypatch.setattr("wsaios.ledger.schema.migrations", lambda: [*steps, "CREATE TABLE added (a);"])
     opening = ledger.open(1, "me")
     ledger.commit(Commit(opening.epoch, 1, releases=[1]))
     ledger.close()

@@ -1,9 +1,9 @@
 """The file, its connections, and commits that fail."""
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -51,14 +51,18 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "work.db"
 
 
-def _sql(path: Path, text: str) -> None:
-    """Tamper with a ledger behind its back."""
-    with sqlite3.connect(path) as connection:
-        connection.executescript(text)
-    connection.close()
+def _sql(path: Path, text: str) -> list[tuple[Any, ...]]:
+    """Look into a ledger, or tamper with it, behind its back."""
+    connection = apsw.Connection(str(path))
+    try:
+        return connection.execute(text).fetchall()
+    finally:
+        connection.close()
 
 
-@pytest.mark.parametrize("place, written", [("ledger.accepted", False), ("ledger.before_commit", False), ("ledger.after_commit", True)])
+@pytest.mark.parametrize(
+    "place, written", [("ledger.accepted", False), ("ledger.before_commit", False), ("ledger.after_commit", True)]
+)
 def test_a_failed_commit_must_be_read_again(desk: Desk, trouble: Trouble, place: str, written: bool) -> None:
     trouble.place = place
     with pytest.raises(LedgerUnavailable, match="the disk is gone") as caught:
@@ -105,7 +109,7 @@ def test_an_owner_whose_epoch_was_taken_stands_down(path: Path) -> None:
 def test_a_transaction_of_another_program_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wsaios.ledger.connection.BUSY_MS", 1)
     desk = Desk(SqliteLedger(path))
-    other = sqlite3.connect(path, isolation_level=None)
+    other = apsw.Connection(str(path))
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(LedgerUnavailable, match="another program has locked"):
         desk.write(releases=[1])
@@ -145,11 +149,8 @@ def test_a_failed_open_lets_go_of_the_lock(path: Path) -> None:
 
 
 def test_closing_says_that_the_owner_left_in_peace(path: Path) -> None:
-    def clean() -> int:
-        with sqlite3.connect(path) as connection:
-            found = connection.execute("SELECT clean FROM owner").fetchone()
-        connection.close()
-        return int(found[0])
+    def clean() -> Any:
+        return _sql(path, "SELECT clean FROM owner")[0][0]
 
     ledger = SqliteLedger(path)
     ledger.open(1, "me")
@@ -258,9 +259,9 @@ def test_an_outcome_cannot_be_changed_even_with_plain_sql(path: Path) -> None:
     desk = Desk(SqliteLedger(path))
     desk.write(shards=[shard(1)])
     desk.end(outcome(desk.add(task(1))[0], State.FAILED))
-    with pytest.raises(sqlite3.IntegrityError, match="written once"):
+    with pytest.raises(apsw.ConstraintError, match="written once"):
         _sql(path, "UPDATE outcome SET state = 6")
-    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+    with pytest.raises(apsw.ConstraintError, match="UNIQUE"):
         _sql(path, "INSERT INTO outcome SELECT * FROM outcome")
     desk.ledger.close()
 

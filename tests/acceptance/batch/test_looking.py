@@ -1,0 +1,214 @@
+"""The commands that look and act, on a ledger that nobody owns and through the door of a live scheduler."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from tests.acceptance.batch.folder import Folder
+from wsaios import Scheduler
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Folder, str]:
+    """A folder with a batch of which rows 3 and 13 failed."""
+    folder = Folder(tmp_path_factory.mktemp("finished") / "work")
+    folder.texts("in.csv", 14)
+    done = folder.batch("in.csv", "work:picky", "--max-attempts", "1", "--json")
+    return folder, done.summary["id"]
+
+
+@pytest.fixture
+async def owned(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Folder, Scheduler]]:
+    """A live scheduler with a handler that waits and one that fails."""
+    monkeypatch.chdir(folder.path)
+    scheduler = Scheduler("sqlite:///wsaios.db", grace_s=0.1)
+
+    @scheduler.handler("waits")
+    async def waits(text: str) -> str:
+        await asyncio.Event().wait()
+        return text
+
+    @scheduler.handler("fails", max_attempts=1)
+    async def fails(text: str) -> str:
+        raise ValueError(text)
+
+    async with scheduler:
+        yield folder, scheduler
+
+
+def asked(folder: Folder, *arguments: str) -> Any:
+    done = folder.run(*arguments, "--json")
+    assert (done.status, done.err) == (0, "")
+    return done.json
+
+
+def test_batches_are_listed_with_their_counts(finished: tuple[Folder, str]) -> None:
+    folder, batch_id = finished
+    (view,) = asked(folder, "batch", "list")
+    assert (view["id"], view["rows"], view["done"], view["finished"]) == (batch_id, 14, 14, True)
+    assert view["ended"] == {"succeeded": 12, "failed": 2}
+    text = folder.run("batch", "list").out
+    assert [part for part in (batch_id, "finished", "in.csv", "work:picky", "14") if part not in text] == []
+
+
+def test_a_batch_says_where_it_stands_and_where_its_files_are(finished: tuple[Folder, str]) -> None:
+    folder, batch_id = finished
+    view = asked(folder, "batch", "status", batch_id)
+    assert (view["id"], view["meta"]["out"]) == (batch_id, str(folder.path / "r.jsonl"))
+    text = folder.run("batch", "status", batch_id).out
+    assert [part for part in ("succeeded", "12", "failed", "r.jsonl", "in.csv") if part not in text] == []
+
+
+def test_errors_of_a_batch_are_its_rows_without_a_result(finished: tuple[Folder, str]) -> None:
+    folder, batch_id = finished
+    found = asked(folder, "batch", "errors", batch_id)
+    assert [(each["type"], each["message"]) for each in found] == [
+        ("ValueError", "no threes: text 3"),
+        ("ValueError", "no threes: text 13"),
+    ]
+    assert len(asked(folder, "batch", "errors", batch_id, "--limit", "1")) == 1
+    assert "1 more" in folder.run("batch", "errors", batch_id, "--limit", "1").out
+
+
+def test_tasks_are_listed_by_state_and_shown_with_result_or_failure(finished: tuple[Folder, str]) -> None:
+    folder, batch_id = finished
+    failed = asked(folder, "task", "list", "--state", "failed")
+    assert [task["batch"] for task in failed] == [batch_id] * 2
+    shown = folder.run("task", "show", failed[0]["id"])
+    assert "no threes: text 3" in shown.out
+    assert "work.py" in shown.out
+    first = asked(folder, "task", "list", "--limit", "1")[0]
+    assert asked(folder, "task", "show", first["id"])["result"] == "text 1"
+    second = asked(folder, "task", "list", "--limit", "1", "--after", first["id"])[0]
+    assert asked(folder, "task", "show", second["id"])["result"] == "text 2"
+
+
+def test_history_and_why_of_a_task_that_ended(finished: tuple[Folder, str]) -> None:
+    folder, _ = finished
+    first = asked(folder, "task", "list", "--limit", "1")[0]["id"]
+    changes = [(each["from_state"], each["to_state"]) for each in asked(folder, "task", "history", first)]
+    assert changes == [("new", "pending"), ("pending", "ready"), ("ready", "running"), ("running", "succeeded")]
+    assert asked(folder, "task", "why", first)["waits_for"] == "nothing"
+    assert f"{first} is succeeded" in folder.run("task", "why", first).out
+
+
+def test_what_does_not_exist_or_does_not_fit_is_refused(finished: tuple[Folder, str]) -> None:
+    folder, batch_id = finished
+    first = asked(folder, "task", "list", "--limit", "1")[0]["id"]
+    nobody = "task_0000000000000"
+    cases = {
+        ("task", "show", nobody): f"no task {nobody}",
+        ("task", "why", "batch"): "'batch' is not a task id",
+        ("task", "cancel", nobody): f"no task {nobody}",
+        ("task", "cancel", first): "it is succeeded",
+        ("task", "replay", first): "it is succeeded",
+        ("task", "list", "--state", "tired"): "no state is called 'tired'",
+        ("batch", "status", "batch_0000000000000"): "no batch batch_0000000000000",
+        ("batch", "cancel", "batch_0000000000000"): "no batch batch_0000000000000",
+        ("batch", "errors", first): "is not a batch id",
+        ("batch", "list", "--ledger", "none.db"): "no such ledger",
+        ("ledger", "check", "--ledger", "none.db"): "no such ledger",
+    }
+    for arguments, said in cases.items():
+        done = folder.run(*arguments)
+        assert (arguments, done.status, said in done.err, done.out) == (arguments, 2, True, "")
+    assert batch_id not in folder.names()
+
+
+def test_a_task_is_replayed_without_an_owner_and_runs_with_the_next_one(folder: Folder) -> None:
+    folder.texts("in.csv", 3)
+    folder.batch("in.csv", "work:picky", "--max-attempts", "1")
+    (failed,) = asked(folder, "task", "list", "--state", "failed")
+    assert asked(folder, "task", "replay", failed["id"])["state"] == "ready"
+    folder.write("work.py", "def picky(text):\n    return 'mended'\n")
+    assert folder.batch("in.csv", "work:picky", "--max-attempts", "1").status == 0
+    assert folder.lines("r.jsonl")[2] == {"id": 3, "result": "mended"}
+    assert "r.errors.jsonl" not in folder.names()
+
+
+def test_a_cancelled_batch_ends_with_the_rows_it_had(folder: Folder) -> None:
+    folder.texts("in.csv", 5)
+    folder.batch("in.csv", "work:shout", WSAIOS_FAILPOINT="driver.before_dispatch")
+    (view,) = asked(folder, "batch", "list")
+    assert asked(folder, "batch", "cancel", view["id"])["cancelled"] == 5
+    done = folder.batch("in.csv", "work:shout")
+    assert (done.status, folder.lines("r.jsonl"), len(folder.lines("r.errors.jsonl"))) == (1, [], 5)
+    assert folder.lines("r.errors.jsonl")[0]["type"] == "Cancelled"
+
+
+async def test_through_the_door_a_running_task_is_seen_and_cancelled(owned: tuple[Folder, Scheduler]) -> None:
+    folder, scheduler = owned
+    task = await scheduler.submit("waits", {"text": "a"})
+    (seen,) = await asyncio.to_thread(asked, folder, "task", "list", "--state", "running")
+    assert seen["id"] == task.id
+    said = await asyncio.to_thread(folder.run, "task", "cancel", task.id, "--reason", "enough")
+    assert (said.status, said.out) == (0, f"{task.id} is cancelled\n")
+    assert (await task.status()).reason == "enough"
+
+
+async def test_through_the_door_a_failed_task_is_replayed(owned: tuple[Folder, Scheduler]) -> None:
+    folder, scheduler = owned
+    batch = await scheduler.submit_many("fails", [{"text": "a"}, {"text": "b"}])
+    await batch.wait(timeout_s=30)
+    assert len(await asyncio.to_thread(asked, folder, "batch", "errors", batch.id)) == 2
+    await asyncio.to_thread(asked, folder, "task", "replay", batch[0].id)
+    await batch.wait(timeout_s=30)
+    states = [line.to_state for line in await batch[0].history()]
+    assert states[-4:] == ["failed", "ready", "running", "failed"]
+
+
+def test_a_sound_ledger_and_one_that_contradicts_itself(finished: tuple[Folder, str], folder: Folder) -> None:
+    assert asked(finished[0], "ledger", "check") == {"sound": True, "contradictions": []}
+    ledger = folder.write("wsaios.db", finished[0].read("wsaios.db"))
+    spoilt(ledger)
+    done = folder.run("ledger", "check")
+    assert (done.status, "shards count their tasks wrongly" in done.out) == (1, True)
+
+
+def test_doctor_finds_nothing_wrong_with_a_finished_batch(finished: tuple[Folder, str]) -> None:
+    health = asked(finished[0], "doctor")
+    assert (health["wrong"], health["owner"], health["ended"]) == ([], "", {"succeeded": 12, "failed": 2})
+    assert health["fdatasync_ms"] > 0
+    assert {"wsaios", "Python", "SQLite"} <= health["versions"].keys()
+    text = finished[0].run("doctor").out
+    assert [part for part in ("nothing is wrong", "none runs", "12 succeeded", "fdatasync") if part not in text] == []
+
+
+def test_doctor_says_what_waits_for_a_scheduler_and_what_to_do(folder: Folder) -> None:
+    folder.texts("in.csv", 5)
+    for _ in range(3):
+        folder.batch("in.csv", "work:shout", WSAIOS_FAILPOINT="driver.before_dispatch")
+    done = folder.run("doctor")
+    assert done.status == 1
+    assert "5 tasks have not ended and no scheduler runs" in done.out
+    assert "was in flight at several deaths of its owner" in done.out
+    assert "do: " in done.out
+
+
+def test_doctor_says_what_is_wrong_with_a_file_that_is_no_ledger(folder: Folder) -> None:
+    folder.write("wsaios.db", "text" * 1000)
+    done = folder.run("doctor")
+    assert (done.status, "not a SQLite database" in done.out) == (1, True)
+
+
+def test_doctor_has_nothing_to_say_about_a_ledger_that_is_not_there_yet(folder: Folder) -> None:
+    done = folder.run("doctor")
+    assert (done.status, "not there yet" in done.out, "wsaios.db" in folder.names()) == (0, True, False)
+
+
+async def test_doctor_names_the_live_owner(owned: tuple[Folder, Scheduler]) -> None:
+    folder, _ = owned
+    health = await asyncio.to_thread(asked, folder, "doctor")
+    assert f"pid {os.getpid()}" in health["owner"]
+    assert health["wrong"] == []
+
+
+def spoilt(path: Path) -> None:
+    connection = apsw.Connection(str(path))
+    connection.execute("UPDATE shard SET tasks = tasks + 1")
+    connection.close()

@@ -1,0 +1,33 @@
+"""Why a task may end as it did."""
+
+from tests.simulation.red import Check, require
+from tests.simulation.scenario import HANDLERS
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Effective, Outcome, effective
+
+_OPTIONS = {spec.name: spec.options for spec in HANDLERS}
+
+
+def check_end(outcome: Outcome, handler: str) -> None:
+    """The end of a task has a reason that its options and its history allow."""
+    options = effective(outcome.body.options, _OPTIONS[handler])
+    ran = outcome.body.spilled > 0 or any(line[0] == State.RUNNING for line in outcome.body.history)
+    if outcome.state == State.EXPIRED:
+        late = outcome.expires_us is not None and outcome.expires_us <= outcome.ended_us
+        require(late and not ran, Check.OUTCOME, "{} expired", outcome)
+    elif outcome.state == State.LOST:
+        require(ran and options.at_most_once and outcome.failure is not None, Check.OUTCOME, "{} is lost", outcome)
+    elif outcome.state == State.FAILED:
+        require(ran and _may_fail(outcome, options), Check.OUTCOME, "{} failed with {}", outcome, options)
+    elif outcome.state == State.CANCELLED:
+        require(outcome.failure is None and outcome.body.reason, Check.OUTCOME, "{} is cancelled", outcome)
+    else:
+        require(ran and outcome.failure is None, Check.OUTCOME, "{} succeeded", outcome)
+
+
+def _may_fail(outcome: Outcome, options: Effective) -> bool:
+    failure, body = outcome.failure, outcome.body
+    if failure is None or body.attempts > options.max_attempts:
+        return False
+    given_up = failure.kind in {"GiveUp", "Poison"}
+    return given_up or body.attempts == options.max_attempts
