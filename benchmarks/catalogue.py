@@ -122,7 +122,7 @@ def _waiting(rows: int | None) -> Measure:
     figures = (
         Figure(
             "over_mib",
-            f"{many:,} waiting, peak memory over 10,000 waiting: start and 5,000 run",
+            f"{many:,} waiting, peak memory over 10,000 waiting: start and 4,000 run",
             "MiB",
             64.0,
             at_most=True,
@@ -139,4 +139,4 @@ def _waiting(rows: int | None) -> Measure:
         Figure("make_per_s", "rows submitted a second", "/s"),
         Figure("size_gib", "the ledger on disk", "GiB"),
     )
-    return Measure("waiting", "waiting", figures, {"rows": many}, {"rows": rows or 50_000}, own_runs=True)
+    return Measure("waiting", "waiting", figures, {"rows": many}, {"rows": rows or 100_000}, own_runs=True)

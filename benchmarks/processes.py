@@ -4,6 +4,7 @@ import importlib
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,12 +58,23 @@ def fresh(given: Given, *, timeout_s: float) -> Sample:
     # What is measured is this checkout, whatever is installed.
     paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    lifeline, held = os.pipe()
     try:
         done = subprocess.run(
-            command, cwd=given.folder, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
+            command,
+            cwd=given.folder,
+            env=environment,
+            stdin=lifeline,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise Failed(f"{given.module} {given.size} took more than {timeout_s:g} s") from error
+    finally:
+        os.close(lifeline)
+        os.close(held)
     answer = Path(given.answer)
     if done.returncode or not answer.exists():
         raise Failed(
@@ -78,8 +90,15 @@ def deliver(given: Given, sample: Sample) -> None:
     Path(given.answer).write_bytes(msgspec.json.encode(sample))
 
 
+def _end_with_parent() -> None:
+    """Who asked holds the other end of standard input, and lets go of it even when killed."""
+    os.read(0, 1)
+    os._exit(3)
+
+
 def main() -> None:
     """Measure as told by the only argument."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     given = msgspec.json.decode(sys.argv[1], type=Given)
     measure: Callable[[Given], Values] = importlib.import_module(f"benchmarks.measures.{given.module}").measure
     folder = Path(given.folder)

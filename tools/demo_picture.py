@@ -29,6 +29,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 PICTURE: Final = ROOT / "docs" / "images" / "demo.svg"
 WIDTH: Final = 100
 KILLED_AT: Final = 0.4
+_COLOURS: Final = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 _PROMPT: Final = "[bold green]$[/] "
 _ROWS: Final = re.compile(r"([\d,]+)/([\d,]+) rows")
 _REDRAWN: Final = re.compile(r"\r|\x1b\[2K")
@@ -59,7 +60,8 @@ def _seen(enough: Callable[[str], bool]) -> tuple[str, int]:
     """Run the demo on a terminal of its own until `enough` says so of its screen; the screen and the exit status."""
     process, terminal = pty.fork()
     if not process:
-        os.execv(sys.executable, [sys.executable, str(ROOT / "demo" / "run.py")])  # noqa: S606  # a program of this project
+        demo = [sys.executable, str(ROOT / "demo" / "run.py")]
+        os.execve(sys.executable, demo, os.environ | _COLOURS)  # noqa: S606  # a program of this project
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, WIDTH, 0, 0))
     screen = ""
     while piece := _read(terminal):

@@ -14,7 +14,7 @@ from benchmarks.processes import Given, deliver
 from wsaios import Scheduler
 
 LANE: Final = "lane:default"
-RUN: Final = 5_000
+RUN: Final = 4_000
 GRACE_S: Final = 2.0
 
 
@@ -46,7 +46,7 @@ async def _admit(given: Given) -> Values:
 
 
 async def _restart(given: Given) -> Values:
-    """From `start` to the first line of a handler; then 5,000 tasks more and the peak of memory, or death at once."""
+    """From `start` to the first line of a handler; then 4,000 tasks and the peak of memory, or death at once."""
     name, kind = given.word("name"), given.word("kind")
     if kind == "cold":
         _drop_from_page_cache(Path(given.folder), name)

@@ -61,7 +61,7 @@ class Lines:
         self.phase("run", 0)
 
     def phase(self, phase: str, total: int) -> None:
-        """Count anew; only the rows that run have their tenths told, of the other parts the long ones say that they begin."""
+        """Count anew. Rows that run have their tenths told; of the other parts, long ones say that they begin."""
         self._phase, self._total = phase, total
         self._pace = Pace(total)
         self._due_s = self._now_s() + _EVERY_S
@@ -114,13 +114,15 @@ class Bar:
         self._phase = ""
         self._total = 0
         self._frame_s = 0.0
+        self._shown = False
         self._bar.start()
 
     def phase(self, phase: str, total: int) -> None:
         """Begin a bar in the same line."""
         self._phase, self._total = phase, total
         self._pace = Pace(total)
-        if phase == "run" or not _brief(phase, total):
+        self._shown = phase == "run" or not _brief(phase, total)
+        if self._shown:
             self._bar.update(
                 self._task, description=_WORDS[phase], total=total or 1, completed=0, told="", visible=True
             )
@@ -129,7 +131,7 @@ class Bar:
         """Move it, some twelve times a second at most, and whenever all is done."""
         now_s = self._now_s()
         self._pace.look(done, now_s)
-        if now_s < self._frame_s and done < self._total:
+        if not self._shown or (now_s < self._frame_s and done < self._total):
             return
         self._frame_s = now_s + _FRAME_S
         told = counted(self._phase, done, self._total, failed, self._pace)

@@ -35,13 +35,20 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-@app.callback()
-def _common(
-    *, version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False
-) -> None:
-    """One scheduler for AI work: it decides what runs next, and never loses it."""
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         from wsaios import __version__
 
         typer.echo(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def _common(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """One scheduler for AI work: it decides what runs next, and never loses it."""
+    del version  # its callback has answered

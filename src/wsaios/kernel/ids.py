@@ -1,10 +1,9 @@
 """Identifiers: 63 bits inside, opaque prefixed strings outside.
 
 An id is 41 bits of milliseconds since 2020-01-01 UTC, 10 bits of slot and 12 bits of sequence. A slot is leased from
-the ledger
-by whoever makes ids, so two makers never meet; slot 0 belongs to the ledger itself and serves clients that write
-while no owner
-lives. Runs of ids are consecutive in (millisecond, sequence), so a batch of any length is a handful of ranges.
+the ledger by whoever makes ids, so two makers never meet; slot 0 belongs to the ledger itself and serves clients that
+write while no owner lives. Runs of ids are consecutive in (millisecond, sequence), so a batch of any length is a
+handful of ranges.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,8 @@ SLOTS: Final = 1 << SLOT_BITS
 LEDGER_SLOT: Final = 0
 _SEQUENCES: Final = 1 << SEQUENCE_BITS
 _DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-_VALUES: Final = {digit: value for value, digit in enumerate(_DIGITS)}
+_PAIRS: Final = [high + low for high in _DIGITS for low in _DIGITS]
+_TO_BASE_32: Final = str.maketrans(_DIGITS, "0123456789abcdefghijklmnopqrstuv")
 _WIDTH: Final = 13
 
 Prefix = Literal["task", "batch"]
@@ -100,11 +100,11 @@ def _advance(first: int, index: int) -> tuple[int, int, int]:
 
 def encode(number: int, prefix: Prefix = "task") -> str:
     """The string that users see, such as ``task_01hx…``; it sorts like the number."""
-    digits = []
-    for _ in range(_WIDTH):
-        digits.append(_DIGITS[number & 31])
-        number >>= 5
-    return f"{prefix}_{''.join(reversed(digits))}"
+    pairs = _PAIRS
+    return (
+        f"{prefix}_{_DIGITS[number >> 60]}{pairs[number >> 50 & 1023]}{pairs[number >> 40 & 1023]}"
+        f"{pairs[number >> 30 & 1023]}{pairs[number >> 20 & 1023]}{pairs[number >> 10 & 1023]}{pairs[number & 1023]}"
+    )
 
 
 def decode(text: str, prefix: Prefix = "task") -> int:
@@ -114,13 +114,14 @@ def decode(text: str, prefix: Prefix = "task") -> int:
         ValueError: the text is not an id with this prefix.
     """
     head, _, tail = text.partition("_")
-    number = 0
-    if head != prefix or len(tail) != _WIDTH or any(digit not in _VALUES for digit in tail):
+    if head != prefix or len(tail) != _WIDTH or tail.strip(_DIGITS):
         msg = f"{text!r} is not a {prefix} id; one looks like {encode(1 << 60, prefix)}"
         raise ValueError(msg)
-    for digit in tail:
-        number = number << 5 | _VALUES[digit]
+    try:
+        number = int(tail.translate(_TO_BASE_32), 32)
+    except ValueError:
+        number = 1 << 63
     if number >= 1 << 63:
-        msg = f"{text!r} is not a {prefix} id: its number is too large"
+        msg = f"{text!r} is not a {prefix} id; it has no such number"
         raise ValueError(msg)
     return number

@@ -1,9 +1,8 @@
 """The Ledger port: one coarse commit with questions answered in the same call, and reads beside it.
 
 `commit` writes everything of a `Commit` in one transaction or nothing, checks the epoch and every stored fence, and
-then, still in
-the same call, answers the questions as of that transaction. The core steps only after the answer, so memory and
-ledger never disagree between two steps.
+then, still in the same call, answers the questions as of that transaction. The core steps only after the answer, so
+memory and ledger never disagree between two steps.
 """
 
 from collections.abc import Sequence
@@ -122,15 +121,13 @@ class Commit(msgspec.Struct):
     """Everything that one step changes, family by family, applied in the order of the fields.
 
     `accepted` are new live rows. `updated` replace the live row with the same id whose fence is `stored_fence`.
-    `ended` move a live
-    row (again matched by `stored_fence`) to its outcome; one that was `accepted` in this very commit counts as
-    stored with its
-    fence. `replayed` are live rows made from an outcome that is removed. `payloads` are arguments of accepted tasks;
-    `results`
-    belong to `ended` by id. `saved` replaces the checkpoint of a task (removed when the task ends). `spilled` are older
-    history entries (task id, part number, JSON). `purged` are id ranges (first, last) of an aborted batch: at most
-    `purge_rows` live rows of them are deleted with their payloads. `links` are (parent, child); `releases` are ended
-    parents whose dependents are still to be told. `facts` with value None are deleted.
+    `ended` move a live row (again matched by `stored_fence`) to its outcome; one that was `accepted` in this very
+    commit counts as stored with its fence. `replayed` are live rows made from an outcome that is removed. `payloads`
+    are arguments of accepted tasks; `results` belong to `ended` by id. `saved` replaces the checkpoint of a task
+    (removed when the task ends). `spilled` are older history entries (task id, part number, JSON). `purged` are id
+    ranges (first, last) of an aborted batch: at most `purge_rows` live rows of them are deleted with their payloads.
+    `links` are (parent, child); `releases` are ended parents whose dependents are still to be told. `facts` with
+    value None are deleted.
     """
 
     epoch: int

@@ -96,7 +96,8 @@ class SqliteLedger:
                     done = Committed(answers=answers, purged_rows=purged)
                     if batch.fetch:
                         done.payloads = session.answers.payloads("payloads_of", batch.fetch)
-                        done.saved = session.answers.payloads("checkpoints_of", batch.fetch)
+                        if session.writer.checkpoints:
+                            done.saved = session.answers.payloads("checkpoints_of", batch.fetch)
                     return done
             except LedgerUnavailable:
                 session.sound = False
@@ -191,7 +192,7 @@ class SqliteLedger:
                 self._session = _Session(self.name, self._connect(), self._sql, self._failpoint)
             connection = self._session.connection
             if connection.in_transaction:
-                connection.execute(self._sql["commit_undo"])
+                connection.execute(self._sql["transaction_undo"])
             opening = self._take(connection, holder)
             self._session.sound = True
         self._epoch = opening.epoch

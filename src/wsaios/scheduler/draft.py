@@ -95,8 +95,8 @@ class Draft:
     def adopt(self, told: Iterable[Task]) -> list[Task]:
         """The records of live tasks that the ledger told.
 
-        Those in memory where there are some, without what ended since and
-        without rows of batches that are not sealed, which do not exist for anyone.
+        Those in memory where there are some, without what ended since and without rows of batches that are not
+        sealed, which do not exist for anyone.
         """
         found = []
         for task in told:

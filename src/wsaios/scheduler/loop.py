@@ -198,8 +198,8 @@ class Loop:
     def _gathered(self) -> list[Event]:
         """What has come in. When nearly everything that ran is over at once, only half of it.
 
-        Then that half is committed, and
-        the next tasks run, while the other half is stepped; otherwise handlers and ledger would take turns for ever.
+        Then that half is committed, and the next tasks run, while the other half is stepped; otherwise handlers and
+        ledger would take turns for ever.
         """
         events, self._inbox = self._inbox, []
         core = self.core

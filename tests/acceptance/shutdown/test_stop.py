@@ -26,7 +26,7 @@ def drain(folder: Path, *calls: str) -> None:
 
 
 @BOTH
-def test_what_runs_may_end_and_what_waits_stays(tmp_path: Path, number: signal.Signals) -> None:
+def test_what_runs_may_end(tmp_path: Path, number: signal.Signals) -> None:
     names = ("coroutine:at_least_once", "thread:at_least_once", "coroutine:at_most_once", "thread:at_most_once")
     with started(program(tmp_path, LONG_S, *names), tmp_path) as serving:
         serving.serving()
@@ -34,15 +34,39 @@ def test_what_runs_may_end_and_what_waits_stays(tmp_path: Path, number: signal.S
         release(tmp_path)
         assert serving.end() == "stopped\n"
 
-    running, waiting = names[:2], names[2:]
-    assert executions(tmp_path) == dict.fromkeys(running, 1)
-    assert {call: state for call, (state, _) in tasks(tmp_path).items()} == {
-        **dict.fromkeys(running, State.SUCCEEDED),
-        **dict.fromkeys(waiting, State.READY),
-    }
+    found, began = tasks(tmp_path), executions(tmp_path)
+    assert {found[call][0] for call in names[:2]} == {State.SUCCEEDED}
+    assert {call for call in names if found[call][0] == State.SUCCEEDED} == set(began)
+    assert {call for call in names if found[call][0] == State.READY} == {*names} - {*began}
     assert left_in_order(tmp_path)
     drain(tmp_path, *names)
-    assert executions(tmp_path)["coroutine:at_least_once"] == 1
+    assert all(executions(tmp_path)[call] == 1 for call in names)
+
+
+async def test_nothing_is_started_any_more(tmp_path: Path) -> None:
+    scheduler = Scheduler(f"sqlite:///{tmp_path}/work.db", lanes={"default": 1}, grace_s=LONG_S)
+    begun, free = asyncio.Event(), asyncio.Event()
+
+    @scheduler.handler("wait")
+    async def wait(call: str) -> str:
+        begun.set()
+        await free.wait()
+        return call
+
+    await scheduler.start()
+    for call in ("running", "waiting"):
+        await scheduler.submit("wait", {"call": call})
+    await begun.wait()
+    stopping = asyncio.create_task(scheduler.stop())
+    for _ in range(20):
+        await scheduler.flush()
+    free.set()
+    await stopping
+
+    assert {call: state for call, (state, _) in tasks(tmp_path).items()} == {
+        "running": State.SUCCEEDED,
+        "waiting": State.READY,
+    }
 
 
 @BOTH

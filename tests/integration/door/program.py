@@ -13,7 +13,7 @@ def say(*words: object) -> None:
 
 
 async def main(ledger: str, serves: bool) -> None:
-    scheduler = Scheduler(f"sqlite:///{ledger}", settings=Settings(serves=serves, grace_s=5))
+    scheduler = Scheduler(f"sqlite:///{ledger}", settings=Settings(serves=serves, grace_s=1))
     freed = asyncio.Event()
 
     @scheduler.handler("echo")
