@@ -30,7 +30,6 @@ class Measure(msgspec.Struct, frozen=True):
     module: str
     figures: tuple[Figure, ...]
     size: dict[str, int | str]
-    quick: dict[str, int | str]
     durable: bool = True
     own_runs: bool = False
     beside: str = ""
@@ -44,11 +43,16 @@ class Disk(msgspec.Struct, frozen=True):
 
 
 class Sample(msgspec.Struct):
-    """What one process measured; `others_cores` is how many cores everyone else on the machine kept busy meanwhile."""
+    """What one process measured.
+
+    `others_cores` is how many cores everyone else on the machine kept busy meanwhile; `pace_ns` what one step of a
+    fixed Python loop took beside it, which tells a slow machine, or one that shares its cores, from a slow program.
+    """
 
     values: Values
     disk: Disk | None = None
     others_cores: float | None = None
+    pace_ns: float = 0.0
     wall_s: float = 0.0
 
 
@@ -69,6 +73,7 @@ class Verdict(msgspec.Struct):
     reached: bool | None
     disk: Disk | None
     others_cores: float | None
+    pace_ns: float
 
 
 def judge(measure: Measure, figure: Figure, samples: list[Sample]) -> Verdict | None:
@@ -98,6 +103,7 @@ def judge(measure: Measure, figure: Figure, samples: list[Sample]) -> Verdict | 
         reached,
         _disk(samples) if measure.durable else None,
         median(others) if others else None,
+        median(sample.pace_ns for sample in samples),
     )
 
 

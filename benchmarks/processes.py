@@ -13,7 +13,7 @@ import msgspec
 
 from benchmarks.disk import disk, sync_times_ms
 from benchmarks.figures import Sample, Values
-from benchmarks.machine import ROOT, Watching
+from benchmarks.machine import ROOT, Watching, pace_ns
 
 
 class Failed(Exception):
@@ -103,9 +103,11 @@ def main() -> None:
     measure: Callable[[Given], Values] = importlib.import_module(f"benchmarks.measures.{given.module}").measure
     folder = Path(given.folder)
     times = sync_times_ms(folder) if given.probed else []
+    pace = pace_ns()
     watching = Watching()
     values = measure(given)
-    sample = Sample(values, None, watching.others_cores(), watching.wall_s())
+    sample = Sample(values, None, watching.others_cores(), wall_s=watching.wall_s())
+    sample.pace_ns = (pace + pace_ns()) / 2
     if given.probed:
         times += sync_times_ms(folder)
         sample.disk = disk(times)

@@ -28,7 +28,18 @@ def print_machine(found: Machine) -> None:
 
 def print_table(verdicts: list[Verdict], beside: list[Companion]) -> None:
     """Every figure with its range, its floor and the disk's time; then the shares of the skeleton."""
-    names = ("measure", "figure", "median", "range", "floor", "ratio", "reached", "fdatasync p50 / p99", "others")
+    names = (
+        "measure",
+        "figure",
+        "median",
+        "range",
+        "floor",
+        "ratio",
+        "reached",
+        "fdatasync p50 / p99",
+        "others",
+        "pace",
+    )
     rows = [names, *(_row(verdict) for verdict in verdicts)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(names))]
     print()
@@ -41,6 +52,7 @@ def print_table(verdicts: list[Verdict], beside: list[Companion]) -> None:
         print(f"\n{each.measure} reaches {each.share:.0%} of {each.beside} (round by round)", end="")
     judged = [verdict for verdict in verdicts if verdict.reached is not None]
     print(f"\n\n{sum(bool(verdict.reached) for verdict in judged)} of {len(judged)} floors reached.")
+    print("others: cores that everyone else kept busy meanwhile; pace: one step of a fixed Python loop beside it.")
     busy = sum((verdict.others_cores or 0.0) > _BUSY_CORES for verdict in verdicts)
     if busy:
         print(f"Noisy: others kept more than {_BUSY_CORES:g} of a core busy beside {busy} of {len(verdicts)} figures.")
@@ -59,6 +71,7 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         "" if verdict.reached is None else ("yes" if verdict.reached else "NO"),
         "" if disk is None else f"{disk.p50_ms:.2f} / {disk.p99_ms:.2f} ms",
         "" if verdict.others_cores is None else f"{verdict.others_cores:.2f}",
+        f"{verdict.pace_ns:.0f} ns",
     )
 
 

@@ -2,7 +2,6 @@
 
 import random
 import time
-from collections.abc import Iterator
 from typing import Final
 
 from benchmarks.figures import Values
@@ -19,54 +18,58 @@ _SPREAD: Final = 10
 
 
 def measure(given: Given) -> Values:
-    """`rounds` of 16 in and 16 out at `depth`, over `shards`; with `priorities` 1 of mixed priority, else all alike."""
+    """`rounds` of 16 in and 16 out at `depth`, over `shards`; with `priorities` 1 of mixed priority, else all alike.
+
+    What came out goes in again as a new task, so that no record is made and none is older than the standing ones.
+    """
     n_shards, depth, rounds = given.number("shards"), given.number("depth"), given.number("rounds")
     executor = TaskExecutor(PriorityAgeing())
     executor.lane(LaneSpec(LANE, BATCH))
     executor.handler(HandlerSpec("noop", LANE))
     shards = [Shard(number, "", f"tenant-{number}", "noop", 0, "") for number in range(1, n_shards + 1)]
-    numbers = iter(range(1, depth + (rounds + n_shards) * BATCH * 2))
     rng = random.Random(16)
     spread = _SPREAD if given.number("priorities") else 0
-    for first in range(0, depth, BATCH):
-        _push(executor, shards[first // BATCH % n_shards], _made(numbers, spread, rng))
+    standing = -(-depth // BATCH)
+    for place in range(standing):
+        _push(executor, shards[place % n_shards], _made(spread, rng), place * BATCH)
     executor.touched()
-    work = [(shards[place % n_shards], _made(numbers, spread, rng)) for place in range(rounds)]
-    now_us = _START_US
+    tasks = _made(spread, rng)
     used_s, begun = time.process_time(), time.perf_counter()
-    for shard, tasks in work:
-        now_us += BATCH
-        _push(executor, shard, tasks)
-        _take(executor, now_us)
+    for place in range(standing, standing + rounds):
+        _push(executor, shards[place % n_shards], tasks, place * BATCH)
+        tasks = _take(executor, _START_US + place * BATCH)
         executor.touched()
     wall_s, used_s = time.perf_counter() - begun, time.process_time() - used_s
-    left = sum(len(window) for window in executor.windows.values())
-    if left != -(-depth // BATCH) * BATCH:
-        raise AssertionError(f"{left} tasks stand where {depth} did")
+    left = sum(window.ready(depth + BATCH) for window in executor.windows.values())
+    if left != standing * BATCH:
+        raise AssertionError(f"{left} tasks stand where {standing * BATCH} did")
     operations = rounds * BATCH * 2
     return {"per_s": [operations / wall_s], "cpu_us": [used_s * 1e6 / operations]}
 
 
-def _made(numbers: Iterator[int], spread: int, rng: random.Random) -> list[Task]:
-    """Records of 16 ready tasks, as intake makes them; the policy places them when they are pushed."""
-    return [_task(next(numbers), rng.randint(-spread, spread)) for _ in range(BATCH)]
+def _made(spread: int, rng: random.Random) -> list[Task]:
+    """Records of 16 ready tasks."""
+    bodies = [Body(0, rng.randint(-spread, spread), history=[]) for _ in range(BATCH)]
+    return [Task(0, 0, State.READY, 1, 0, None, None, body) for body in bodies]
 
 
-def _task(number: int, priority: int) -> Task:
-    return Task(number, 0, State.READY, 1, 0, None, None, Body(_START_US + number, priority))
-
-
-def _push(executor: TaskExecutor, shard: Shard, tasks: list[Task]) -> None:
+def _push(executor: TaskExecutor, shard: Shard, tasks: list[Task], first: int) -> None:
+    """As intake does it: a number, a time, a place, and in."""
     key, offer = executor.policy.key, executor.offer
-    for task in tasks:
-        task.key = key(task.body.priority, task.body.accepted_us)
+    for number, task in enumerate(tasks, first):
+        body = task.body
+        body.accepted_us = _START_US + number
+        task.id, task.key = number + 1, key(body.priority, body.accepted_us)
         offer(task, shard)
 
 
-def _take(executor: TaskExecutor, now_us: int) -> None:
-    left = BATCH
-    while left:
+def _take(executor: TaskExecutor, now_us: int) -> list[Task]:
+    """As the cycle does it: the best window, and from it all that no other window has anything better than."""
+    taken: list[Task] = []
+    while len(taken) < BATCH:
         window = executor.choose(LANE)
         assert window is not None
-        left -= len(window.run(left, executor.until(LANE), now_us) or window.take(1, now_us))
+        most = BATCH - len(taken)
+        taken += window.run(most, executor.until(LANE), now_us) or window.take(1, now_us)
         executor.touch(window)
+    return taken

@@ -179,6 +179,6 @@ def _template(rng: Random, now_us: int) -> NewTask:
         tenant="acme",
         priority=rng.choice((0, 10, rng.randint(-100, 100))),
         due_us=now_us + rng.randint(0, 1_000_000) if rng.random() < 0.3 else None,
-        expires_us=now_us + rng.randint(1, 3_000_000) if rng.random() < 0.3 else None,
+        expires_us=now_us + rng.choice((50, 3_000_000)) * rng.randint(1, 1000) // 1000 if rng.random() < 0.3 else None,
         concurrency_key=rng.choice(("", "", "", "one")),
     )

@@ -13,6 +13,8 @@ from tests.simulation.scenario import LANES, Scenario
 from wsaios.kernel.events import Hold, LaneKnown, Only, Scope
 from wsaios.kernel.states import State
 from wsaios.kernel.task import LaneSpec
+from wsaios.simulation.ledger import SimLedger
+from wsaios.simulation.ledger_store import Tables
 
 PRUNE_AGE_US: Final = 5_000_000
 _DRAIN_TURNS: Final = 20_000
@@ -36,13 +38,14 @@ _WEIGHTS: Final = {
 class Day:
     """A driver and the world around it, for as many turns as are wanted."""
 
-    def __init__(self, seed: int, scenario: Scenario) -> None:
-        self.driver = Fate(seed, scenario)
+    def __init__(self, seed: int, scenario: Scenario, ledger: Callable[[Tables], SimLedger] = SimLedger) -> None:
+        self.driver = Fate(seed, scenario, ledger)
         self.world = self.driver.world
         self.acting = Acting(self.world)
         self.batching = Batching(self.world)
         self._rng = self.world.rng
         self.driver.visitor = self._visit
+        self.world.on_failure = self._failed
         self._deeds: dict[str, Callable[[], None]] = {
             "submit": self.world.submit,
             "family": self._family,
@@ -137,8 +140,16 @@ class Day:
             if order.refused and order.ids is None and not order.token:
                 require(not any(ids), Check.IDEMPOTENCY, "{} was refused and is there: {}", order.serial, ids)
 
+    def _failed(self, number: int) -> None:
+        if self._rng.random() < self.driver.scenario.replay:
+            self.acting.task_verb("replay", number)
+
     def _family(self) -> None:
+        """Children of some tasks; sometimes many of one that may still fail."""
         rng = self._rng
+        if rng.random() < 0.3:
+            self.world.submit([self.world.some_task()], rows=rng.randint(4, 9))
+            return
         parents = {self.world.some_task() for _ in range(rng.randint(1, 3))}
         if rng.random() < 0.05:
             parents.add(987_654_321)

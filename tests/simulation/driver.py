@@ -143,7 +143,7 @@ class Driver:
             return None
         try:
             return self.ledger.commit(commit)
-        except LedgerUnavailable:
+        except (LedgerUnavailable, Red):
             raise
         except Exception as error:
             raise Red(Check.STEP, f"the commit was refused: {type(error).__name__}: {error}") from error
@@ -175,6 +175,7 @@ class Driver:
         self._dispatch(effects.works, told, death)
         for closed in effects.closed:
             self.invariants.leaving.closed(closed)
+            self.world.watch(closed)
         for batch in effects.batches:
             self.invariants.leaving.batch(batch.id)
 

@@ -25,9 +25,10 @@ PROBE_US: Final = 2_500_000
 class Fate(Driver):
     """Owners that come and go on one ledger; `visitor` asks for something while no owner lives."""
 
-    def __init__(self, seed: int, scenario: Scenario) -> None:
+    def __init__(self, seed: int, scenario: Scenario, ledger: Callable[[Tables], SimLedger] = SimLedger) -> None:
         tables = Tables()
-        super().__init__(seed, scenario, SimLedger(tables), tables)
+        super().__init__(seed, scenario, ledger(tables), tables)
+        self._make_ledger = ledger
         self.mishaps: Counter[Mishap] = Counter()
         self.calm = False
         self.visitor: Callable[[], None] = self.world.submit
@@ -102,7 +103,7 @@ class Fate(Driver):
         if self.dice.random() < self.scenario.visit:
             self._visit()
         self._line_up()
-        self.ledger = SimLedger(self.tables)
+        self.ledger = self._make_ledger(self.tables)
         self.begin(self.ledger.open(self.clock.now_us(), "the next owner"), died=True)
 
     def take_over(self) -> None:
@@ -111,7 +112,7 @@ class Fate(Driver):
         assert isinstance(self.ledger, SimLedger)
         zombie, ledger = self.core, self.ledger
         self.tables.owner = ""
-        self.ledger = SimLedger(self.tables)
+        self.ledger = self._make_ledger(self.tables)
         opening = self.ledger.open(self.clock.now_us(), "the one that took over")
         before = self.tables.snapshot()
         now_us = self.clock.now_us()
@@ -148,7 +149,7 @@ class Fate(Driver):
     def _visit(self) -> None:
         """A client takes the ledger for what it has to say; it runs nothing and recovers nothing."""
         self.mishaps[Mishap.VISIT] += 1
-        self.ledger = SimLedger(self.tables)
+        self.ledger = self._make_ledger(self.tables)
         self.begin(self.ledger.open_as_client(self.clock.now_us(), "a visitor"), died=False, recover=False)
         self.visitor()
         while self.inbox or self.again:

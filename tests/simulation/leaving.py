@@ -8,7 +8,7 @@ import msgspec
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import HANDLERS
 from tests.simulation.world import Order, Tag
-from wsaios.kernel.engine import Attempt, AttemptRef, Ended, Verdict, Work
+from wsaios.kernel.engine import Attempt, AttemptRef, Ended, Noted, Verdict, Work
 from wsaios.kernel.events import Closed, Effects, Event, Reported
 from wsaios.kernel.ids import encode
 from wsaios.kernel.retry import SUSPECT_DEATHS
@@ -29,17 +29,24 @@ class Leaving:
         self._pruned = pruned
         self._last_fence: dict[int, int] = {}
         self._runs: Counter[int] = Counter()
+        self._sizes: dict[int, int] = {}
         self.works = 0
 
     def committed(self, effects: Effects, events: list[Event]) -> None:
         """A replay and a handler that asks to be called again allow another run of what may run once."""
         for task in effects.commit.replayed:
             self._runs[task.id] = 0
+        saved: dict[AttemptRef, bytes] = {}
         for event in events:
-            if isinstance(event, Reported):
-                for report in event.reports:
-                    if isinstance(report, Ended) and report.verdict == Verdict.RETRY_AFTER:
-                        self._runs[report.task] = 0
+            for report in event.reports if isinstance(event, Reported) else ():
+                if isinstance(report, Ended) and report.verdict == Verdict.RETRY_AFTER:
+                    self._runs[report.task] = 0
+                elif isinstance(report, Noted) and report.saved is not None:
+                    saved[AttemptRef(report.task, report.fence)] = report.saved
+        for ref, data in saved.items():
+            if self._holds(ref):
+                kept = self._tables.checkpoints.get(ref.task)
+                require(kept is not None and kept.data == data, Check.EFFECTS, "{} saved {!r}, not {}", ref, data, kept)
 
     def work(self, work: Work, running: int, now_us: int) -> None:
         """A work on its way to the engine; `running` works of this owner have a slot, this one included."""
@@ -47,6 +54,7 @@ class Leaving:
         for attempt in work.attempts:
             if not self._runs[attempt.task]:
                 self._first_run(attempt, now_us)
+        size = len(work.attempts)
         rows = [self._attempt(work, AttemptRef(attempt.task, attempt.fence)) for attempt in work.attempts]
         require(len({row.shard for row in rows}) == 1, Check.EFFECTS, "a work of {} rows of several shards", len(rows))
         require(len(rows) <= _SPECS[work.handler].batch_size, Check.EFFECTS, "{} got {} rows", work.handler, len(rows))
@@ -65,8 +73,17 @@ class Leaving:
             require(
                 known, Check.EFFECTS, "{} left with the checkpoint {!r}, not {}", encode(row.id), attempt.saved, saved
             )
+            self._halved(row, size)
             if row.body.deaths >= SUSPECT_DEATHS:
                 require(running == 1, Check.ALONE, "{} runs beside {} others", encode(row.id), running - 1)
+
+    def _halved(self, row: Task, size: int) -> None:
+        """What crashed or timed out with others comes back with half as many at most."""
+        before = row.body.history[-2][3] if len(row.body.history) > 1 else None
+        most = self._sizes.get(row.id, 0)
+        if before is not None and "in halves" in before:
+            require(size <= max(1, most // 2), Check.EFFECTS, "{} of {} rows runs again with {}", row.id, most, size)
+        self._sizes[row.id] = size
 
     def _first_run(self, attempt: Attempt, now_us: int) -> None:
         """What a task waited for is over when it starts."""
@@ -94,9 +111,7 @@ class Leaving:
 
     def cancel(self, ref: AttemptRef) -> None:
         """An attempt that is to stop no longer holds its task."""
-        row = self._tables.live.get(ref.task)
-        holds = row is not None and row.state == State.RUNNING and row.fence == ref.fence
-        require(not holds, Check.EFFECTS, "{} is cancelled and still holds its task in the ledger", ref)
+        require(not self._holds(ref), Check.EFFECTS, "{} is cancelled and still holds its task in the ledger", ref)
 
     def batch(self, number: int) -> None:
         """A batch that is said to be finished."""
@@ -104,10 +119,13 @@ class Leaving:
         over = batch.state == BatchState.SEALED and sum(batch.ended.values()) >= batch.rows
         require(over, Check.EFFECTS, "{} is said to be finished", batch)
 
+    def _holds(self, ref: AttemptRef) -> bool:
+        row = self._tables.live.get(ref.task)
+        return row is not None and row.state == State.RUNNING and row.fence == ref.fence
+
     def _attempt(self, work: Work, ref: AttemptRef) -> Task:
         row = self._tables.live.get(ref.task)
-        holds = row is not None and row.state == State.RUNNING and row.fence == ref.fence
-        require(holds, Check.EFFECTS, "{} leaves, the ledger has {}", ref, row)
+        require(self._holds(ref), Check.EFFECTS, "{} leaves, the ledger has {}", ref, row)
         assert row is not None
         shard = self._tables.shards[row.shard]
         batch = self._tables.batches.get(shard.batch)

@@ -131,6 +131,8 @@ class Lives:
             require(change in ALLOWED, Check.HISTORY, "{} went from {} to {}", row.id, change[0].name, change[1].name)
             require(before[1] <= at_us, Check.HISTORY, "{} went back in time: {}", row.id, lines)
             require(before[2] <= fence, Check.HISTORY, "{}: the fence falls: {}", row.id, lines)
+            raised = before[2] < fence or not _must_raise(*change)
+            require(raised, Check.HISTORY, "{}: {} is under the fence of before: {}", row.id, change, lines)
             self.changes[change] += 1
         self._lines[row.id] = len(lines), lines[-1][2]
         staged = lines[-1][0] == State.PENDING and row.state == State.READY
@@ -138,3 +140,11 @@ class Lives:
             staged or lines[-1][0] == row.state, Check.HISTORY, "{} is {}: {}", row.id, State(row.state).name, lines[-1]
         )
         require(lines[-1][2] <= row.fence, Check.HISTORY, "{} has fence {}: {}", row.id, row.fence, lines[-1])
+
+
+def _must_raise(was: State, then: State) -> bool:
+    """Whether whoever held the task before such a change may no longer commit."""
+    if then in {State.RUNNING, State.PAUSED}:
+        return True
+    taken_back = was == State.RUNNING and then in {State.READY, State.CANCELLED, State.LOST}
+    return taken_back or was in {State.FAILED, State.LOST}

@@ -8,6 +8,7 @@ import msgspec
 from tests.simulation.facts import After
 from tests.simulation.order import PATIENCE, lingering_until_us, may_start
 from tests.simulation.red import Check, require
+from wsaios.kernel.retry import POISON_LOSSES
 from wsaios.kernel.states import State
 from wsaios.kernel.task import BatchState, Flag, Task
 
@@ -38,6 +39,8 @@ def check_memory(after: After) -> None:
             State(task.state).name,
         )
     for number, row in after.tables.live.items():
+        poison = row.body.losses >= POISON_LOSSES
+        require(not poison, Check.OUTCOME, "{} lives after {} lost workers", number, row.body.losses)
         if row.state == State.RUNNING:
             require(number in book.tasks, Check.MEMORY, "{} runs and is not in memory", number)
 
@@ -62,6 +65,8 @@ def check_dependencies(after: After) -> None:
             left,
             opened[row.id],
         )
+    for parent in tables.releases:
+        require(parent in tables.outcomes, Check.DEPENDENCIES, "{} did not end, and its dependents are told", parent)
     for parent, child in tables.links:
         if child not in tables.live or parent in tables.releases:
             continue

@@ -1,12 +1,15 @@
 """One seed from its first turn to its drained end, and what it met on the way."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 
 from tests.simulation.day import Day
 from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.small import small_pieces
+from wsaios.simulation.ledger import SimLedger
+from wsaios.simulation.ledger_store import Tables
 
 TURNS = 300
 
@@ -25,7 +28,12 @@ class Result(msgspec.Struct):
     asked: dict[str, int]
 
 
-def simulate(seed: int, turns: int = TURNS, chosen: Scenario | None = None) -> Result:
+def simulate(
+    seed: int,
+    turns: int = TURNS,
+    chosen: Scenario | None = None,
+    ledger: Callable[[Tables], SimLedger] = SimLedger,
+) -> Result:
     """Run a seed to its end.
 
     Raises:
@@ -33,7 +41,7 @@ def simulate(seed: int, turns: int = TURNS, chosen: Scenario | None = None) -> R
     """
     setting = chosen or scenario(seed)
     with small_pieces(setting):
-        day = Day(seed, setting)
+        day = Day(seed, setting, ledger)
         for _ in range(turns):
             day.turn()
         day.drain()

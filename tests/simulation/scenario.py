@@ -26,7 +26,7 @@ HANDLERS: Final = (
 KEY_LIMITS: Final = {"one": 1, "two": 2}
 
 CALM: Final = FaultPlan(fail=0.05, retry_after=0.03, give_up=0.01)
-DEADLY: Final = FaultPlan(die=0.25, die_group=0.1, crash_batch=0.4, time_out=0.2, stuck=0.5, fail=0.2, stale=0.3)
+DEADLY: Final = FaultPlan(die=0.5, die_group=0.1, crash_batch=0.4, time_out=0.2, stuck=0.5, fail=0.2, stale=0.3)
 FAILING: Final = FaultPlan(fail=0.5, retry_after=0.1, give_up=0.05)
 LOSSY: Final = FaultPlan(
     reject=0.05,
@@ -54,6 +54,7 @@ class Scenario(msgspec.Struct, frozen=True):
     visit: float = 0.3
     split: float = 0.1
     prune: float = 0.02
+    replay: float = 0.1
     busy: float = 0.25
     longest_us: int = 30_000
     room: int = 8
@@ -71,7 +72,9 @@ SCENARIOS: Final = (
     Scenario("lossy", faults=LOSSY, commit_fault=0.05),
     Scenario("crowded", faults=CALM, busy=0.7, room=4, longest_us=5_000, weights={"submit": 60}),
     Scenario("batches", busy=0.4, death=0.02, weights={"batch": 60, "sweep": 8}),
-    Scenario("families", busy=0.4, weights={"submit": 40, "family": 40, "replay": 20}),
+    Scenario(
+        "families", faults=FAILING, busy=0.4, replay=0.8, piece=1, weights={"submit": 40, "family": 40, "replay": 20}
+    ),
     Scenario("verbs", faults=FAILING, busy=0.5, weights={"act": 60, "sweep": 4}),
     Scenario("roomy", room=4096, timers=512, piece=1000, purge_rows=10_000, lines=HISTORY_KEPT),
 )

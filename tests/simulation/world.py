@@ -10,7 +10,7 @@ import msgspec
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import HANDLERS, KEY_LIMITS, Scenario
 from wsaios.kernel.errors import IdempotencyConflict, InvalidInput, Unacknowledged
-from wsaios.kernel.events import Barrier, Event, Submit
+from wsaios.kernel.events import Barrier, Closed, Event, Submit
 from wsaios.kernel.states import State
 from wsaios.kernel.task import NewTask, Options
 from wsaios.simulation.clock import SimClock
@@ -76,6 +76,7 @@ class World:
         self.accepted: dict[int, None] = {}
         self.pruned: set[int] = set()
         self.generation = 0
+        self.on_failure: Callable[[int], None] = lambda _number: None
         self._tokens = 0
 
     def ask(
@@ -123,23 +124,28 @@ class World:
         ids = list(self.accepted)
         return self.rng.choice(ids[-12:] if self.rng.random() < 0.7 else ids)
 
-    def submit(self, parents: Iterable[int] = (), most: int = 3) -> None:
-        """One submission of one to `most` tasks."""
+    def submit(self, parents: Iterable[int] = (), rows: int = 0) -> None:
+        """One submission of so many tasks; 0: a few."""
         serial = len(self.orders) + 1
         order = Order(serial, [])
         keyed = self.rng.random() < 0.15
         if self.rng.random() < 0.4:
             order.token = f"token {serial}"
-        for row in range(1 if keyed else self.rng.choice((1, 1, 1, self.rng.randint(1, most)))):
+        for row in range(rows or (1 if keyed else self.rng.choice((1, 1, 1, 2, 3)))):
             order.tasks.append(self._task(order, row, keyed=keyed, parents=tuple(parents)))
         if keyed and self.rng.random() < 0.3:
-            order.tasks.append(self._task(order, 1, keyed=True, parents=tuple(parents)))
+            order.tasks.append(self._task(order, len(order.tasks), keyed=True, parents=tuple(parents)))
         self.orders.append(order)
         self._send(order)
 
     def flush(self) -> None:
         """A barrier."""
         self.ask("flush", Barrier, lambda _value, error: require(error is None, Check.ANSWERED, "{!r}", error))
+
+    def watch(self, closed: Closed) -> None:
+        """A task ended; `on_failure` may want to do something about it at once."""
+        if closed.outcome.state in {State.FAILED, State.LOST}:
+            self.on_failure(closed.outcome.id)
 
     def _send(self, order: Order) -> None:
         def told(value: object, error: Exception | None) -> None:

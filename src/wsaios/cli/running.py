@@ -17,7 +17,9 @@ from wsaios.cli.output import only_json, plain, print_json, print_lines
 from wsaios.cli.pace import speed
 from wsaios.cli.progress import progress_for
 from wsaios.sdk.batch_plan import Request, prepare
-from wsaios.sdk.batch_run import BatchRun, Summary
+from wsaios.sdk.batch_run import BatchRun
+from wsaios.sdk.batch_summary import Summary
+from wsaios.sdk.holder import refuse_owned
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR: Final = b"\x1b[?25h"
@@ -72,6 +74,7 @@ def _run(
 ) -> tuple[Summary, signal.Signals | None]:
     progress = progress_for(quiet=quiet)
     try:
+        refuse_owned(ledger)
         plan = prepare(request, Path.cwd(), lambda size: progress.phase("check", size), progress.advance)
         run = BatchRun(plan, progress, ledger=ledger, grace_s=grace_s)
         interrupts = Interrupts(run, runner.get_loop(), grace_s, quiet=quiet)

@@ -165,6 +165,8 @@ class SqliteLedger:
                 with suppress(apsw.Error):
                     if session.sound:
                         session.connection.execute(self._sql["owner_leave"], {"epoch": self._epoch})
+                        # A reader elsewhere must not hold up a stop; then the next owner empties the log.
+                        session.connection.set_busy_timeout(0)
                         session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
                 with suppress(apsw.Error):
                     session.connection.close(force=True)
@@ -192,7 +194,7 @@ class SqliteLedger:
                 self._session = _Session(self.name, self._connect(), self._sql, self._failpoint)
             connection = self._session.connection
             if connection.in_transaction:
-                connection.execute(self._sql["transaction_undo"])
+                connection.execute(self._sql["commit_undo"])
             opening = self._take(connection, holder)
             self._session.sound = True
         self._epoch = opening.epoch

@@ -1,6 +1,7 @@
 """Questions that the ledger answers, each with one row."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import singledispatchmethod
 from typing import Any, Final
 
 import apsw
@@ -40,21 +41,11 @@ class Answers:
     def __init__(self, connection: apsw.Connection, sql: Mapping[str, str]) -> None:
         self._cursor = connection.cursor()
         self._sql = sql
-        self._asked: dict[type, Callable[[Any], Answer]] = {
-            ReadyAfter: lambda question: self._live("ready_after", question),
-            DueAfter: lambda question: self._live("due_after", question),
-            ExpiringAfter: lambda question: self._live("expiring_after", question),
-            LiveAfter: lambda question: self._live("live_after", question),
-            ById: self._by_id,
-            EndedAfter: self._ended,
-            DependentsOf: self._dependents,
-            IdempotencyOf: self._keys,
-            BatchById: self._batch,
-        }
 
+    @singledispatchmethod
     def answer(self, question: Question) -> Answer:
         """The answer as of now."""
-        return self._asked[type(question)](question)
+        raise TypeError(f"{type(question).__name__} is no question to a ledger")
 
     def payloads(self, name: str, ids: Sequence[int]) -> dict[int, Payload]:
         """Bytes by task; `name` is the statement that finds them."""
@@ -65,30 +56,48 @@ class Answers:
             place += size
         return found
 
-    def _live(self, name: str, question: Question) -> Answer:
-        return Answer(tasks=self._tasks(name, asdict(question)))
+    @answer.register
+    def _(self, question: ReadyAfter) -> Answer:
+        return Answer(tasks=self._tasks("ready_after", asdict(question)))
 
-    def _by_id(self, question: ById) -> Answer:
+    @answer.register
+    def _(self, question: DueAfter) -> Answer:
+        return Answer(tasks=self._tasks("due_after", asdict(question)))
+
+    @answer.register
+    def _(self, question: ExpiringAfter) -> Answer:
+        return Answer(tasks=self._tasks("expiring_after", asdict(question)))
+
+    @answer.register
+    def _(self, question: LiveAfter) -> Answer:
+        return Answer(tasks=self._tasks("live_after", asdict(question)))
+
+    @answer.register
+    def _(self, question: ById) -> Answer:
         ids = {"ids": as_json(question.ids)}
         return Answer(
             tasks=self._tasks("tasks_by_id", ids), outcomes=_OUTCOMES.decode(self._one("outcomes_by_id", ids))
         )
 
-    def _ended(self, question: EndedAfter) -> Answer:
+    @answer.register
+    def _(self, question: EndedAfter) -> Answer:
         name = "ended_after" if State.SUCCEEDED in question.states else "unsuccessful_after"
         parameters = asdict(question) | {"states": as_json(question.states)}
         return Answer(outcomes=_OUTCOMES.decode(self._one(name, parameters)))
 
-    def _dependents(self, question: DependentsOf) -> Answer:
+    @answer.register
+    def _(self, question: DependentsOf) -> Answer:
         links = _LINKS.decode(self._one("links_of", asdict(question)))
         children = {"ids": as_json([child for _, child in links])}
         return Answer(links=links, tasks=self._tasks("tasks_by_id", children))
 
-    def _keys(self, question: IdempotencyOf) -> Answer:
+    @answer.register
+    def _(self, question: IdempotencyOf) -> Answer:
         parameters = {"pairs": as_json(question.pairs), "now_us": question.now_us}
         return Answer(keys=_KEYS.decode(self._one("keys_of", parameters)))
 
-    def _batch(self, question: BatchById) -> Answer:
+    @answer.register
+    def _(self, question: BatchById) -> Answer:
         return Answer(batches=_BATCHES.decode(self._one("batch_by_id", asdict(question))))
 
     def _tasks(self, name: str, parameters: Mapping[str, Any]) -> list[Task]:

@@ -7,8 +7,8 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from wsaios.kernel.errors import Fenced
-from wsaios.ledger.sqlite_commit import as_json
+from wsaios.kernel.ledger import Commit
+from wsaios.ledger.sqlite_commit import as_json, hold
 
 _CHOSEN: Final = msgspec.json.Decoder(list[tuple[int, int, int]])
 _OF_TASKS: Final = (
@@ -47,9 +47,9 @@ class Pruner:
         Raises:
             Fenced: the epoch is over.
         """
-        self._run("transaction_begin")
+        self._run("commit_begin")
         try:
-            self._hold(epoch)
+            hold(self._connection, self._sql["owner_advance"], self._ledger, Commit(epoch, 0))
             removed = self._outcomes(before_us, limit)
             clock_us = self._connection.execute(self._sql["clock_of"]).get
             removed += self._run("keys_forget", now_us=clock_us, limit=limit)
@@ -57,16 +57,12 @@ class Pruner:
             if removed < limit:
                 self._run("batches_forget", before_us=before_us)
                 self._run("shards_forget_batches")
-            self._run("transaction_end")
+            self._run("commit_end")
         except BaseException:
             if self._connection.in_transaction:
-                self._run("transaction_undo")
+                self._run("commit_undo")
             raise
         return removed
-
-    def _hold(self, epoch: int) -> None:
-        if self._run("owner_advance", epoch=epoch, id_high=0, now_us=0) != 1:
-            raise Fenced(self._ledger, epoch)
 
     def _outcomes(self, before_us: int, limit: int) -> int:
         place = {"from_us": self._from_us, "before_us": before_us, "limit": limit}

@@ -1,12 +1,10 @@
 """Named SQL statements from the `queries` folder."""
 
-import re
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final
 
 _MARK: Final = "-- name: "
-_PARAMETER: Final = re.compile(r":(\w+)")
 
 
 def statements(*names: str) -> Mapping[str, str]:
@@ -39,21 +37,3 @@ def migrations() -> list[str]:
         if not entry.name.startswith(f"{place:04}_"):
             raise ValueError(f"migration {entry.name} stands where number {place:04} belongs")
     return [entry.read_text("utf-8") for entry in found]
-
-
-def composed(trigger: str, sql: Mapping[str, str], *, failpoints: bool) -> str:
-    """A trigger with the statements that its lines in braces name, such as ``{tasks_add rows=accepted}``.
-
-    A parameter of such a statement is a column of the row that the trigger meets: the one named after it, or its namesake.
-    Without `failpoints` the calls of ``reached()`` are left out.
-    """
-    lines = []
-    for line in trigger.splitlines():
-        name, *renamed = line.strip().strip("{}").split()
-        if not line.strip().startswith("{"):
-            if failpoints or "reached(" not in line:
-                lines.append(line)
-            continue
-        columns = dict(pair.split("=") for pair in renamed)
-        lines.append(_PARAMETER.sub(lambda found: f"NEW.{columns.get(found[1], found[1])}", sql[name]))  # noqa: B023
-    return "\n".join(lines)

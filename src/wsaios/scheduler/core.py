@@ -132,6 +132,10 @@ class Core:
                 slots.leave((attempt.task, attempt.fence))
         self.executor.slots.inherit(slots)
 
+    def backlog(self) -> bool:
+        """Whether some lane has work that waits for a slot."""
+        return any(self.executor.choose(lane) is not None for lane in self.executor.lanes)
+
     def held(self) -> list[AttemptRef]:
         """The attempts that an engine may still be running."""
         return [AttemptRef(*ref) for ref in self.executor.slots.held()]

@@ -36,9 +36,13 @@ class Intake:
 
     def submit(self, event: Submit) -> None:
         """Accept all tasks of the event or none."""
-        parents = {parent for new in event.tasks for parent in new.depends_on}
-        pairs = {(new.tenant, new.idempotency_key) for new in event.tasks if new.idempotency_key}
-        pairs.update(_sent_as(event))
+        parents: set[int] = set()
+        pairs = set(_sent_as(event))
+        for new in event.tasks:
+            if new.depends_on:
+                parents.update(new.depends_on)
+            if new.idempotency_key:
+                pairs.add((new.tenant, new.idempotency_key))
         refused = self._refusal(event.tasks)
         if refused is not None:
             self._book.reply(event.token, error=refused)

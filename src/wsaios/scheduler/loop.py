@@ -204,7 +204,7 @@ class Loop:
         events, self._inbox = self._inbox, []
         core = self.core
         reports = sum(len(event.reports) for event in events if type(event) is Reported)
-        if core is None or reports < _SPLIT or reports * 4 < core.executor.slots.taken() * 3:
+        if core is None or reports < _SPLIT or reports * 4 < core.executor.slots.taken() * 3 or not core.backlog():
             return events
         now: list[Event] = []
         room = reports // 2

@@ -193,15 +193,14 @@ class Service:
         places, fresh = Places(ranges), Fresh()
         stop = self._loop.watch.listen(lambda closed: fresh.hear(closed, places))
         try:
-            while places.left:
+            while places.left or fresh.more():
                 fresh.signal.clear()
                 if fresh.read_again():
                     async for number, state in self._ended_pages(parts):
                         if places.mark(number):
                             yield number, state
                 for number, state in fresh.take():
-                    if places.mark(number):
-                        yield number, state
+                    yield number, state
                 if places.left and not fresh.more():
                     await self._signalled(fresh.signal)
         finally:
@@ -311,15 +310,11 @@ class Fresh:
         self._missed = True
 
     def hear(self, closed: list[Closed], places: Places) -> None:
-        """Take in what belongs to the places."""
-        self._missed = self._missed or not closed
-        for each in closed:
-            if places.place_of(each.outcome.id) is None:
-                continue
-            if len(self._ended) < _BACKLOG:
+        """Take in what belongs to the places, and mark it there."""
+        self._missed = self._missed or not closed or len(self._ended) >= _BACKLOG
+        for each in closed if len(self._ended) < _BACKLOG else ():
+            if places.mark(each.outcome.id):
                 self._ended.append((each.outcome.id, each.outcome.state))
-            else:
-                self._missed = True
         self.signal.set()
 
     def read_again(self) -> bool:
@@ -339,6 +334,10 @@ class Fresh:
 
 async def _patiently(ask: Callable[[], Awaitable[T | None]], timeout_s: float | None, what: str) -> T:
     """Ask until there is an answer; one that is None was missed, and is asked for again."""
+    if timeout_s is None:
+        while (found := await ask()) is None:
+            pass
+        return found
     try:
         async with asyncio.timeout(timeout_s):
             while True:

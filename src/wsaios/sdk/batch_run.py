@@ -3,12 +3,10 @@
 import asyncio
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, Protocol
-
-import msgspec
+from typing import Final, Literal, Protocol
 
 from wsaios.bootstrap import GRACE_S, Parts, Settings, ledger_url
-from wsaios.kernel.errors import LedgerBroken
+from wsaios.kernel.errors import LedgerBroken, NotPossible
 from wsaios.kernel.events import Hold, Only, Scope
 from wsaios.kernel.ids import IdRange, decode, encode, walk
 from wsaios.kernel.states import State
@@ -16,6 +14,7 @@ from wsaios.kernel.task import Batch, BatchState
 from wsaios.ledger.location import locate
 from wsaios.sdk.batch_claim import given_up, owns_out, refuse_foreign, refuse_unknown
 from wsaios.sdk.batch_plan import Plan
+from wsaios.sdk.batch_summary import Summary, summary_of
 from wsaios.sdk.result_files import result_files
 
 Phase = Literal["check", "accept", "run", "write"]
@@ -37,39 +36,6 @@ class Listener(Protocol):
 
     def note(self, text: str) -> None:
         """Something that a person should know."""
-
-
-class Summary(msgspec.Struct, frozen=True):
-    """How a run ended. `ran` rows ended in it, the others before; `errors` is None when no row failed."""
-
-    id: str | None
-    finished: bool
-    rows: int
-    succeeded: int
-    failed: int
-    cancelled: int
-    expired: int
-    lost: int
-    ran: int
-    seconds: float
-    out: str
-    errors: str | None
-    ledger: str
-
-    @property
-    def ended(self) -> int:
-        """Rows that are over, in this run or before."""
-        return self.succeeded + self.unsuccessful
-
-    @property
-    def rate(self) -> float:
-        """Rows a second in this run."""
-        return self.ran / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def unsuccessful(self) -> int:
-        """Rows that ended without a result."""
-        return self.failed + self.cancelled + self.expired + self.lost
 
 
 class BatchRun:
@@ -162,6 +128,7 @@ class BatchRun:
 
     async def _run(self, batch: Batch) -> None:
         parts, listener = self._parts, self._listener
+        self._refuse_paused(batch)
         finished = asyncio.ensure_future(parts.service.batch_end(batch.id))
         listener.phase("run", batch.rows)
         parts.loop.post(Only(batch.id))
@@ -176,6 +143,15 @@ class BatchRun:
             finished.cancel()
         self._batch = over = await parts.service.batch(batch.id)
         listener.advance(over.rows, over.rows - over.ended.get(State.SUCCEEDED, 0))
+
+    def _refuse_paused(self, batch: Batch) -> None:
+        """Nobody could resume it: a run lets no clients in."""
+        core = self._parts.loop.core
+        places = {"all:*": "all", f"lane:{self._plan.spec.lane}": f"lane:{self._plan.spec.lane}"}
+        places[f"batch:{batch.id}"] = name = encode(batch.id, "batch")
+        for key in places.keys() & (core.book.paused if core is not None else set()):
+            hint = f"end that first with `Client({self._url!r}).resume({places[key]!r})`, or use another --ledger"
+            raise NotPossible("run", name, "paused", hint)
 
     async def _write(self, batch: Batch) -> None:
         plan, parts = self._plan, self._parts
@@ -201,28 +177,12 @@ class BatchRun:
                 files.place(parts.failpoint)
 
     def _summary(self) -> Summary:
-        plan, batch = self._plan, self._batch
-        core = self._parts.loop.core
+        batch, core = self._batch, self._parts.loop.core
         if batch is not None and core is not None:
             batch = core.book.batches.get(batch.id, batch)
-        counts: dict[int, int] = {} if batch is None else batch.ended
-        done = sum(counts.values())
-        told: dict[str, Any] = {
-            state.word: counts.get(state, 0)
-            for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.EXPIRED, State.LOST)
-        }
-        finished = batch is not None and done >= batch.rows and not (self._work is None or self._work.cancelled())
-        return Summary(
-            id=None if batch is None else encode(batch.id, "batch"),
-            finished=finished,
-            rows=plan.checked.rows,
-            ran=done - self._before,
-            seconds=time.monotonic() - self._began_s,
-            out=str(plan.paths.results),
-            errors=str(plan.paths.errors) if finished and done > told["succeeded"] else None,
-            ledger=self._url,
-            **told,
-        )
+        whole = self._work is not None and not self._work.cancelled()
+        seconds = time.monotonic() - self._began_s
+        return summary_of(self._plan, batch, self._before, whole=whole, seconds=seconds, ledger=self._url)
 
 
 def _over(batch: Batch) -> bool:

@@ -22,6 +22,7 @@ from wsaios.ledger.location import locate
 from wsaios.ledger.ownership import Holder
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.sdk.client import Client
+from wsaios.sdk.holder import holder_of
 
 SLOW_SYNC_MS: Final = 50.0
 LITTLE_SPACE_BYTES: Final = 256 << 20
@@ -88,14 +89,6 @@ def examine(ledger: str | None) -> Health:
         fdatasync_ms=sync_ms,
         wrong=wrong,
     )
-
-
-def holder_of(lock: Path) -> Holder | None:
-    """The process that holds a ledger by its lock file, or None when none lives."""
-    with suppress(OSError, msgspec.DecodeError):
-        holder = msgspec.json.decode(lock.read_bytes(), type=Holder)
-        return None if holder.gone() else holder
-    return None
 
 
 def _file_of(url: str) -> Path:

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from tests.integration.door.owners import Owner
 from tests.integration.door.strangers import Stranger, hello
 from wsaios import AsyncClient, Client, Scheduler
+from wsaios.door.desk import Desk
 from wsaios.door.frames import MAX_FRAME_BYTES, framed
-from wsaios.door.questions import Question
+from wsaios.door.questions import A, Ask, Question
 from wsaios.door.server import Door
 from wsaios.door.session import Rules
 from wsaios.kernel.errors import LedgerUnavailable, WrongVersion
+from wsaios.scheduler.service import Service
 
 WELCOME, REFUSED, CLOSING, DONE, FAILED = 6, 7, 5, 3, 4
 TAGS = [kind.__struct_config__.tag for kind in get_args(Question)]
@@ -130,6 +132,17 @@ def test_a_number_in_use_twice_is_no_client_of_ours(place: Path, served: Client)
     assert "call 7 is not answered yet" in reason
 
 
+def test_a_client_that_comes_back_ends_its_old_connection(place: Path, served: Client) -> None:
+    with Stranger(place) as old, Stranger(place) as new:
+        old.say(hello(place, session="the same"))
+        assert old.hear()[0] == WELCOME
+        new.say(hello(place, session="the same"))
+        assert new.hear()[0] == WELCOME
+        assert old.finish() == [[CLOSING, "its client has a new connection"]]
+        new.say([1, 1, ["flush"]])
+        assert new.hear()[:2] == [DONE, 1]
+
+
 @pytest.mark.parametrize("protocol, version", [(2, "0.1.0"), (1, "0.2.0"), (0, "0.0.9"), (99, "9.0")])
 def test_another_version_is_refused_with_both_named(place: Path, served: Client, protocol: int, version: str) -> None:
     with Stranger(place) as stranger:
@@ -185,7 +198,8 @@ class Served:
         self.scheduler.add_handler("echo", _echo)
         # The door is a part that the scheduler makes for itself; only its bounds are others here.
         parts = self.scheduler._parts  # noqa: SLF001
-        self.scheduler._door = Door(ledger, parts.service, parts.log, rules)  # noqa: SLF001
+        self.service = parts.service
+        self.door = self.scheduler._door = Door(ledger, parts.service, parts.log, rules)  # noqa: SLF001
 
     async def __aenter__(self) -> None:
         await self.scheduler.start()
@@ -226,6 +240,49 @@ async def test_a_client_that_does_not_read_is_let_go_and_harms_nobody(ledger: Pa
             await asyncio.to_thread(stranger.await_end)
             assert len(stranger.finish()) < 200
         assert await task.result(timeout_s=20) == "x" * 500_000
+
+
+class Gate:
+    """Holds every answer back until it is opened, and counts what was asked meanwhile."""
+
+    def __init__(self, enough: int) -> None:
+        self.asked = 0
+        self._enough = enough
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def wait(self) -> None:
+        self.asked += 1
+        if self.asked >= self._enough:
+            self.reached.set()
+        await self.opened.wait()
+
+
+class GatedDesk(Desk):
+    def __init__(self, service: Service, gate: Gate) -> None:
+        super().__init__(service)
+        self._gate = gate
+
+    async def ask(self, ask: Ask[A]) -> A:
+        await self._gate.wait()
+        return await super().ask(ask)
+
+
+async def test_no_more_calls_are_taken_at_once_than_the_rules_say(ledger: Path) -> None:
+    served, gate = Served(ledger, Rules(requests=3)), Gate(3)
+    # A scheduler that is slow to answer cannot be had on demand.
+    served.door._host.desk = lambda: GatedDesk(served.service, gate)  # noqa: SLF001
+    async with served:
+        with Stranger(ledger) as stranger, Stranger(ledger) as other:
+            stranger.say(hello(ledger))
+            stranger.send(b"".join(framed(msgspec.msgpack.encode([1, number, ["flush"]])) for number in range(50)))
+            await gate.reached.wait()
+            other.say(hello(ledger, session="other"))
+            assert (await asyncio.to_thread(other.hear))[0] == WELCOME
+            assert gate.asked == 3
+            gate.opened.set()
+            heard = [await asyncio.to_thread(stranger.hear) for _ in range(51)]
+    assert [message[0] for message in heard] == [WELCOME] + [DONE] * 50
 
 
 async def test_more_calls_than_are_taken_at_once_are_all_answered(ledger: Path, url: str) -> None:

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from wsaios.cli.running import told_of
-from wsaios.sdk.batch_run import Summary
+from wsaios.sdk.batch_summary import Summary
 
 DONE = Summary(
     id="batch_1",

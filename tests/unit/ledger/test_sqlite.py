@@ -289,3 +289,16 @@ def test_two_ledgers_in_memory_are_two(trouble: Trouble) -> None:
     assert second.ledger.commit(Commit(second.epoch, NOW_US, questions=[ALL])).answers[0].tasks == []
     first.ledger.close()
     second.ledger.close()
+
+
+def test_a_closed_ledger_leaves_no_connection_open(path: Path) -> None:
+    ledger = SqliteLedger(path)
+    ledger.open(1, "me")
+    ledger.reads().totals()
+    kept_open = ledger.reads()
+    ledger.reopen(2)
+    assert ledger.check() == []
+    ledger.close()
+    assert [each.filename for each in apsw.connections() if each.filename == str(path)] == []
+    with pytest.raises(LedgerUnavailable, match="closed"):
+        kept_open.totals()

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from wsaios.sdk.batch_plan import Plan, Request, prepare
-from wsaios.sdk.batch_run import BatchRun, Summary
+from wsaios.sdk.batch_run import BatchRun
+from wsaios.sdk.batch_summary import Summary
 
 HANDLERS = """
 CALLS = []
@@ -27,14 +28,14 @@ class Listener:
     """Keeps what it is told; `at` is called at the beginning of a part."""
 
     def __init__(self, **at: Callable[[], object]) -> None:
-        self._at = at
+        self.at = at
         self.phases: list[tuple[str, int]] = []
         self.last = (0, 0)
         self.notes: list[str] = []
 
     def phase(self, phase: str, total: int) -> None:
         self.phases.append((phase, total))
-        self._at.get(phase, lambda: None)()
+        self.at.get(phase, lambda: None)()
 
     def advance(self, done: int, failed: int = 0) -> None:
         self.last = (done, failed)
@@ -59,9 +60,7 @@ class Bench:
 
     def request(self, handler: str = "shout", **changed: Any) -> Request:
         base: dict[str, Any] = {"mapping": ("text=text",), "id_column": "name", "max_attempts": 1}
-        return Request(
-            source=str(self.source), out=str(self.out), handler=f"rows_of_test:{handler}", **base | changed
-        )
+        return Request(source=str(self.source), out=str(self.out), handler=f"rows_of_test:{handler}", **base | changed)
 
     def plan(self, handler: str = "shout", **changed: Any) -> Plan:
         return prepare(self.request(handler, **changed), self.folder, lambda size: None, lambda done: None)

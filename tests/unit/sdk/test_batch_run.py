@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.sdk.batches import Bench, Listener
 from wsaios import Scheduler
-from wsaios.kernel.errors import InputError
+from wsaios.kernel.errors import InputError, NotPossible
 from wsaios.sdk.batch_run import BatchRun
 from wsaios.sdk.client import AsyncClient
 
@@ -31,8 +31,9 @@ async def test_a_finished_batch_is_only_compared(bench: Bench) -> None:
 
 
 async def test_stopped_while_rows_are_taken_in_nothing_of_them_is_left(bench: Bench) -> None:
-    plan = bench.plan()
-    run = BatchRun(plan, Listener(accept=lambda: run.stop()), ledger=bench.ledger)
+    listener = Listener()
+    run = BatchRun(bench.plan(), listener, ledger=bench.ledger)
+    listener.at["accept"] = run.stop
     summary = await run.go()
     assert (summary.id, summary.finished, summary.ran, bench.calls) == (None, False, 0, [])
     assert await states(bench) == []
@@ -47,7 +48,9 @@ async def test_stopped_before_it_began_it_takes_nothing_in(bench: Bench) -> None
 
 
 async def test_stopped_while_files_are_written_they_are_not_there_and_the_next_run_writes_them(bench: Bench) -> None:
-    run = BatchRun(bench.plan(), Listener(write=lambda: run.stop()), ledger=bench.ledger)
+    listener = Listener()
+    run = BatchRun(bench.plan(), listener, ledger=bench.ledger)
+    listener.at["write"] = run.stop
     summary = await run.go()
     assert (summary.finished, summary.succeeded, bench.out.exists()) == (False, 3, False)
     again = await bench.run(bench.plan())
@@ -94,3 +97,14 @@ async def test_rows_of_a_finished_batch_are_kept_beyond_any_retention_time(bench
     async with AsyncClient(bench.ledger) as client:
         (view,) = await client.batches()
     assert (view.keep, view.finished) == (True, True)
+
+
+@pytest.mark.parametrize("target", ["all", "lane:default"])
+async def test_a_ledger_whose_work_is_paused_says_how_to_go_on(bench: Bench, target: str) -> None:
+    async with Scheduler(bench.ledger) as scheduler:
+        await scheduler.pause(target)
+    with pytest.raises(NotPossible, match=rf"paused; .*resume\('{target}'\)"):
+        await bench.run(bench.plan())
+    async with Scheduler(bench.ledger) as scheduler:
+        await scheduler.resume(target)
+    assert (await bench.run(bench.plan())).succeeded == 3

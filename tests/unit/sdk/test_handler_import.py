@@ -34,7 +34,9 @@ def test_the_folder_comes_first(tmp_path: Path) -> None:
     assert import_function("colorsys:mine", tmp_path)() == "mine"
 
 
-@pytest.mark.parametrize("text", ["work", "work:", ":f", "work.f", "a b:f", "work:f:g", "work:f()", "./work.py:f", "work:1"])
+@pytest.mark.parametrize(
+    "text", ["work", "work:", ":f", "work.f", "a b:f", "work:f:g", "work:f()", "./work.py:f", "work:1"]
+)
 def test_another_form_is_refused_with_an_example(tmp_path: Path, text: str) -> None:
     with pytest.raises(InvalidInput, match=r"--handler: .*module:function, such as work:embed"):
         import_function(text, tmp_path)
@@ -66,7 +68,7 @@ def test_a_module_that_cannot_be_imported_shows_where_in_it(tmp_path: Path, code
     with pytest.raises(UnknownHandler) as refused:
         import_function("some_b:f", tmp_path)
     said = str(refused.value)
-    assert f'some_b.py", line 2' in said
+    assert 'some_b.py", line 2' in said
     assert last in said.splitlines()[-1]
     assert "importlib" not in said
     assert "handler_import" not in said

@@ -5,32 +5,7 @@ from pathlib import Path
 import pytest
 
 from wsaios.kernel.errors import InvalidInput, LedgerUnavailable
-from wsaios.ledger.sqlite import SqliteLedger
-from wsaios.sdk.health import contradictions, examine, holder_of
-
-
-def test_the_holder_is_the_process_that_owns_the_ledger_as_long_as_it_does(tmp_path: Path) -> None:
-    lock = tmp_path / "work.db.lock"
-    assert holder_of(lock) is None
-    ledger = SqliteLedger(tmp_path / "work.db")
-    ledger.open(1, "the night shift")
-    holder = holder_of(lock)
-    assert holder is not None
-    assert holder.who == "the night shift"
-    ledger.close()
-    assert holder_of(lock) is None
-
-
-def test_a_holder_that_died_is_none(tmp_path: Path) -> None:
-    lock = tmp_path / "work.db.lock"
-    ledger = SqliteLedger(tmp_path / "work.db")
-    ledger.open(1, "the night shift")
-    text = lock.read_text()
-    ledger.close()
-    lock.write_text(text.replace('"started":"', '"started":"9'))
-    assert holder_of(lock) is None
-    lock.write_text("no holder at all")
-    assert holder_of(lock) is None
+from wsaios.sdk.health import contradictions, examine
 
 
 def test_a_ledger_that_is_not_there_cannot_be_checked_and_is_not_made(tmp_path: Path) -> None:

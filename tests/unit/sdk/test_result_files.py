@@ -3,6 +3,7 @@
 import errno
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,11 @@ def fill(files: ResultFiles, failed: Sequence[int] = (), rows: int = 3) -> None:
     files.sync()
 
 
-def test_the_errors_stand_beside_the_results() -> None:
-    assert Paths.of("/tmp/r.jsonl").errors == Path("/tmp/r.errors.jsonl")
-    assert Paths.of("/tmp/r").errors == Path("/tmp/r.errors")
-    assert Paths.of("/tmp/a.b.json").errors == Path("/tmp/a.b.errors.json")
+@pytest.mark.parametrize(
+    "name, errors", [("r.jsonl", "r.errors.jsonl"), ("r", "r.errors"), ("a.b.json", "a.b.errors.json")]
+)
+def test_the_errors_stand_beside_the_results(tmp_path: Path, name: str, errors: str) -> None:
+    assert Paths.of(str(tmp_path / name)).errors == tmp_path / errors
 
 
 def test_links_are_followed_so_that_they_stay(tmp_path: Path) -> None:
@@ -115,15 +117,19 @@ def test_failpoints_stand_around_each_rename(tmp_path: Path) -> None:
 
 def test_whatever_goes_wrong_nothing_is_left_aside(tmp_path: Path) -> None:
     paths = Paths.of(str(tmp_path / "r.jsonl"))
-    with pytest.raises(ZeroDivisionError), result_files(paths) as files:
+    with suppress(ZeroDivisionError), result_files(paths) as files:
         fill(files)
+        assert aside(paths.results).exists()
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
     paths = Paths.of(str(tmp_path / "r.jsonl"))
-    with pytest.raises(InvalidInput, match=r"r\.jsonl cannot be written: No space.*nothing is lost"), result_files(paths):
+    with (
+        pytest.raises(InvalidInput, match=r"r\.jsonl cannot be written: No space.*nothing is lost"),
+        result_files(paths),
+    ):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 

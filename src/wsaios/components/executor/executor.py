@@ -63,7 +63,9 @@ class TaskExecutor(Shelf):
             self.touch(window)
             if window.parked == "fill":
                 window.parked = ""
-            self.awake(window)
+                self.awake(window)
+            elif window.queued is None or (task.key, task.id) < window.queued:
+                self.awake(window)
 
     def suspect(self, task: Task) -> bool:
         """Whether a ready task was in flight at so many deaths of its owner that it must run alone."""

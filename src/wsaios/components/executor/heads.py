@@ -45,8 +45,14 @@ class Heads:
 
     def after_best(self) -> tuple[int, int] | None:
         """A (key, id) that no head but the best comes before; None: there is no other head."""
-        second = min(self._heap[1:3], default=None)
-        return None if second is None else second[:2]
+        heap = self._heap
+        while len(heap) > 1:
+            second = heap[1] if len(heap) == 2 or heap[1] < heap[2] else heap[2]  # noqa: PLR2004  # the children of the root
+            if second != heap[0]:
+                return second[0], second[1]
+            # A head that became worse and then better again stands there twice.
+            heappop(heap)
+        return None
 
     def __iter__(self) -> Iterator[Head]:
         """Every head that may start, each once, in no order."""

@@ -1,80 +1,17 @@
--- What a commit writes: one statement for each family. Rows come as one JSON array, read with jsonb_each: it is parsed once, and what
--- is taken from a row is not parsed again. Bytes come joined in one blob, rows say where theirs lie (offset from 0, length).
---
--- The statements run as one, in the trigger commit_apply: a commit is the insertion of one row into commit_form. A thread that comes
--- back to Python after every statement waits for the interpreter each time, and while the core is busy that is most of a commit.
+-- One statement for each family of a commit. Rows come as one JSON array, read with jsonb_each: it is parsed once, and what is
+-- taken from a row is not parsed again. Bytes come joined in one blob, rows say where theirs lie (offset from 0, length).
 
--- name: commit_form
--- What a commit is given: see the statements below; …_rows say how many rows a statement must change.
-CREATE TEMP VIEW commit_form (
-    epoch, id_high, now_us, shards, batches, replayed, replayed_rows, accepted, grown, grown_rows, payloads, payload_data,
-    updated, updated_rows, spilled, saved, saved_data, ended, ended_rows, ended_data, ended_ids, ended_saved, results_rows,
-    links, links_done, releases, releases_done, keys, keys_rows, facts
-) AS SELECT
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL;
+-- name: commit_begin
+-- Take the write lock at once, so that no statement below can meet another writer.
+BEGIN IMMEDIATE;
 
--- name: commit_write
--- Write all of it or nothing.
--- every column of commit_form; one that is NULL has no rows
-INSERT INTO commit_form VALUES (
-    :epoch, :id_high, :now_us, :shards, :batches, :replayed, :replayed_rows, :accepted, :grown, :grown_rows, :payloads, :payload_data,
-    :updated, :updated_rows, :spilled, :saved, :saved_data, :ended, :ended_rows, :ended_data, :ended_ids, :ended_saved, :results_rows,
-    :links, :links_done, :releases, :releases_done, :keys, :keys_rows, :facts
-);
+-- name: commit_end
+-- Make it durable.
+COMMIT;
 
--- name: commit_apply
--- Each line in braces is the statement of that name, its parameters taken from the columns: those after it by another name, the
--- others by their own. The calls of reached() are there only when a test asked for failpoints.
-CREATE TEMP TRIGGER commit_apply INSTEAD OF INSERT ON commit_form
-BEGIN
-    {owner_advance}
-    SELECT RAISE(ABORT, 'fenced') WHERE changes() <> 1;
-    SELECT reached('ledger.owner');
-    {shards_add rows=shards}
-    SELECT reached('ledger.shards') WHERE NEW.shards IS NOT NULL;
-    {batches_put rows=batches}
-    SELECT reached('ledger.batches') WHERE NEW.batches IS NOT NULL;
-    {outcomes_recall rows=replayed}
-    SELECT RAISE(ABORT, 'the outcome of a replayed task did not match') WHERE changes() <> NEW.replayed_rows;
-    {tasks_add rows=replayed}
-    SELECT reached('ledger.replayed') WHERE NEW.replayed IS NOT NULL;
-    {tasks_add rows=accepted}
-    {shards_grow rows=grown}
-    SELECT RAISE(ABORT, 'the shard of a new task did not match') WHERE changes() <> NEW.grown_rows;
-    SELECT reached('ledger.accepted') WHERE NEW.accepted IS NOT NULL;
-    {payloads_add rows=payloads data=payload_data}
-    SELECT reached('ledger.payloads') WHERE NEW.payloads IS NOT NULL;
-    {tasks_change rows=updated}
-    SELECT RAISE(ABORT, 'the stored fence of a changed task did not match') WHERE changes() <> NEW.updated_rows;
-    SELECT reached('ledger.updated') WHERE NEW.updated IS NOT NULL;
-    {history_add rows=spilled}
-    SELECT reached('ledger.spilled') WHERE NEW.spilled IS NOT NULL;
-    {checkpoints_put rows=saved data=saved_data}
-    SELECT reached('ledger.saved') WHERE NEW.saved IS NOT NULL;
-    {outcomes_add rows=ended data=ended_data}
-    SELECT RAISE(ABORT, 'the stored fence of a task that ended did not match') WHERE changes() <> NEW.ended_rows;
-    {tasks_remove ids=ended_ids}
-    {checkpoints_remove ids=ended_saved}
-    SELECT reached('ledger.ended') WHERE NEW.ended IS NOT NULL;
-    SELECT reached('ledger.results') WHERE NEW.results_rows > 0;
-    {links_add rows=links}
-    SELECT reached('ledger.links') WHERE NEW.links IS NOT NULL;
-    {links_remove rows=links_done}
-    SELECT reached('ledger.links_done') WHERE NEW.links_done IS NOT NULL;
-    {releases_add ids=releases}
-    SELECT reached('ledger.releases') WHERE NEW.releases IS NOT NULL;
-    {releases_remove ids=releases_done}
-    SELECT reached('ledger.releases_done') WHERE NEW.releases_done IS NOT NULL;
-    {keys_put rows=keys}
-    SELECT RAISE(ABORT, 'an idempotency key that is still in force did not match') WHERE changes() <> NEW.keys_rows;
-    SELECT reached('ledger.keys') WHERE NEW.keys IS NOT NULL;
-    {facts_put rows=facts}
-    {facts_remove rows=facts}
-    SELECT reached('ledger.facts') WHERE NEW.facts IS NOT NULL;
-    SELECT reached('ledger.before_commit');
-END;
+-- name: commit_undo
+-- Forget what was written since commit_begin.
+ROLLBACK;
 
 -- name: owner_advance
 -- Hold the epoch and raise the high-water marks; no row: the epoch is over.

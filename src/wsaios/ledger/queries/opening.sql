@@ -14,10 +14,6 @@ RETURNING epoch, slot, id_high, clock_us;
 -- epoch
 UPDATE owner SET clean = 1 WHERE epoch = :epoch AND slot <> 0;
 
--- name: owner_of
--- Who holds the ledger, or held it last: who, host, pid, since_us, clean.
-SELECT who, host, pid, since_us, clean FROM owner;
-
 -- name: shards_forget
 -- Shards that nobody needs any more; only while no core holds them in memory.
 DELETE FROM shard WHERE tasks = 0 AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.id = shard.batch AND batch.unfinished = 1);

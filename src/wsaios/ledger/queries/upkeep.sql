@@ -1,17 +1,5 @@
 -- Removing what nobody needs any more, and looking for contradictions.
 
--- name: transaction_begin
--- Take the write lock at once, so that no statement below can meet another writer.
-BEGIN IMMEDIATE;
-
--- name: transaction_end
--- Make it durable.
-COMMIT;
-
--- name: transaction_undo
--- Forget what was written since transaction_begin.
-ROLLBACK;
-
 -- name: prune_choose
 -- Outcomes that ended before a time and may go, as [[id, shard, ended_us], …] in the order of their end. Rows of a batch that is
 -- kept or not finished stay, and so does a parent whose dependents are still to be told.
