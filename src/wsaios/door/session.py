@@ -49,7 +49,8 @@ class Session(asyncio.Protocol):
         self._desk = host.desk()
         self._frames = Frames(_HELLO_BYTES)
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._quick = 0
+        self._unanswered: dict[int, bool] = {}
+        self._waits = 0
         self._reading = True
         self._timer: asyncio.TimerHandle | None = None
         self._decoder = msgspec.msgpack.Decoder(FromClient)
@@ -128,7 +129,8 @@ class Session(asyncio.Protocol):
         self._flow()
 
     def _full(self) -> bool:
-        return self._quick >= self._rules.requests or self._out.paused or self._transport.is_closing()
+        quick = len(self._unanswered) - self._waits
+        return quick >= self._rules.requests or self._out.paused or self._transport.is_closing()
 
     def _flow(self) -> None:
         """Read from the socket exactly while there is room for calls."""
@@ -143,18 +145,18 @@ class Session(asyncio.Protocol):
             return
         call = self._decoder.decode(body)
         if isinstance(call, Drop):
-            task = self._tasks.get(call.id)
-            if task is not None:
-                task.cancel()
+            if self._settle(call.id):
+                self._tasks[call.id].cancel()
             return
         if call.id in self._tasks:
             raise BadFrame(f"call {call.id} is not answered yet")
         waits = call.ask.waits
-        if waits and len(self._tasks) - self._quick >= self._rules.waits:
+        if waits and self._waits >= self._rules.waits:
             error = InvalidInput("connection", f"{self._rules.waits} waits at once are the most")
             self._out.put(self._encode(Failed(call.id, fault_of(error))))
             return
-        self._quick += not waits
+        self._unanswered[call.id] = waits
+        self._waits += waits
         task = self._loop.create_task(self._serve(call))
         self._tasks[call.id] = task
         task.add_done_callback(lambda task: self._done(call, task))
@@ -183,7 +185,9 @@ class Session(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001  # whatever it is, this client is told and the others do not notice
             body = self._encode(Failed(call.id, self._fault(call, error)))
         await self._out.room()
-        self._out.put(body)
+        # Settled before it leaves: the client may ask anew as soon as it has the answer.
+        if self._settle(call.id):
+            self._out.put(body)
 
     def _answer(self, number: int, value: object) -> bytes:
         body = self._encode(Done(number, msgspec.Raw(self._encode(value))))
@@ -199,12 +203,16 @@ class Session(asyncio.Protocol):
 
     def _done(self, call: Call, task: "asyncio.Task[None]") -> None:
         del self._tasks[call.id]
-        if task.cancelled() and not self._transport.is_closing():
+        if self._settle(call.id) and task.cancelled() and not self._transport.is_closing():
             self._out.put(self._encode(Failed(call.id, fault_of(NotRunning("what would have answered")))))
-        if not call.ask.waits:
-            self._quick -= 1
         if not self._reading:
             self._take()
+
+    def _settle(self, number: int) -> bool:
+        """Whether the call was unanswered; from now on it is not."""
+        waits = self._unanswered.pop(number, None)
+        self._waits -= bool(waits)
+        return waits is not None
 
     def _after(self, delay_s: float, reason: str) -> None:
         self._stop_timer()

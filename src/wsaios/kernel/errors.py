@@ -208,8 +208,8 @@ class WrongVersion(OperatorError):
 
     def __init__(self, scheduler: str, client: str) -> None:
         super().__init__(
-            f"the scheduler runs wsaios {scheduler}, this client is wsaios {client}; install the same version for both, "
-            "and restart the scheduler"
+            f"the scheduler runs wsaios {scheduler}, this client is wsaios {client}; install the same version "
+            "for both, and restart the scheduler"
         )
         self.scheduler = scheduler
         self.client = client
@@ -254,7 +254,8 @@ class Interrupted(WsaiosError):
 
     def __init__(self, ledger: str, rows: int) -> None:
         super().__init__(
-            f"the scheduler of {ledger} went away after {rows} rows of a batch; nothing of it was accepted, submit it again"
+            f"the scheduler of {ledger} went away after {rows} rows of a batch; "
+            "nothing of it was accepted, submit it again"
         )
         self.ledger = ledger
         self.rows = rows

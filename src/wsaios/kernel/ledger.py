@@ -71,6 +71,13 @@ class DependentsOf(msgspec.Struct, frozen=True, tag=True):
     limit: int
 
 
+class DependentsOfMany(msgspec.Struct, frozen=True, tag=True):
+    """The open links from several parents, by (parent, child), with the children as live tasks, each once."""
+
+    parents: tuple[int, ...]
+    limit: int
+
+
 class IdempotencyOf(msgspec.Struct, frozen=True, tag=True):
     """What is recorded under these (tenant, key) pairs and not over at `now_us`."""
 
@@ -85,7 +92,16 @@ class BatchById(msgspec.Struct, frozen=True, tag=True):
 
 
 Question = (
-    BatchById | ReadyAfter | DueAfter | ExpiringAfter | ById | LiveAfter | EndedAfter | DependentsOf | IdempotencyOf
+    BatchById
+    | ReadyAfter
+    | DueAfter
+    | ExpiringAfter
+    | ById
+    | LiveAfter
+    | EndedAfter
+    | DependentsOf
+    | DependentsOfMany
+    | IdempotencyOf
 )
 
 
@@ -166,6 +182,7 @@ _WRITES = (
     "batches",
     "shards",
     "replayed",
+    "links",
     "saved",
     "links_done",
     "releases",

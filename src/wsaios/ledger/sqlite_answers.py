@@ -13,6 +13,7 @@ from wsaios.kernel.ledger import (
     BatchById,
     ById,
     DependentsOf,
+    DependentsOfMany,
     DueAfter,
     EndedAfter,
     ExpiringAfter,
@@ -89,6 +90,13 @@ class Answers:
     def _(self, question: DependentsOf) -> Answer:
         links = _LINKS.decode(self._one("links_of", asdict(question)))
         children = {"ids": as_json([child for _, child in links])}
+        return Answer(links=links, tasks=self._tasks("tasks_by_id", children))
+
+    @answer.register
+    def _(self, question: DependentsOfMany) -> Answer:
+        parameters = {"parents": as_json(question.parents), "limit": question.limit}
+        links = _LINKS.decode(self._one("links_of_many", parameters))
+        children = {"ids": as_json(sorted({child for _, child in links}))}
         return Answer(links=links, tasks=self._tasks("tasks_by_id", children))
 
     @answer.register

@@ -1,7 +1,4 @@
-"""The core: `step(events.
-
-Now_us)` decides everything in memory and says what to commit and what may leave afterwards.
-"""
+"""The core: one step decides everything in memory, and says what to commit and what may leave afterwards."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

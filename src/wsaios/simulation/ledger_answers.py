@@ -10,6 +10,7 @@ from wsaios.kernel.ledger import (
     BatchById,
     ById,
     DependentsOf,
+    DependentsOfMany,
     DueAfter,
     EndedAfter,
     ExpiringAfter,
@@ -68,6 +69,11 @@ def _dependents(tables: Tables, asked: DependentsOf) -> Answer:
     return Answer(links=links, tasks=_among(tables.live, [child for _, child in links]))
 
 
+def _dependents_of_many(tables: Tables, asked: DependentsOfMany) -> Answer:
+    links = nsmallest(asked.limit, (link for link in tables.links if link[0] in asked.parents))
+    return Answer(links=links, tasks=_among(tables.live, sorted({child for _, child in links})))
+
+
 def _keys(tables: Tables, asked: IdempotencyOf) -> Answer:
     keys = [tables.keys[pair] for pair in asked.pairs if pair in tables.keys]
     return Answer(keys=[row for row in keys if row.until_us > asked.now_us])
@@ -85,6 +91,7 @@ _ASKED: Final[dict[type, Callable[[Tables, Any], Answer]]] = {
     ById: _by_id,
     EndedAfter: _ended,
     DependentsOf: _dependents,
+    DependentsOfMany: _dependents_of_many,
     IdempotencyOf: _keys,
     BatchById: _batch,
 }

@@ -7,6 +7,7 @@ from wsaios.kernel.ledger import (
     BatchById,
     ById,
     DependentsOf,
+    DependentsOfMany,
     DueAfter,
     EndedAfter,
     ExpiringAfter,
@@ -97,6 +98,16 @@ def test_dependents_come_by_child_with_those_that_live(desk: Desk) -> None:
     answer = desk.ask(DependentsOf(1, 2))
     assert (answer.links, ids(answer.tasks)) == ([(1, 2), (1, 3)], [2])
     assert desk.ask(DependentsOf(5, 10)).links == []
+
+
+def test_dependents_of_many_come_by_parent_and_child_with_each_child_once(desk: Desk) -> None:
+    desk.add(*(task(number, State.PENDING) for number in range(1, 6)))
+    desk.write(links=[(2, 5), (1, 5), (1, 4), (3, 4)])
+    answer = desk.ask(DependentsOfMany((2, 1, 9), 10))
+    assert (answer.links, ids(answer.tasks)) == ([(1, 4), (1, 5), (2, 5)], [4, 5])
+    answer = desk.ask(DependentsOfMany((1, 2), 2))
+    assert (answer.links, ids(answer.tasks)) == ([(1, 4), (1, 5)], [4, 5])
+    assert desk.ask(DependentsOfMany((), 10)).links == []
 
 
 def test_keys_come_in_the_order_asked_for(desk: Desk) -> None:

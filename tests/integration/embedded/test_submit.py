@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.embedded.conftest import Gate
-from wsaios import Context, GiveUp, RetryAfter, Scheduler, errors
+from wsaios import Context, GiveUp, Limits, RetryAfter, Scheduler, errors
 
 
 async def test_a_plain_function_and_a_coroutine_give_their_results(scheduler: Scheduler) -> None:
@@ -269,7 +269,7 @@ async def test_at_most_once_is_not_tried_again(scheduler: Scheduler) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options", "told"),
+    "arguments,options,told",
     [
         ({"x": float("nan")}, {}, "arguments"),
         ({"x": object()}, {}, "arguments"),
@@ -318,8 +318,6 @@ async def test_a_task_without_its_handler_waits_and_says_so_until_it_comes(sched
 
 
 async def test_queue_full_says_when_to_try_again(url: str) -> None:
-    from wsaios import Limits
-
     scheduler = Scheduler(url, limits=Limits(pending_rows=3), grace_s=1)
     scheduler.add_handler("one", lambda: 1)
     async with scheduler:

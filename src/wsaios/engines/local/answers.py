@@ -6,7 +6,7 @@ from wsaios.kernel.errors import InvalidInput
 
 
 class RetryAfter(Exception):
-    """Try this task again in `seconds` (0 or more); the attempt counts, its backoff does not apply.
+    """Try this task again in `seconds` (0 or more); it uses up no attempt, and its backoff does not apply.
 
     Raises:
         InvalidInput: `seconds` is negative, NaN or infinite.

@@ -106,6 +106,13 @@ SELECT json_group_array(json_array(parent, child)) FROM (
     SELECT parent, child FROM link WHERE parent = :parent ORDER BY child LIMIT :limit
 );
 
+-- name: links_of_many
+-- Links from several parents, by parent and child, as [[parent, child], …].
+-- parents: [id, …]; limit
+SELECT json_group_array(json_array(parent, child)) FROM (
+    SELECT parent, child FROM link WHERE parent IN (SELECT value FROM json_each(:parents)) ORDER BY parent, child LIMIT :limit
+);
+
 -- name: keys_of
 -- Idempotency keys that are not over, in the order asked for, as [[tenant, key, task, digest, until_us], …].
 -- pairs: [[tenant, key], …]; now_us
