@@ -117,7 +117,7 @@ class Desk:
     async def _batch_abort(self, ask: BatchAbort) -> None:
         feed = self._feeds.pop(ask.handle, None)
         if feed is not None:
-            feed.stop()
+            await feed.stopped()
 
     async def _result(self, ask: ResultOf) -> bytes:
         closed = await self._service.ended(ask.task)

@@ -49,6 +49,11 @@ class Feed:
         """Take the batch back, unless it is sealed."""
         self._task.cancel()
 
+    async def stopped(self) -> None:
+        """The same, and return when that is durable."""
+        self._task.cancel()
+        await asyncio.wait((self._task,))
+
     async def _rows(self) -> AsyncIterator[dict[str, Any]]:
         while (item := await self._chunk.get()) is not None:
             rows, taken = item

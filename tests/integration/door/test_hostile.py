@@ -285,6 +285,22 @@ async def test_no_more_calls_are_taken_at_once_than_the_rules_say(ledger: Path) 
     assert [message[0] for message in heard] == [WELCOME] + [DONE] * 50
 
 
+async def test_a_wait_that_was_dropped_makes_room_at_once(ledger: Path, url: str) -> None:
+    async with Served(ledger, Rules(waits=1)), AsyncClient(url) as client:
+        never = (await client.submit("nobody")).number
+        said = [[1, 1, ["result", never]], [1, 2, ["result", never]], [2, 1], [1, 3, ["result", never]]]
+        with Stranger(ledger) as stranger:
+            stranger.say(hello(ledger))
+            stranger.send(b"".join(framed(msgspec.msgpack.encode(each)) for each in said))
+            assert (await asyncio.to_thread(stranger.hear))[0] == WELCOME
+            kind, number, (name, (message,), _) = await asyncio.to_thread(stranger.hear)
+            assert (kind, number, name) == (FAILED, 2, "InvalidInput")
+            assert message == "connection: 1 waits at once are the most"
+            await client.cancel("all")
+            kind, number, (name, *_) = await asyncio.to_thread(stranger.hear)
+            assert (kind, number, name) == (FAILED, 3, "TaskFailed")
+
+
 async def test_more_calls_than_are_taken_at_once_are_all_answered(ledger: Path, url: str) -> None:
     async with Served(ledger, Rules(requests=3)), AsyncClient(url) as client:
         tasks = await asyncio.gather(*(client.submit("echo", {"value": i}) for i in range(200)))

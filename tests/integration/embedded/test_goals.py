@@ -89,7 +89,9 @@ async def test_verbs_may_be_called_from_other_threads(url: str) -> None:
     async with Scheduler(url) as scheduler:
         goal = await asyncio.to_thread(scheduler.goals.add, "from a thread", 3)
         await asyncio.to_thread(scheduler.state.set, "x", 1)
-        assert (scheduler.goals.get_next() or {})["id"] == goal
+        found = scheduler.goals.get_next()
+        assert found is not None
+        assert found["id"] == goal
         assert scheduler.state.get("x") == 1
 
 
