@@ -1,5 +1,6 @@
 """One day: people and programs ask at random, things go wrong, and in the end the faults stop and everything drains."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -9,16 +10,14 @@ from tests.simulation.acting import Acting
 from tests.simulation.batching import Batching
 from tests.simulation.fate import Fate
 from tests.simulation.red import Check, require
-from tests.simulation.scenario import LANES, Scenario
+from tests.simulation.scenario import LANES
 from wsaios.kernel.events import Hold, LaneKnown, Only, Scope
 from wsaios.kernel.states import State
 from wsaios.kernel.task import LaneSpec
-from wsaios.simulation.ledger import SimLedger
-from wsaios.simulation.ledger_store import Tables
 
 PRUNE_AGE_US: Final = 5_000_000
 _DRAIN_TURNS: Final = 20_000
-_WEIGHTS: Final = {
+WEIGHTS: Final = {
     "submit": 30.0,
     "family": 12.0,
     "batch": 25.0,
@@ -38,11 +37,12 @@ _WEIGHTS: Final = {
 class Day:
     """A driver and the world around it, for as many turns as are wanted."""
 
-    def __init__(self, seed: int, scenario: Scenario, ledger: Callable[[Tables], SimLedger] = SimLedger) -> None:
-        self.driver = Fate(seed, scenario, ledger)
+    def __init__(self, driver: Fate) -> None:
+        self.driver = driver
         self.world = self.driver.world
         self.acting = Acting(self.world)
         self.batching = Batching(self.world)
+        self.deeds: Counter[str] = Counter()
         self._rng = self.world.rng
         self.driver.visitor = self._visit
         self.world.on_failure = self._failed
@@ -61,7 +61,7 @@ class Day:
             "hold": lambda: self._hold(self._rng.random() < 0.3),
             "only": self._only,
         }
-        weights = _WEIGHTS | scenario.weights
+        weights = WEIGHTS | driver.scenario.weights
         self._names = list(weights)
         self._chances = [weights[name] for name in self._names]
 
@@ -70,6 +70,7 @@ class Day:
         scenario = self.driver.scenario
         while self._rng.random() < scenario.busy:
             (deed,) = self._rng.choices(self._names, self._chances)
+            self.deeds[deed] += 1
             self._deeds[deed]()
         if self._rng.random() < scenario.prune:
             self._prune()
@@ -180,7 +181,6 @@ class Day:
         before_us = self.driver.clock.now_us() - PRUNE_AGE_US
         self.driver.ledger.prune(before_us, self._rng.randint(1, 20))
         self.driver.invariants.pruned(before_us)
-        self.world.counts["prune"] += 1
 
     def _restart(self) -> None:
         """A stop in good order: nothing more starts, some of what runs ends, the rest goes back into the queue."""

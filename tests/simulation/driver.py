@@ -46,6 +46,7 @@ class Driver:
         self.only = 0
         self.inbox: list[Event] = []
         self.steps = 0
+        self.stale = 0
         self.occupancy = Occupancy()
         self.world = World(Random(f"world {seed}"), scenario, self.clock, self.post)
         self.world.tables = tables
@@ -78,6 +79,8 @@ class Driver:
     def begin(self, opening: Opening, *, died: bool, recover: bool = True) -> None:
         """Go on with a new core over what the ledger says."""
         self.world.generation += 1
+        if self.world.generation > 1:
+            self.stale += self.core.book.counts["stale"]
         self._answer, self.again, self.wake_us = None, True, None
         self._visiting = not recover
         self.core = small_core(self.known, self.scenario, opening, self._rng, died=died, recover=recover)

@@ -1,5 +1,8 @@
 """All checks of a run, and when each of them looks."""
 
+from collections import Counter
+from typing import Final
+
 from tests.simulation.facts import After
 from tests.simulation.leaving import Leaving
 from tests.simulation.lives import Lives
@@ -7,9 +10,10 @@ from tests.simulation.memory import TimerCheck, check_batches, check_dependencie
 from tests.simulation.order import OrderCheck
 from tests.simulation.world import World
 from wsaios.kernel.events import Effects, Event
+from wsaios.kernel.ledger import DueAfter, ExpiringAfter, ReadyAfter
 from wsaios.simulation.ledger_store import Tables
 
-_EVERYTHING: int = 25
+_EVERYTHING: Final = 25
 
 
 class Invariants:
@@ -19,6 +23,7 @@ class Invariants:
         self._tables = tables
         self._world = world
         self._steps = 0
+        self.met: Counter[str] = Counter()
         self.lives = Lives(tables)
         self.leaving = Leaving(tables, world.orders, world.pruned)
         self._order = OrderCheck()
@@ -38,6 +43,9 @@ class Invariants:
         check_pauses(after)
         check_dependencies(after)
         check_batches(after, self.lives.ended)
+        for question in after.effects.commit.questions:
+            beyond = isinstance(question, ReadyAfter | DueAfter | ExpiringAfter) and question.id > 0
+            self.met[f"more of {type(question).__name__}"] += beyond
         self._steps += 1
         if self._steps % _EVERYTHING == 0:
             self.everything()

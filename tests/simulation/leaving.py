@@ -31,6 +31,7 @@ class Leaving:
         self._runs: Counter[int] = Counter()
         self._sizes: dict[int, int] = {}
         self.works = 0
+        self.met: Counter[str] = Counter()
 
     def committed(self, effects: Effects, events: list[Event]) -> None:
         """A replay and a handler that asks to be called again allow another run of what may run once."""
@@ -55,6 +56,7 @@ class Leaving:
             if not self._runs[attempt.task]:
                 self._first_run(attempt, now_us)
         size = len(work.attempts)
+        self.met["several rows in one work"] += size > 1
         rows = [self._attempt(work, AttemptRef(attempt.task, attempt.fence)) for attempt in work.attempts]
         require(len({row.shard for row in rows}) == 1, Check.EFFECTS, "a work of {} rows of several shards", len(rows))
         require(len(rows) <= _SPECS[work.handler].batch_size, Check.EFFECTS, "{} got {} rows", work.handler, len(rows))
@@ -74,7 +76,9 @@ class Leaving:
                 known, Check.EFFECTS, "{} left with the checkpoint {!r}, not {}", encode(row.id), attempt.saved, saved
             )
             self._halved(row, size)
+            self.met["a checkpoint found again"] += attempt.saved is not None
             if row.body.deaths >= SUSPECT_DEATHS:
+                self.met["a task that ran alone"] += 1
                 require(running == 1, Check.ALONE, "{} runs beside {} others", encode(row.id), running - 1)
 
     def _halved(self, row: Task, size: int) -> None:
@@ -82,6 +86,7 @@ class Leaving:
         before = row.body.history[-2][3] if len(row.body.history) > 1 else None
         most = self._sizes.get(row.id, 0)
         if before is not None and "in halves" in before:
+            self.met["halves of a micro-batch"] += 1
             require(size <= max(1, most // 2), Check.EFFECTS, "{} of {} rows runs again with {}", row.id, most, size)
         self._sizes[row.id] = size
 

@@ -26,10 +26,11 @@ class Lives:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._outcomes: dict[int, Outcome] = {}
-        self._lines: dict[int, tuple[int, int]] = {}
+        self.known: dict[int, tuple[int, int]] = {}
         self._batch_of: dict[int, int] = {}
         self.changes: Counter[tuple[State, State]] = Counter()
         self.ended: Counter[tuple[int, int]] = Counter()
+        self.met: Counter[str] = Counter()
 
     def committed(self, commit: Commit) -> None:
         """Look at every task that a commit names."""
@@ -98,6 +99,9 @@ class Lives:
         self._outcomes[number] = outcome
         self._batch_of[number] = self._tables.shards[outcome.shard].batch
         self.ended[self._batch_of[number], outcome.state] += 1
+        failure = outcome.failure.kind if outcome.failure is not None else ""
+        self.met[f"ended by {failure}" if failure else "ended without a failure"] += 1
+        self.met["a history in parts"] += outcome.body.spilled > 0
         check_end(outcome, self._tables.shards[outcome.shard].handler)
         result = self._tables.results.get(number)
         if outcome.state == State.SUCCEEDED:
@@ -120,7 +124,7 @@ class Lives:
             row.id,
             len(body.history),
         )
-        known, last_fence = self._lines.get(row.id, (0, 0))
+        known, last_fence = self.known.get(row.id, (0, 0))
         require(
             len(lines) >= known and lines[-1][2] >= last_fence, Check.HISTORY, "{} has fewer lines than before", row.id
         )
@@ -134,7 +138,7 @@ class Lives:
             raised = before[2] < fence or not _must_raise(*change)
             require(raised, Check.HISTORY, "{}: {} is under the fence of before: {}", row.id, change, lines)
             self.changes[change] += 1
-        self._lines[row.id] = len(lines), lines[-1][2]
+        self.known[row.id] = len(lines), lines[-1][2]
         staged = lines[-1][0] == State.PENDING and row.state == State.READY
         require(
             staged or lines[-1][0] == row.state, Check.HISTORY, "{} is {}: {}", row.id, State(row.state).name, lines[-1]

@@ -1,38 +1,74 @@
 """One seed from its first turn to its drained end, and what it met on the way."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import msgspec
 
-from tests.simulation.day import Day
+from tests.simulation.day import WEIGHTS, Day
+from tests.simulation.fate import Fate
+from tests.simulation.mishaps import Mishap
+from tests.simulation.red import Red
 from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.small import small_pieces
-from wsaios.simulation.ledger import SimLedger
-from wsaios.simulation.ledger_store import Tables
+from wsaios.kernel.states import ALLOWED
+from wsaios.simulation.faults import Fault
 
-TURNS = 300
+TURNS: Final = 300
+
+MUST_BE_MET: Final = frozenset(
+    {
+        *(f"change {was.name} -> {then.name}" for was, then in ALLOWED),
+        *(f"fault {fault.value}" for fault in Fault),
+        *(f"mishap {mishap.name}" for mishap in Mishap),
+        *(f"deed {deed}" for deed in WEIGHTS),
+        *(
+            f"asked {verb} {kind}"
+            for verb in ("cancel", "pause", "resume", "replay")
+            for kind in ("task", "batch", "lane", "all")
+        ),
+        *(
+            f"asked {what}"
+            for what in ("submit", "submit again", "open batch", "stage rows", "seal batch", "abort batch", "flush")
+        ),
+        "asked submit refused: IdempotencyConflict",
+        "asked submit refused: InvalidInput",
+        "asked submit unacknowledged",
+        "unanswered at a death",
+        "stale reports refused",
+        "several rows in one work",
+        "halves of a micro-batch",
+        "a task that ran alone",
+        "a checkpoint found again",
+        "a history in parts",
+        "ended by Poison",
+        "ended by TimedOut",
+        "more of ReadyAfter",
+        "more of DueAfter",
+        "more of ExpiringAfter",
+    }
+)
+"""What over a suite must have happened at least once, or the suite has shown less than it says."""
 
 
 class Result(msgspec.Struct):
-    """What one run met: changes of state, faults of the engine, mishaps of owners and commits, what people asked for."""
+    """What one run met, how often."""
 
     seed: int
+    scenario: str
     fingerprint: str
     steps: int
     tasks: int
-    dispatched: int
-    changes: dict[str, int]
-    faults: dict[str, int]
-    mishaps: dict[str, int]
-    asked: dict[str, int]
+    works: int
+    met: dict[str, int]
 
 
 def simulate(
     seed: int,
     turns: int = TURNS,
     chosen: Scenario | None = None,
-    ledger: Callable[[Tables], SimLedger] = SimLedger,
+    make: Callable[[int, Scenario], Fate] = Fate,
 ) -> Result:
     """Run a seed to its end.
 
@@ -41,22 +77,51 @@ def simulate(
     """
     setting = chosen or scenario(seed)
     with small_pieces(setting):
-        day = Day(seed, setting, ledger)
+        day = Day(make(seed, setting))
         for _ in range(turns):
             day.turn()
         day.drain()
     driver = day.driver
-    changes = Counter(
-        {f"{was.name} -> {then.name}": count for (was, then), count in driver.invariants.lives.changes.items()}
-    )
     return Result(
         seed,
+        setting.name,
         driver.fingerprint,
         driver.steps,
-        len(day.world.accepted),
+        len(driver.invariants.lives.known),
         driver.invariants.leaving.works,
-        dict(changes),
-        {fault.value: count for fault, count in driver.engine.counts.items()},
-        {mishap.name: count for mishap, count in driver.mishaps.items()},
-        dict(day.world.counts),
+        _met(day),
     )
+
+
+def missing(results: Iterable[Result]) -> list[str]:
+    """What none of the runs met."""
+    met: Counter[str] = Counter()
+    for result in results:
+        met.update(result.met)
+    return sorted(name for name in MUST_BE_MET if not met[name])
+
+
+def how_to_replay(seed: int, turns: int, red: Red) -> str:
+    """A failure in words."""
+    return f"seed {seed} is red: {red}\nreplay it: python -m tests.simulation --seed {seed} --steps {turns}"
+
+
+def _met(day: Day) -> dict[str, int]:
+    driver, invariants = day.driver, day.driver.invariants
+    met: Counter[str] = Counter()
+    for (was, then), count in invariants.lives.changes.items():
+        met[f"change {was.name} -> {then.name}"] += count
+    _add(met, "fault ", {fault.value: count for fault, count in driver.engine.counts.items()})
+    _add(met, "mishap ", {mishap.name: count for mishap, count in driver.mishaps.items()})
+    _add(met, "deed ", day.deeds)
+    _add(met, "asked ", day.world.counts)
+    for counts in (invariants.lives.met, invariants.leaving.met, invariants.met):
+        _add(met, "", counts)
+    met["unanswered at a death"] = day.world.counts["unanswered at a death"]
+    met["stale reports refused"] = driver.stale
+    return {name: count for name, count in met.items() if count}
+
+
+def _add(met: Counter[str], prefix: str, counts: Mapping[str, int]) -> None:
+    for name, count in counts.items():
+        met[prefix + name] += count

@@ -38,6 +38,7 @@ LOSSY: Final = FaultPlan(
     delay=0.3,
     reorder=0.5,
     stale=0.5,
+    crash_batch=0.2,
 )
 
 

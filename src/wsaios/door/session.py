@@ -23,7 +23,7 @@ class Rules(msgspec.Struct, frozen=True):
     """
 
     connections: int = 512
-    requests: int = 1024
+    requests: int = 4096
     waits: int = 10_000
     hello_s: float = 10.0
     stalled_s: float = 30.0

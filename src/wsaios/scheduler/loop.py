@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from wsaios.kernel.engine import Ended, Engine, Receipt, Report, Verdict, Work
 from wsaios.kernel.errors import Fenced, LedgerUnavailable, NotRunning, Unacknowledged, WsaiosError
@@ -22,6 +22,9 @@ _MOST_FAILURES: Final = 8
 _SPLIT: Final = 64
 _FETCH: Final = -1
 _STANDING: Final = (HandlerKnown, LaneKnown, Hold, Only)
+
+
+T = TypeVar("T")
 
 
 class Log(Protocol):
@@ -83,6 +86,7 @@ class Loop:
         self._home_thread = 0
         self.commits = 0
         self._failures = 0
+        self._chores: list[tuple[asyncio.Future[Any], Callable[..., Any], tuple[object, ...]]] = []
         self.ended: BaseException | None = None
 
     async def start(self, who: str, *, first: Sequence[Event] = ()) -> Opening:
@@ -133,9 +137,20 @@ class Loop:
         self._room.append(future)
         await future
 
-    async def read(self, function: Callable[..., Any], *arguments: object) -> Any:
-        """Run a call on the ledger's own thread, between two commits."""
-        return await self._thread.call(function, *arguments)
+    async def upkeep(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run a call on the ledger's own thread, between two steps of which the second hears no answer.
+
+        So what the call removes is nothing that a step was just told of.
+
+        Raises:
+            NotRunning: the loop ended before.
+        """
+        if not self.running():
+            raise NotRunning
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._chores.append((done, function, arguments))
+        self._wake()
+        return await done
 
     def running(self) -> bool:
         """Whether events are taken."""
@@ -174,7 +189,9 @@ class Loop:
         again = True
         try:
             while True:
-                if not self._inbox and not again:
+                if answer is None:
+                    await self._do_chores()
+                if not self._inbox and not again and not self._chores:
                     if self._stopping:
                         return
                     await self._wait(wake_us)
@@ -194,6 +211,14 @@ class Loop:
         except Exception as error:  # noqa: BLE001  # the driver must tell those who wait, whatever it was
             self._log.error("the scheduler stopped", reason=f"{type(error).__name__}: {error}")
             self._end(error)
+
+    async def _do_chores(self) -> None:
+        chores, self._chores = self._chores, []
+        for done, function, arguments in chores:
+            try:
+                _answer(done, await self._thread.call(function, *arguments), None)
+            except Exception as error:  # noqa: BLE001  # it belongs to whoever asked for the chore
+                _answer(done, None, error)
 
     def _gathered(self) -> list[Event]:
         """What has come in. When nearly everything that ran is over at once, only half of it.
@@ -312,7 +337,9 @@ class Loop:
                 self.core = self._build(opening, died=False)
                 if core is not None:
                     self.core.inherit(core)
-                self._inbox[:0] = self._standing.values()
+                # Reports of old attempts still free the slots that were inherited.
+                reports = [Reported(None, event.reports) for event in events if type(event) is Reported]
+                self._inbox[:0] = [*self._standing.values(), *reports]
                 self.watch.missed()
                 return
 
@@ -330,6 +357,9 @@ class Loop:
     def _refuse_all(self, error: WsaiosError) -> None:
         events, self._inbox = self._inbox, []
         self._refuse(events, error)
+        chores, self._chores = self._chores, []
+        for done, _, _ in chores:
+            _answer(done, None, error)
         self.watch.fail(error)
         self._make_room()
 

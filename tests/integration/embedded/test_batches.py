@@ -54,7 +54,10 @@ async def test_an_error_in_a_late_row_leaves_nothing(scheduler: Scheduler) -> No
         for number in range(7000):
             yield {"number": number if number != 6500 else float("nan")}
 
-    scheduler.add_handler("note", lambda number: ran.append(number))
+    def note(number: int) -> None:
+        ran.append(number)
+
+    scheduler.add_handler("note", note)
     async with scheduler:
         with pytest.raises(errors.InvalidInput, match="row 6501"):
             await scheduler.submit_many("note", rows())

@@ -1,7 +1,7 @@
 import os
-import tempfile
 import socket
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

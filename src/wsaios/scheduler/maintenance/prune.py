@@ -41,7 +41,7 @@ class Pruning:
         total, gone = 0, _ROWS
         while gone >= _ROWS and self._loop.running():
             before_us = self._clock.now_us() - self._retention_us
-            gone = await self._loop.read(self._ledger.prune, before_us, _ROWS)
+            gone = await self._loop.upkeep(self._ledger.prune, before_us, _ROWS)
             total += gone
             if gone >= _ROWS:
                 await asyncio.sleep(_PAUSE_S)
