@@ -6,6 +6,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from wsaios.kernel.errors import NotRunning
+
 T = TypeVar("T")
 Job = tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]
 
@@ -17,6 +19,7 @@ class CallThread:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = False
 
     def start(self) -> None:
         """Begin; must be called on the loop that will wait for the answers."""
@@ -24,14 +27,17 @@ class CallThread:
         self._thread.start()
 
     def call(self, function: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
-        """A future of what the function returns or raises."""
-        assert self._loop is not None
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put((future, function, arguments))
+        """A future of what the function returns or raises; NotRunning before `start` and after `stop`."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self._loop is None or self._stopped:
+            future.set_exception(NotRunning())
+        else:
+            self._jobs.put((future, function, arguments))
         return future
 
     def stop(self) -> None:
-        """End after the calls given so far."""
+        """End after the calls given so far; later ones are refused."""
+        self._stopped = True
         self._jobs.put(None)
 
     def _run(self) -> None:

@@ -15,7 +15,7 @@ from wsaios.components.rules import RuleEngine
 from wsaios.components.state import StateStore
 from wsaios.door.server import door_of
 from wsaios.engines.local.handlers import Handlers
-from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.errors import InvalidInput, NotPossible
 from wsaios.kernel.events import Closed, Scope, Verb
 from wsaios.kernel.ids import decode
 from wsaios.kernel.states import State
@@ -65,7 +65,7 @@ class Scheduler:
         self._parts = Parts(self.url, chosen, self._handlers, self._specs)
         self._service = self._parts.service
         self._door = door_of(self.url, self._service, self._parts.log, serves=chosen.serves)
-        self._started = False
+        self._started = self._ended = False
         self._home = Home()
         self._signals: Signals | None = None
         self._counting: set[str] = set()
@@ -141,6 +141,8 @@ class Scheduler:
         """
         if self._started:
             return
+        if self._ended:
+            raise NotPossible("start", "this scheduler", "stopped", "make a new Scheduler on the same ledger")
         self._home.settle()
         self._parts.loop.watch.listen(self._count_closed)
         await self._parts.start("scheduler")
@@ -154,7 +156,7 @@ class Scheduler:
     async def stop(self) -> None:
         """Start nothing more, wait up to `grace_s` for what runs, put the rest back, release the ledger."""
         if self._started:
-            self._started = False
+            self._started, self._ended = False, True
             await self._parts.stop(self._door.shut)
             await self._door.close()
             await self._api.close()

@@ -156,8 +156,11 @@ async def test_nothing_is_taken_by_a_scheduler_that_does_not_run(scheduler: Sche
     await scheduler.start()
     await scheduler.stop()
     await scheduler.stop()
-    with pytest.raises(errors.NotRunning):
-        await scheduler.submit("one")
+    for call in (scheduler.submit("one"), scheduler.status("task_0000000000001"), scheduler.flush()):
+        with pytest.raises(errors.NotRunning):
+            await call
+    with pytest.raises(errors.NotPossible, match="new Scheduler"):
+        await scheduler.start()
 
 
 async def test_waiting_for_a_result_ends_when_the_scheduler_stops(scheduler: Scheduler) -> None:
