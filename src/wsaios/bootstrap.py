@@ -200,12 +200,12 @@ class Parts:
 
     async def start(self, who: str) -> Opening:
         """Own the ledger and begin."""
+        opening = await self.lifecycle.start(who)
         self._interval, self._thresholds = sys.getswitchinterval(), gc.get_threshold()
         # What lives here lives long and holds no rings: the usual threshold costs a tenth of the loop's time.
-        gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
         sys.setswitchinterval(min(self._interval, _SWITCH_INTERVAL_S))
-        return await self.lifecycle.start(who)
+        return opening
 
     async def stop(self, closing: Callable[[], None] = lambda: None) -> None:
         """End in good order; `closing` as in `Lifecycle.stop`."""
@@ -214,7 +214,7 @@ class Parts:
         if self._interval:
             sys.setswitchinterval(self._interval)
             gc.set_threshold(*self._thresholds)
-            gc.unfreeze()
+            self._interval = 0.0
 
     def know(self, spec: HandlerSpec) -> None:
         """Make a handler known to the running core."""

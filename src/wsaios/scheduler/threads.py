@@ -17,14 +17,14 @@ class CallThread:
 
     def __init__(self, name: str) -> None:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._name = name
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = False
 
     def start(self) -> None:
         """Begin; must be called on the loop that will wait for the answers."""
-        self._loop = asyncio.get_running_loop()
-        self._thread.start()
+        self._loop, self._stopped = asyncio.get_running_loop(), False
+        threading.Thread(target=self._run, name=self._name, daemon=True).start()
 
     def call(self, function: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
         """A future of what the function returns or raises; NotRunning before `start` and after `stop`."""

@@ -126,10 +126,14 @@ async def test_a_failed_task_is_replayed_with_its_past_in_the_history(scheduler:
     assert "ConnectionError: down" in str(lines[3].reason)
 
 
-async def test_a_second_owner_is_told_who_the_first_is(url: str) -> None:
+async def test_a_second_owner_is_told_who_the_first_is_and_may_try_again(url: str) -> None:
+    second = Scheduler(url)
+    second.add_handler("one", lambda: 1)
     async with Scheduler(url):
         with pytest.raises(errors.LedgerOwned, match=str(os.getpid())):
-            await Scheduler(url).start()
+            await second.start()
+    async with second:
+        assert await (await second.submit("one")).result(timeout_s=10) == 1
 
 
 async def test_work_outlives_its_scheduler(url: str) -> None:
