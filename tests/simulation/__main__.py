@@ -8,8 +8,7 @@ from collections import Counter
 from functools import partial
 from multiprocessing import get_context
 
-from tests.simulation.red import Red
-from tests.simulation.run import MUST_BE_MET, TURNS, Result, how_to_replay, missing, simulate
+from tests.simulation.run import MUST_BE_MET, TURNS, Result, attempt, missing
 
 _EVERY = 100
 
@@ -31,7 +30,7 @@ def _run(seeds: range, turns: int, jobs: int) -> int:
     results: list[Result] = []
     began_s = time.monotonic()
     with get_context("spawn").Pool(min(jobs, len(seeds))) as pool:
-        for outcome in pool.imap_unordered(partial(_one, turns), seeds, chunksize=5 if len(seeds) > 50 else 1):
+        for outcome in pool.imap_unordered(partial(attempt, turns), seeds, chunksize=5 if len(seeds) > 50 else 1):
             if isinstance(outcome, str):
                 print(outcome)
                 return 1
@@ -39,13 +38,6 @@ def _run(seeds: range, turns: int, jobs: int) -> int:
             if len(results) % _EVERY == 0:
                 _tell(results, len(seeds), began_s)
     return _summary(results, began_s)
-
-
-def _one(turns: int, seed: int) -> Result | str:
-    try:
-        return simulate(seed, turns)
-    except Red as red:
-        return how_to_replay(seed, turns, red)
 
 
 def _tell(results: list[Result], seeds: int, began_s: float) -> None:

@@ -28,7 +28,8 @@ class Acting:
         """One verb on one task."""
         rng = self._world.rng
         number = self._world.some_task() if rng.random() < 0.97 else 1_234_567
-        self.task_verb(verb or rng.choice(VERBS), number)
+        chosen = rng.choice(VERBS)
+        self.task_verb(verb or chosen, number)
 
     def task_verb(self, verb: Verb, number: int) -> None:
         """This verb on this task."""
@@ -49,11 +50,11 @@ class Acting:
         """One verb on one lane."""
         rng = self._world.rng
         name = rng.choice(LANES).name if rng.random() < 0.95 else "nowhere"
-        self._scope(*rng.choices(VERBS, _MILD), Scope("lane", name=name), UnknownLane)
+        self._scope(rng.choices(VERBS, _MILD)[0], Scope("lane", name=name), UnknownLane)
 
     def everything(self) -> None:
         """One verb on everything."""
-        self._scope(*self._world.rng.choices(VERBS, _MILD), Scope("all"), None)
+        self._scope(self._world.rng.choices(VERBS, _MILD)[0], Scope("all"), None)
 
     def resume(self, scope: Scope) -> None:
         """Let go on what is paused."""

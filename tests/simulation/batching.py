@@ -1,4 +1,4 @@
-"""Clients that hand in batches: opened, staged in chunks, then sealed or taken back, or left behind by a client that dies."""
+"""Clients that hand in batches: opened, staged in chunks, then sealed, taken back or left behind."""
 
 from enum import Enum
 from random import Random

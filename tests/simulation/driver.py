@@ -1,4 +1,4 @@
-"""A thin driver of `Core.step`, like the live loop: an inbox, one commit a step, and effects that leave only after it."""
+"""A thin driver of `Core.step`, like the live loop: an inbox, one commit a step, effects that leave only after it."""
 
 from hashlib import blake2b
 from random import Random
@@ -153,7 +153,8 @@ class Driver:
 
     def _rebuild(self, events: list[Event], effects: Effects, error: Exception, *, written: bool) -> None:
         """As the live loop does it: who waited is told that nobody knows, and the ledger is read again."""
-        waiting = {getattr(event, "token", None) for event in events} | set(self.core.unanswered())
+        asked = {getattr(event, "token", None) for event in events} | set(self.core.unanswered())
+        waiting = {token for token in asked if isinstance(token, int)}
         silent = sorted({reply.token for reply in effects.replies} - waiting)
         require(not silent, Check.ANSWERED, "nobody would tell {}, whose replies were in the failed commit", silent)
         self.engine.cancel(self.core.held(), self.clock.now_us())
@@ -165,7 +166,7 @@ class Driver:
         self.core.inherit(old)
         self._hear(events)
         self.inbox[:0] = [Hold(self.held), Only(self.only)]
-        for token in sorted(waiting - {None}):
+        for token in sorted(waiting):
             self.world.answer(token, None, Unacknowledged(str(error)))
 
     def _let_go(self, effects: Effects, told: Committed | None, death: Mishap | None) -> None:

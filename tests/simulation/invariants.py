@@ -24,7 +24,7 @@ class Invariants:
         self._world = world
         self._steps = 0
         self.met: Counter[str] = Counter()
-        self.lives = Lives(tables)
+        self.lives = Lives(tables, world.scenario.lines)
         self.leaving = Leaving(tables, world.orders, world.pruned)
         self._order = OrderCheck()
         self._timers = TimerCheck()

@@ -1,7 +1,8 @@
 """The law of effects: what leaves is compared with what the ledger holds at that very moment."""
 
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -22,7 +23,7 @@ _SPECS: dict[str, HandlerSpec] = {spec.name: spec for spec in HANDLERS}
 class Leaving:
     """Looks at every effect as it leaves; knows what has left before."""
 
-    def __init__(self, tables: Tables, orders: Sequence[Order], pruned: Set[int]) -> None:
+    def __init__(self, tables: Tables, orders: Sequence[Order], pruned: AbstractSet[int]) -> None:
         """`orders` are what people asked for, `pruned` what the ledger has given up since."""
         self._tables = tables
         self._orders = orders

@@ -12,19 +12,21 @@ from tests.simulation.scenario import US_PER_POINT
 from wsaios.kernel.ledger import Commit
 from wsaios.kernel.states import ALLOWED, State
 from wsaios.kernel.task import Entry, Outcome, Task
-from wsaios.scheduler import book
 from wsaios.simulation.ledger_store import Tables
 
 _ENTRIES: Final = msgspec.json.Decoder(list[Entry])
 
 
 class Lives:
-    """Follows tasks from commit to commit; `changes` counts the changes of state, `ended` outcomes by (batch, state), those that
-    were pruned since among them.
+    """Follows tasks from commit to commit.
+
+    `changes` counts the changes of state, `ended` the outcomes by (batch, state), those pruned since among them.
     """
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, lines_kept: int) -> None:
+        """`lines_kept` is how long a history may be beside its task."""
         self._tables = tables
+        self._lines_kept = lines_kept
         self._outcomes: dict[int, Outcome] = {}
         self.known: dict[int, tuple[int, int]] = {}
         self._batch_of: dict[int, int] = {}
@@ -118,7 +120,7 @@ class Lives:
         older = [self._tables.history[row.id, part] for part in range(body.spilled)]
         lines = [line for text in older for line in _ENTRIES.decode(text)] + body.history
         require(
-            len(body.history) <= book.HISTORY_KEPT + 1,
+            len(body.history) <= self._lines_kept + 1,
             Check.HISTORY,
             "{} keeps {} lines beside it",
             row.id,

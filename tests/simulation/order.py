@@ -122,8 +122,7 @@ def lingering_until_us(after: After, shard: Shard, tasks: list[Task]) -> int | N
     spec = after.spec(shard)
     if spec is None or spec.batch_size == 1:
         return None
-    head = min(tasks, key=lambda task: (task.key, task.id))
-    if len(tasks) >= spec.batch_size or head.body.cap:
+    if len(tasks) >= spec.batch_size:
         return None
     batch = after.tables.batches.get(shard.batch)
     sealed_us = batch.sealed_us if batch is not None else 0

@@ -101,9 +101,12 @@ def missing(results: Iterable[Result]) -> list[str]:
     return sorted(name for name in MUST_BE_MET if not met[name])
 
 
-def how_to_replay(seed: int, turns: int, red: Red) -> str:
-    """A failure in words."""
-    return f"seed {seed} is red: {red}\nreplay it: python -m tests.simulation --seed {seed} --steps {turns}"
+def attempt(turns: int, seed: int) -> Result | str:
+    """As `simulate`; a failure comes in words, with the way to see it again."""
+    try:
+        return simulate(seed, turns)
+    except Red as red:
+        return f"seed {seed} is red: {red}\nreplay it: python -m tests.simulation --seed {seed} --steps {turns}"
 
 
 def _met(day: Day) -> dict[str, int]:

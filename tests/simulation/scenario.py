@@ -43,7 +43,7 @@ LOSSY: Final = FaultPlan(
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """Chances are per turn; `room` is how many rows of a shard fit in memory, `timers` how many that wait for a time."""
+    """Chances are per turn; `room` rows of a shard fit in memory, and `timers` of those that wait for a time."""
 
     name: str
     faults: FaultPlan = WILD

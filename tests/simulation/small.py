@@ -1,4 +1,4 @@
-"""A core with very little memory, so that a run of seconds meets what millions of rows meet: rows that are not in memory."""
+"""A core with very little memory, so that seconds meet what millions of rows meet: rows that are not in memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

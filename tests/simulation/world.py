@@ -1,4 +1,4 @@
-"""The people and programs of a simulated day: what they ask for, what they are told, and what they may count on from then on."""
+"""The people and programs of a simulated day: what they ask for, and what they are told."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -61,7 +61,8 @@ class Order(msgspec.Struct):
 class World:
     """Who asks and who is told. `post` hands an event to the scheduler.
 
-    `accepted` are the tasks that were acknowledged, `pruned` those that the ledger has given up since; `generation` counts cores.
+    `accepted` are the tasks that were acknowledged, `pruned` those that the ledger has given up since; `generation`
+    counts cores.
     """
 
     def __init__(self, rng: Random, scenario: Scenario, clock: SimClock, post: Callable[[Event], None]) -> None:

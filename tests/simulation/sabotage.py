@@ -1,0 +1,157 @@
+"""The product broken on purpose, one promise at a time, for as long as a block lasts."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final
+from unittest.mock import patch
+
+from tests.simulation.fate import Fate
+from tests.simulation.red import Check
+from wsaios.components.executor.executor import TaskExecutor
+from wsaios.components.executor.policy import PriorityAgeing
+from wsaios.components.executor.slots import Slots
+from wsaios.components.executor.timers import TimerWindow
+from wsaios.components.executor.window import ShardWindow
+from wsaios.kernel.events import Effects, Reply
+from wsaios.kernel.ledger import Commit, Committed
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Flag, Outcome, Task, clamp_priority
+from wsaios.scheduler.book import Book
+from wsaios.scheduler.core import Core
+from wsaios.scheduler.cycle import Cycle
+from wsaios.scheduler.links import Links
+from wsaios.scheduler.reports import Reports
+from wsaios.scheduler.verbs import Verbs
+from wsaios.simulation.ledger import SimLedger
+
+Broken = Callable[[], AbstractContextManager[object]]
+
+
+class UnfencedLedger(SimLedger):
+    """A ledger that looks at no fence: neither at the epoch of a commit nor at what it believes to be stored."""
+
+    def commit(self, batch: Commit) -> Committed:
+        batch.epoch = self.tables.epoch
+        rows: list[Task | Outcome] = [*batch.updated, *batch.ended]
+        for row in rows:
+            live = self.tables.live.get(row.id)
+            row.stored_fence = live.fence if live is not None else row.stored_fence
+        return super().commit(batch)
+
+
+class HastyFate(Fate):
+    """A driver that lets go before its commit."""
+
+    def _commit(self, effects: Effects) -> Committed | None:
+        self._let_go(effects, None, None)
+        return super()._commit(effects)
+
+
+def _patched(owner: object, name: str, instead: object) -> Broken:
+    return lambda: patch.object(owner, name, instead)
+
+
+def _no_fence(self: Any, ref: tuple[int, int]) -> Task | None:
+    task = self._book.tasks.get(ref[0])
+    return task if task is not None and task.state == State.RUNNING else None
+
+
+def _smaller_priority_first(self: Any, priority: int, enqueued_us: int) -> int:
+    return int(enqueued_us + clamp_priority(priority) * self._us_per_point)
+
+
+def _leave_twice(self: Any, ref: tuple[int, int]) -> Any:
+    seat = self._seats.get(ref)
+    if seat is not None:
+        seat.left -= 1
+        self._taken[seat.lane] -= seat.left <= 0
+    return seat
+
+
+def _once_forgotten(self: Any, task: Task, reason: str) -> None:
+    task.body.attempts -= 1
+    task.body.flags |= Flag.STARTED
+    self.book.move(task, State.READY, reason, fence=True)
+    self.executor.offer(task, self.book.shards[task.shard])
+
+
+def _forget_who_asked(self: Any, token: Any, value: object = None, error: Exception | None = None) -> None:
+    self.unanswered.discard(token)
+    self.effects.replies.append(Reply(token, value, error))
+
+
+@contextmanager
+def _late_timers() -> Iterator[None]:
+    next_us = TimerWindow.next_us
+    with patch.object(TimerWindow, "next_us", lambda self: at + 50_000 if (at := next_us(self)) is not None else None):
+        yield
+
+
+@contextmanager
+def _whole_after_a_trim() -> Iterator[None]:
+    trim = ShardWindow.trim
+
+    def trimmed(self: ShardWindow, room: int) -> list[Task]:
+        gone = trim(self, room)
+        self.complete = True
+        return gone
+
+    with patch.object(ShardWindow, "trim", trimmed):
+        yield
+
+
+@contextmanager
+def _suspects_beside_others() -> Iterator[None]:
+    taken = Slots.taken
+    with patch.object(Cycle, "_alone", _start_suspects), patch.object(Slots, "taken", taken):
+        yield
+
+
+def _start_suspects(self: Any) -> bool:
+    for task in list(self._executor.suspects.values()):
+        lane = self._suspect_lane(task)
+        if lane is not None and self._executor.slots.free(lane):
+            self._run_alone(task, lane)
+    return False
+
+
+SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
+    "reports are taken under any fence": ({Check.RESULT}, "lossy", _patched(Reports, "_holder", _no_fence)),
+    "smaller priorities go first": ({Check.ORDER}, "calm", _patched(PriorityAgeing, "key", _smaller_priority_first)),
+    "one shard goes on past the head of another": (
+        {Check.ORDER},
+        "crowded",
+        _patched(PriorityAgeing, "until", lambda *_: None),
+    ),
+    "a trimmed window believes to be whole": ({Check.ORDER, Check.IDLE}, "crowded", _whole_after_a_trim),
+    "a slot is freed twice": ({Check.SLOTS}, "lossy", _patched(Slots, "leave", _leave_twice)),
+    "a rebuilt core believes every slot free": ({Check.SLOTS}, "lossy", _patched(Core, "inherit", lambda *_: None)),
+    "a key counts one too few": (
+        {Check.KEYS},
+        "calm",
+        _patched(Slots, "key_taken", lambda self, key: self._keys.get(key, 0) - 1),
+    ),
+    "a freed key wakes nobody": ({Check.IDLE}, "calm", _patched(Cycle, "wake_key", lambda *_: None)),
+    "timers are late": ({Check.TIMERS}, "calm", _late_timers),
+    "a paused batch starts": ({Check.PAUSES}, "batches", _patched(Cycle, "_blocked", lambda *_: False)),
+    "at most once is forgotten at a death": ({Check.ONCE}, "deadly", _patched(Core, "_again", _once_forgotten)),
+    "suspects run beside others": ({Check.ALONE}, "deadly", _suspects_beside_others),
+    "rows exist before their seal": ({Check.MEMORY}, "batches", _patched(Book, "_staged", lambda *_: False)),
+    "a batch counts nothing": ({Check.BATCHES}, "batches", _patched(Book, "_count", lambda *_: None)),
+    "releases of a dead owner are forgotten": (
+        {Check.DEPENDENCIES, Check.DRAIN},
+        "families",
+        _patched(Links, "recover", lambda *_: None),
+    ),
+    "sweeps of a dead owner are forgotten": ({Check.DRAIN}, "verbs", _patched(Verbs, "recover", lambda *_: None)),
+    "attempts of a dead owner are forgotten": ({Check.DRAIN}, "deadly", _patched(Core, "_revive", lambda *_: None)),
+    "a cancelled attempt keeps its fence": (
+        {Check.HISTORY},
+        "verbs",
+        _patched(Verbs, "cancel", lambda self, task, reason: self._book.close(task, State.CANCELLED, reason)),
+    ),
+    "who asked is forgotten before the commit": ({Check.ANSWERED}, "lossy", _patched(Book, "reply", _forget_who_asked)),
+    "checkpoints are thrown away": ({Check.EFFECTS}, "calm", _patched(Reports, "_noted", lambda *_: None)),
+    "windows wake nobody": ({Check.IDLE}, "calm", _patched(TaskExecutor, "awake", lambda *_: None)),
+}
+"""What is broken: the check that must turn red (or two that both see it), the scenario in which it shows, the break."""
