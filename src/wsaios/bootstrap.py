@@ -114,6 +114,34 @@ class Lazy:
         return getattr(self._reads, name)
 
 
+class Tuning:
+    """The interpreter's settings while a scheduler runs; the last one to leave puts them back."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._interval = 0.0
+        self._thresholds = (0, 0, 0)
+
+    def enter(self) -> None:
+        """One more scheduler runs."""
+        if not self._inside:
+            self._interval, self._thresholds = sys.getswitchinterval(), gc.get_threshold()
+            # What lives here lives long and holds no rings: the usual threshold costs a tenth of the loop's time.
+            gc.set_threshold(*_GC_THRESHOLDS)
+            sys.setswitchinterval(min(self._interval, _SWITCH_INTERVAL_S))
+        self._inside += 1
+
+    def leave(self) -> None:
+        """One scheduler less."""
+        self._inside -= 1
+        if not self._inside:
+            sys.setswitchinterval(self._interval)
+            gc.set_threshold(*self._thresholds)
+
+
+_TUNING: Final = Tuning()
+
+
 class Components:
     """The five components that the hub asks, all saying their changes to one sink."""
 
@@ -195,26 +223,22 @@ class Parts:
         self.pruning = Pruning(self.loop, self.ledger, self.clock, self.log, settings.retention_s)
         self.lifecycle = Lifecycle(self.loop, self.engine, reader, self.pruning, settings.grace_s)
         self._rng = random.Random()  # noqa: S311  # jitter, no secret
-        self._interval = 0.0
-        self._thresholds = gc.get_threshold()
+        self._tuned = False
 
     async def start(self, who: str) -> Opening:
         """Own the ledger and begin."""
         opening = await self.lifecycle.start(who)
-        self._interval, self._thresholds = sys.getswitchinterval(), gc.get_threshold()
-        # What lives here lives long and holds no rings: the usual threshold costs a tenth of the loop's time.
-        gc.set_threshold(*_GC_THRESHOLDS)
-        sys.setswitchinterval(min(self._interval, _SWITCH_INTERVAL_S))
+        _TUNING.enter()
+        self._tuned = True
         return opening
 
     async def stop(self, closing: Callable[[], None] = lambda: None) -> None:
         """End in good order; `closing` as in `Lifecycle.stop`."""
         await self.lifecycle.stop(closing)
         self.notices.stop()
-        if self._interval:
-            sys.setswitchinterval(self._interval)
-            gc.set_threshold(*self._thresholds)
-            self._interval = 0.0
+        if self._tuned:
+            self._tuned = False
+            _TUNING.leave()
 
     def know(self, spec: HandlerSpec) -> None:
         """Make a handler known to the running core."""
@@ -251,10 +275,14 @@ def ledger_url(given: str | None) -> str:
     return given or os.environ.get("WSAIOS_LEDGER") or "sqlite:///wsaios.db"
 
 
-def spec_of(handler: Handler, batch_size: int, max_wait_s: float, options: Options) -> HandlerSpec:
+def spec_of(
+    handler: Handler, batch_size: int, max_wait_s: float, options: Options, calls: Mapping[str, Any] | None = None
+) -> HandlerSpec:
     """What the core knows of a handler."""
     required = () if handler.batched else handler.required
-    return HandlerSpec(handler.name, handler.lane, batch_size, int(max_wait_s * 1e6), options, required)
+    return HandlerSpec(
+        handler.name, handler.lane, batch_size, int(max_wait_s * 1e6), options, required, dict(calls or {})
+    )
 
 
 def check_lane(handler: Handler, lanes: Mapping[str, LaneSpec]) -> None:

@@ -89,7 +89,7 @@ def _inner(value: object, place: str) -> Iterator[tuple[str, object]] | None:
     names: Iterator[str] | None = None
     if isinstance(value, msgspec.Struct):
         names = iter(value.__struct_fields__)
-    elif dataclasses.is_dataclass(value):
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = (field.name for field in dataclasses.fields(value))
     return None if names is None else ((f"{place}.{name}", getattr(value, name)) for name in names)
 

@@ -64,7 +64,7 @@ class Effective(msgspec.Struct, frozen=True):
 
 
 class HandlerSpec(msgspec.Struct, frozen=True):
-    """What the core knows of a registered handler; `batch_size` 1 means not batched."""
+    """What the core knows of a handler; `batch_size` 1 means not batched, `calls` are options of its tasks."""
 
     name: str
     lane: str
@@ -72,6 +72,7 @@ class HandlerSpec(msgspec.Struct, frozen=True):
     max_wait_us: int = 10_000
     options: Options = Options()
     required: tuple[str, ...] = ()
+    calls: dict[str, Any] = {}
 
 
 class LaneSpec(msgspec.Struct, frozen=True):

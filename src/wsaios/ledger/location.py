@@ -46,4 +46,5 @@ def locate(path_or_url: str | os.PathLike[str]) -> Location:
         return Location(f"{_SCHEME}{_MEMORY}", None)
     if not text or "\0" in text or text.endswith("/"):
         raise InvalidInput("ledger", f"{given!r} names no file; {_FORMS}")
-    return Location(text, Path(text).absolute())
+    # One file has one lock, by whatever name it was reached.
+    return Location(text, Path(os.path.realpath(text)))

@@ -5,6 +5,8 @@ from hashlib import blake2b
 from math import isfinite
 from typing import Any, Final, get_args
 
+import msgspec
+
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.ids import decode
 from wsaios.kernel.json_text import JsonWriter
@@ -32,9 +34,13 @@ CALLS: Final = (
     "concurrency_key",
     "traceparent",
 )
+CALL_DEFAULTS: Final = ("priority", "delay_s", "tenant", "concurrency_key")
 _NAME_LENGTH: Final = 200
 _MOST_DEPENDENCIES: Final = 10_000
 _FAR_S: Final = 1e11
+
+
+_SORTED: Final = msgspec.json.Encoder(order="sorted")
 
 
 class Calls:
@@ -61,6 +67,8 @@ class Calls:
             InvalidInput: names the option or argument and what is wrong with it.
         """
         new = NewTask(name("handler", handler), self.encode(arguments, spec))
+        if spec is not None and spec.calls:
+            options = {**spec.calls, **options}
         if options:
             self._choose(new, options, now_us)
         return new
@@ -84,6 +92,18 @@ class Calls:
                     raise InvalidInput("arguments", f"handler {spec.name!r} needs {required!r}, which is missing")
         return data
 
+    def plain(self, what: str, value: dict[str, Any]) -> dict[str, Any]:
+        """A value as JSON carries it.
+
+        Raises:
+            InvalidInput: it is not JSON.
+        """
+        data = self._writer.write(value, what)
+        if isinstance(data, Failure):
+            raise InvalidInput(what, data.message)
+        found: dict[str, Any] = msgspec.json.decode(data)
+        return found
+
     def _choose(self, new: NewTask, options: Mapping[str, Any], now_us: int) -> None:
         tries: dict[str, Any] = {}
         for key, value in options.items():
@@ -100,7 +120,9 @@ class Calls:
         if tries:
             new.options = retries(tries)
         if new.idempotency_key:
-            new.digest = blake2b(new.handler.encode() + b"\0" + new.payload, digest_size=16).hexdigest()
+            # The order in which arguments were written is no difference between them.
+            sorted_payload = _SORTED.encode(msgspec.json.decode(new.payload))
+            new.digest = blake2b(new.handler.encode() + b"\0" + sorted_payload, digest_size=16).hexdigest()
             new.idempotency_window_us = self._window_us
 
 

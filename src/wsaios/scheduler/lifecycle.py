@@ -4,7 +4,6 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from wsaios.kernel.engine import Engine
 from wsaios.kernel.events import Barrier, Event, Hold, Recall
@@ -12,8 +11,6 @@ from wsaios.kernel.ledger import Opening
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.maintenance.prune import Pruning
 from wsaios.scheduler.threads import CallThread
-
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Lifecycle:
@@ -71,6 +68,7 @@ class Signals:
         self._ask = ask
         self._leave = leave
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._numbers: list[signal.Signals] = []
         self.heard = ""
 
     def listen(self, *numbers: signal.Signals) -> None:
@@ -81,13 +79,15 @@ class Signals:
         for number in numbers:
             if number == signal.SIGINT or signal.getsignal(number) == signal.SIG_DFL:
                 self._loop.add_signal_handler(number, self._hear, number)
+                self._numbers.append(number)
 
     def close(self) -> None:
         """Give the signals back."""
         loop, self._loop = self._loop, None
         if loop is not None and not loop.is_closed():
-            for number in _SIGNALS:
+            for number in self._numbers:
                 loop.remove_signal_handler(number)
+        self._numbers.clear()
 
     def _hear(self, number: signal.Signals) -> None:
         if not self.heard:

@@ -9,13 +9,13 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Notices:
-    """Collects calls of watchers; they run one after the other in a thread of their own."""
+    """Collects calls of watchers; each watcher has a thread of its own, so one that hangs delays nobody else."""
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
-        """`failed` is told what a watcher raised, in that thread."""
+        """`failed` is told what a watcher raised, in that watcher's thread."""
         self._failed = failed
         self._waiting: list[Call] = []
-        self._thread: CallThread | None = None
+        self._threads: dict[int, CallThread] = {}
 
     def __call__(self, callback: Callable[..., Any], *arguments: object) -> None:
         """Have the callback called after the next commit."""
@@ -27,20 +27,19 @@ class Notices:
         return waiting
 
     def deliver(self, calls: list[Call]) -> None:
-        """Run the calls; returns at once."""
-        if not calls:
-            return
-        if self._thread is None:
-            self._thread = CallThread("wsaios-watchers")
-            self._thread.start()
+        """Run the calls, those of one watcher in their order; returns at once."""
         for callback, arguments in calls:
-            self._thread.call(self._run, callback, arguments)
+            thread = self._threads.get(id(callback))
+            if thread is None:
+                thread = self._threads[id(callback)] = CallThread("wsaios-watcher")
+                thread.start()
+            thread.call(self._run, callback, arguments)
 
     def stop(self) -> None:
         """End after the calls given so far, without waiting for them."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
+        for thread in self._threads.values():
             thread.stop()
+        self._threads.clear()
 
     def _run(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         try:

@@ -13,6 +13,7 @@ from wsaios.kernel.ports import Rng
 from wsaios.kernel.retry import POISON_LOSSES, backoff_s, exhausted, half
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Effective, Failure, Flag, Task
+from wsaios.kernel.text import storable
 from wsaios.scheduler.book import Book
 
 _SUCCEEDED: Final = Verdict.SUCCEEDED
@@ -53,7 +54,7 @@ class Reports:
         if report.verdict == _SUCCEEDED:
             self._book.close(task, State.SUCCEEDED, result=report.result)
             return
-        failure = report.failure or _NO_FAILURE
+        failure = _storable(report.failure or _NO_FAILURE)
         options = self._options(task)
         if report.verdict == Verdict.FAILED:
             self._failed(task, options, failure)
@@ -65,7 +66,7 @@ class Reports:
         elif report.verdict == Verdict.GIVEN_UP:
             self._book.close(task, State.FAILED, f"given up: {failure.message}", failure=failure)
         else:
-            self._failed(task, options, report.failure or _UNASKED)
+            self._failed(task, options, failure if report.failure else _UNASKED)
 
     def _failed(self, task: Task, options: Effective, failure: Failure) -> None:
         reason = f"{failure.kind}: {failure.message}"
@@ -128,7 +129,7 @@ class Reports:
         if task is None:
             return
         if report.fraction is not None or report.note:
-            self._book.notes[task.id] = (report.fraction, report.note)
+            self._book.notes[task.id] = (report.fraction, storable(report.note))
         if report.saved is not None:
             self._book.commit.saved.append(Payload(task.id, 0, report.saved))
 
@@ -149,3 +150,8 @@ class Reports:
     def _options(self, task: Task) -> Effective:
         shard = self._book.shards[task.shard]
         return self._book.executor.options(task, shard.handler)
+
+
+def _storable(failure: Failure) -> Failure:
+    """What an engine said, whatever engine it was: nothing of it may stand in the way of the commit."""
+    return Failure(storable(failure.kind), storable(failure.message), storable(failure.traceback))

@@ -36,6 +36,7 @@ from wsaios.kernel.ledger import Reads, Totals
 from wsaios.kernel.ports import Clock
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, HandlerSpec, NewTask, Outcome
+from wsaios.kernel.text import storable
 from wsaios.kernel.views import BatchView
 from wsaios.planning.calls import Calls
 from wsaios.scheduler.inspect import Inspector, Read, batch_view
@@ -47,6 +48,7 @@ CHUNK_ROWS: Final = 2000
 CHUNK_BYTES: Final = 1 << 20
 _PAGE: Final = 5000
 _OUTCOMES: Final = 500
+_TURN_S: Final = 0.005
 _BACKLOG: Final = 100_000
 _FINAL: Final = "a batch takes no {}; give it to single tasks"
 
@@ -89,6 +91,30 @@ class Service:
         ids = await self._ask(lambda token: Submit(token, [new], client_token), 1, size)
         return int(ids[0])
 
+    async def submit_each(self, calls: Sequence[tuple[str, Mapping[str, object]]]) -> list[int]:
+        """Accept one task for each (handler, arguments): all or none.
+
+        Raises:
+            InvalidInput, QueueFull, Unacknowledged: as `submit`; names the call (from 1).
+        """
+        tasks = []
+        for place, (handler, arguments) in enumerate(calls, start=1):
+            try:
+                tasks.append(self._calls.build(handler, arguments, {}, self._spec(handler), self._clock.now_us()))
+            except InvalidInput as error:
+                raise InvalidInput(f"action {place}, {error.field}", error.reason) from error
+        size = sum(len(task.payload) for task in tasks)
+        ids = await self._ask(lambda token: Submit(token, tasks), len(tasks), size)
+        return [int(number) for number in ids]
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse options that no task could have.
+
+        Raises:
+            InvalidInput: names the option.
+        """
+        self._calls.build("check", {}, options, None, self._clock.now_us())
+
     async def submit_many(
         self,
         handler: str,
@@ -107,8 +133,11 @@ class Service:
         for option in ("idempotency_key", "depends_on"):
             if options.get(option):
                 raise InvalidInput(option, _FINAL.format(option))
-        template = self._calls.build(handler, {}, options, None, self._clock.now_us())
-        batch = Batch(0, 0, handler, template.tenant, 0, keep=keep, key=key, meta=dict(meta or {}))
+        kept = self._calls.plain("name", dict(meta or {}))
+        spec = self._spec(handler)
+        chosen = {**spec.calls, **options} if spec is not None else options
+        template = self._calls.build(handler, {}, chosen, None, self._clock.now_us())
+        batch = Batch(0, 0, handler, template.tenant, 0, keep=keep, key=key, meta=kept)
         number = int(await self._ask(lambda token: OpenBatch(token, batch)))
         try:
             await self._stage(number, template, rows)
@@ -128,7 +157,10 @@ class Service:
         Raises:
             UnknownTask, UnknownBatch, UnknownLane, NotPossible: nothing changed.
         """
-        return int(await self._ask(lambda token: Act(token, verb, scope, reason)))
+        if not isinstance(reason, str):
+            raise InvalidInput("reason", f"must be text, not {type(reason).__name__}")
+        told = storable(reason)
+        return int(await self._ask(lambda token: Act(token, verb, scope, told)))
 
     async def result(self, number: int, timeout_s: float | None = None) -> Any:
         """The result of a task, waiting for its end.
@@ -195,6 +227,8 @@ class Service:
         try:
             while places.left or fresh.more():
                 fresh.signal.clear()
+                if not self._loop.running():
+                    raise NotRunning
                 if fresh.read_again():
                     async for number, state in self._ended_pages(parts):
                         if places.mark(number):
@@ -370,6 +404,11 @@ async def _either(
         async for row in rows:
             yield row
         return
-    iterator: Iterator[Mapping[str, object]] = iter(rows)
-    for row in iterator:
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    for row in rows:
         yield row
+        # A slow source must not keep everything else waiting.
+        if loop.time() - since > _TURN_S:
+            await asyncio.sleep(0)
+            since = loop.time()

@@ -83,6 +83,8 @@ class Watch:
         for future in self._everyone():
             future.set_exception(error)
             future.exception()
+        for listener in list(self._listeners):
+            listener([])
 
     def _everyone(self) -> list["asyncio.Future[Closed | None] | asyncio.Future[Batch | None]"]:
         waiting: list[asyncio.Future[Closed | None] | asyncio.Future[Batch | None]] = []

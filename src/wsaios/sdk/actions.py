@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 from wsaios.bootstrap import API_HANDLER
 from wsaios.kernel.errors import InvalidInput
-from wsaios.sdk.handles import Task
 
 _FIELDS = {"type", "target", "params"}
 
@@ -16,8 +15,8 @@ class Runner(Protocol):
     def add_handler(self, name: str, function: Callable[..., Any], **options: Any) -> None:
         """Register a handler."""
 
-    async def submit(self, handler: str, arguments: Mapping[str, object] | None = None, /, **options: Any) -> Task:
-        """Accept one task."""
+    async def submit_each(self, calls: Sequence[tuple[str, Mapping[str, object]]]) -> list[str]:
+        """Accept a task for each call, all or none; their ids."""
 
     async def start(self) -> None:
         """Begin."""
@@ -65,7 +64,7 @@ class Actions:
             InvalidInput: names the action (from 1) and what is wrong with it; none was accepted.
         """
         calls = [_call(number, action) for number, action in enumerate(actions, start=1)]
-        return [(await self._runner.submit(handler, arguments)).id for handler, arguments in calls]
+        return await self._runner.submit_each(calls)
 
     @property
     def stats(self) -> dict[str, int]:
@@ -73,9 +72,9 @@ class Actions:
         return self._runner.counted()
 
 
-def _call(number: int, action: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _call(number: int, action: Any) -> tuple[str, dict[str, Any]]:
     where = f"action {number}"
-    if not set(action) <= _FIELDS:
+    if not isinstance(action, Mapping) or not set(action) <= _FIELDS:
         raise InvalidInput(where, f"must be a mapping with {', '.join(sorted(_FIELDS))}, not {action!r:.80}")
     target, params = action.get("target"), action.get("params", {})
     if not isinstance(target, str) or not target:

@@ -1,11 +1,14 @@
 """Calls from other threads, run on the scheduler's loop."""
 
 import asyncio
+import functools
 import threading
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
+S = TypeVar("S", bound="Settled")
 
 
 class Home:
@@ -33,6 +36,33 @@ class Home:
             return function(*arguments, **options)
 
         return asyncio.run_coroutine_threadsafe(at_home(), loop).result()
+
+    async def call(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Await at home, from whatever loop in whatever thread."""
+        loop = self._loop
+        if loop is None or loop is asyncio.get_running_loop():
+            return await make()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(make(), loop))
+
+
+class Settled(Protocol):
+    """What has a home."""
+
+    @property
+    def home(self) -> Home:
+        """Where it lives."""
+
+
+def at_home(
+    verb: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """A verb that may be awaited on any loop in any thread; it runs on the scheduler's."""
+
+    @functools.wraps(verb)
+    async def call(self: S, /, *arguments: P.args, **options: P.kwargs) -> T:
+        return await self.home.call(lambda: verb(self, *arguments, **options))
+
+    return call
 
 
 class AtHome(Generic[T]):

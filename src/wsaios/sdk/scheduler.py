@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -17,16 +17,17 @@ from wsaios.door.server import door_of
 from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import InvalidInput, NotPossible
 from wsaios.kernel.events import Closed, Scope, Verb
-from wsaios.kernel.ids import decode
+from wsaios.kernel.ids import decode, encode
 from wsaios.kernel.states import State
 from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.kernel.views import BatchView, Status, Transition, Why
-from wsaios.planning.calls import retries, whole
+from wsaios.planning.calls import CALL_DEFAULTS, TRIES, retries, seconds, whole
+from wsaios.planning.calls import name as text
 from wsaios.scheduler.lifecycle import Signals
 from wsaios.scheduler.service import Limits
 from wsaios.sdk.actions import Actions
 from wsaios.sdk.handles import Batch, Task
-from wsaios.sdk.marshal import AtHome, Home
+from wsaios.sdk.marshal import AtHome, Home, at_home
 
 F = TypeVar("F", bound=Callable[..., Any])
 Rows = Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]]
@@ -59,14 +60,20 @@ class Scheduler:
             InvalidInput: names the setting.
         """
         self.url = ledger_url(ledger)
-        chosen = settings or Settings(lanes=_lanes(lanes or {}), limits=limits or Limits(), grace_s=grace_s)
+        if settings is not None and (lanes is not None or limits is not None or grace_s != GRACE_S):
+            raise InvalidInput("settings", "give lanes, limits and grace_s inside of it, not beside it")
+        chosen = settings or Settings(
+            lanes=_lanes(lanes or {}), limits=limits or Limits(), grace_s=seconds("grace_s", grace_s)
+        )
         self._handlers = Handlers()
         self._specs: dict[str, HandlerSpec] = {}
         self._parts = Parts(self.url, chosen, self._handlers, self._specs)
         self._service = self._parts.service
         self._door = door_of(self.url, self._service, self._parts.log, serves=chosen.serves)
-        self._started = self._ended = False
-        self._home = Home()
+        self._started = False
+        self._starting: asyncio.Future[None] | None = None
+        self._stopping: asyncio.Future[None] | None = None
+        self.home = Home()
         self._signals: Signals | None = None
         self._counting: set[str] = set()
         self._stats = {"ok": 0, "fail": 0}
@@ -74,11 +81,11 @@ class Scheduler:
         self.add_handler(API_HANDLER, self._api)
         self.count(API_HANDLER)
         components = self._parts.components
-        self.goals: GoalQueue = cast("Any", AtHome(self._home, components.goals))
-        self.state: StateStore = cast("Any", AtHome(self._home, components.state))
-        self.relations: RelationStore = cast("Any", AtHome(self._home, components.relations))
-        self.rules: RuleEngine = cast("Any", AtHome(self._home, components.rules))
-        self.optimizer: ParamOptimizer = cast("Any", AtHome(self._home, components.optimizer))
+        self.goals: GoalQueue = cast("Any", AtHome(self.home, components.goals))
+        self.state: StateStore = cast("Any", AtHome(self.home, components.state))
+        self.relations: RelationStore = cast("Any", AtHome(self.home, components.relations))
+        self.rules: RuleEngine = cast("Any", AtHome(self.home, components.rules))
+        self.optimizer: ParamOptimizer = cast("Any", AtHome(self.home, components.optimizer))
         self.executor = Actions(self)
 
     def handler(
@@ -95,7 +102,8 @@ class Scheduler:
         With `batch_size` it is batched: it takes a list of argument dicts, at most that many, and returns one result
         for each; an
         under-filled batch waits at most `max_wait_s` from its oldest row. `options` are defaults of its tasks:
-        max_attempts, timeout_s, backoff_initial_s, backoff_factor, backoff_max_s, delivery, concurrency_limit.
+        max_attempts, timeout_s, backoff_initial_s, backoff_factor, backoff_max_s, delivery, concurrency_limit,
+        priority, delay_s, tenant, concurrency_key.
 
         Raises:
             InvalidInput: names the option, or says why the function cannot be a handler.
@@ -121,13 +129,24 @@ class Scheduler:
         """The same as `handler`, for a function that is there already."""
         if batch_size is not None:
             whole("batch_size", batch_size, 1, MAX_BATCH)
-        unknown = set(options) - set(_TRIES)
+        unknown = set(options) - {*TRIES, *CALL_DEFAULTS}
         if unknown:
-            raise InvalidInput(min(unknown), f"no such option of a handler; there are {', '.join(sorted(_TRIES))}")
-        tries = retries(options)
-        handler = self._handlers.add(name, function, lane=lane, batched=batch_size is not None)
-        check_lane(handler, self._parts.lanes)
-        spec = spec_of(handler, batch_size or 1, max_wait_s, tries)
+            raise InvalidInput(
+                min(unknown), f"no such option of a handler; there are {', '.join(sorted((*TRIES, *CALL_DEFAULTS)))}"
+            )
+        seconds("max_wait_s", max_wait_s, 0.0, 3600.0)
+        tries = retries({key: value for key, value in options.items() if key in TRIES})
+        calls = {key: value for key, value in options.items() if key in CALL_DEFAULTS and value is not None}
+        self._service.check(calls)
+        there = name in self._handlers
+        handler = self._handlers.add(text("name", name), function, lane=lane, batched=batch_size is not None)
+        try:
+            check_lane(handler, self._parts.lanes)
+        except InvalidInput:
+            if not there:
+                self._handlers.remove(name)
+            raise
+        spec = spec_of(handler, batch_size or 1, max_wait_s, tries, calls)
         self._specs[name] = spec
         if self._started:
             self._parts.know(spec)
@@ -136,14 +155,31 @@ class Scheduler:
         """Own the ledger, recover what a dead owner left, and begin.
 
         Raises:
-            LedgerOwned: another live scheduler has it; names it.
+            LedgerOwned: another live scheduler has it; names it. It may be tried again.
             LedgerTooNew, LedgerBroken, LedgerUnavailable: as they say.
+            NotPossible: it was stopped.
+        """
+        if self._starting is None or self._starting.done():
+            self._starting = asyncio.ensure_future(self._start())
+        await asyncio.shield(self._starting)
+
+    async def stop(self) -> None:
+        """Start nothing more, wait up to `grace_s` for what runs, put the rest back, release the ledger.
+
+        It goes on to its end even when who awaits it is cancelled; a second call waits for the same end.
         """
         if self._started:
+            self._started = False
+            self._stopping = asyncio.ensure_future(self._stop())
+        if self._stopping is not None:
+            await asyncio.shield(self._stopping)
+
+    async def _start(self) -> None:
+        if self._started:
             return
-        if self._ended:
+        if self._stopping is not None:
             raise NotPossible("start", "this scheduler", "stopped", "make a new Scheduler on the same ledger")
-        self._home.settle()
+        self.home.settle()
         self._parts.loop.watch.listen(self._count_closed)
         await self._parts.start("scheduler")
         try:
@@ -153,14 +189,11 @@ class Scheduler:
             raise
         self._started = True
 
-    async def stop(self) -> None:
-        """Start nothing more, wait up to `grace_s` for what runs, put the rest back, release the ledger."""
-        if self._started:
-            self._started, self._ended = False, True
-            await self._parts.stop(self._door.shut)
-            await self._door.close()
-            await self._api.close()
-            self._home.leave()
+    async def _stop(self) -> None:
+        await self._parts.stop(self._door.shut)
+        await self._door.close()
+        await self._api.close()
+        self.home.leave()
 
     async def run(self) -> None:
         """Start, serve until SIGTERM or SIGINT, stop; a second SIGINT leaves at once, and nothing is lost."""
@@ -193,6 +226,7 @@ class Scheduler:
             if signals.heard:
                 os.kill(os.getpid(), signal.SIGTERM)
 
+    @at_home
     async def submit(self, handler: str, arguments: Mapping[str, object] | None = None, /, **options: Any) -> Task:
         """Accept one task; it is durable when this returns.
 
@@ -207,6 +241,12 @@ class Scheduler:
         """
         return Task(self, await self._service.submit(handler, arguments, options))
 
+    @at_home
+    async def submit_each(self, calls: Sequence[tuple[str, Mapping[str, object]]]) -> list[str]:
+        """Accept a task for each (handler, arguments): all or none; returns their ids."""
+        return [encode(number) for number in await self._service.submit_each(calls)]
+
+    @at_home
     async def submit_many(
         self, handler: str, rows: Rows, /, *, keep: bool = False, name: str | None = None, **options: Any
     ) -> Batch:
@@ -225,10 +265,11 @@ class Scheduler:
         if isinstance(tasks, Batch):
             ranges = [(part.first, part.length) for part in tasks.ranges]
         else:
-            ranges = [(task.number, 1) for task in dict.fromkeys(tasks)]
+            ranges = [(number, 1) for number in dict.fromkeys(number_of(task) for task in tasks)]
         async for number, _ in self._service.ended_of(ranges):
             yield Task(self, number)
 
+    @at_home
     async def result(self, task_id: str, *, timeout_s: float | None = None) -> Any:
         """The result of a task, waiting for it.
 
@@ -239,26 +280,32 @@ class Scheduler:
         """
         return await self._service.result(number_of(task_id), timeout_s)
 
+    @at_home
     async def status(self, task_id: str) -> Status:
         """Where a task stands."""
         return await self._service.inspector.status(number_of(task_id))
 
+    @at_home
     async def history(self, task_id: str) -> list[Transition]:
         """Every change of a task, oldest first."""
         return await self._service.inspector.history(number_of(task_id))
 
+    @at_home
     async def why(self, task_id: str) -> Why:
         """What a task waits for, since when, and how many stand before it."""
         return await self._service.inspector.why(number_of(task_id))
 
+    @at_home
     async def batch_status(self, batch_id: str) -> BatchView:
         """Where a batch stands."""
         return await self._service.inspector.batch(number_of(batch_id, "batch"))
 
+    @at_home
     async def wait(self, batch_id: str, *, timeout_s: float | None = None) -> BatchView:
         """Until all rows of a batch have ended."""
         return await self._service.batch_end(number_of(batch_id, "batch"), timeout_s)
 
+    @at_home
     async def cancel(self, target: str, *, reason: str = "") -> int:
         """End a task, a batch, ``"lane:NAME"`` or ``"all"``; what runs is told to stop and can no longer commit.
 
@@ -266,6 +313,7 @@ class Scheduler:
         """
         return await self._act("cancel", target, reason)
 
+    @at_home
     async def pause(self, target: str, *, reason: str = "") -> int:
         """Hold a task (also a running one), or start nothing of a batch.
 
@@ -273,14 +321,17 @@ class Scheduler:
         """
         return await self._act("pause", target, reason)
 
+    @at_home
     async def resume(self, target: str) -> int:
         """Go on with what was paused under the same name."""
         return await self._act("resume", target, "")
 
+    @at_home
     async def replay(self, target: str) -> int:
         """Run failed and lost tasks again: one task, or all of a batch, ``"lane:NAME"`` or ``"all"``."""
         return await self._act("replay", target, "")
 
+    @at_home
     async def flush(self) -> None:
         """Return when everything said before is durable."""
         await self._service.flush()
@@ -303,17 +354,6 @@ class Scheduler:
 
     async def _act(self, verb: Verb, target: str, reason: str) -> int:
         return await self._service.act(verb, scope_of(target), reason)
-
-
-_TRIES = (
-    "max_attempts",
-    "timeout_s",
-    "backoff_initial_s",
-    "backoff_factor",
-    "backoff_max_s",
-    "delivery",
-    "concurrency_limit",
-)
 
 
 def number_of(text: object, kind: Any = "task") -> int:
@@ -347,10 +387,12 @@ def _lanes(given: Mapping[str, int | LaneSpec]) -> tuple[LaneSpec, ...]:
     found = []
     for name, lane in given.items():
         if isinstance(lane, LaneSpec):
+            if lane.name != name:
+                raise InvalidInput(f"lanes[{name!r}]", f"is called {lane.name!r} inside; use one name")
             found.append(lane)
         else:
             kind: Any = "thread" if name == "thread" else "async"
-            found.append(LaneSpec(name, whole(f"lanes[{name!r}]", lane, 1, MAX_BATCH), kind))
+            found.append(LaneSpec(text("lanes", name), whole(f"lanes[{name!r}]", lane, 1, MAX_BATCH), kind))
     return tuple(found)
 
 

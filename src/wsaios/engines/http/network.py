@@ -79,7 +79,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
     def _hint(self, address: str) -> str:
         if refusal(address, allow_private=True) is not None:
             return ""
-        return "; if this service is meant, allow it with allow_private=True on the action"
+        return "; if this service is meant, allow it with Settings(http_allow_private=True)"
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):

@@ -83,12 +83,11 @@ class CoroutineLane:
         attempt = run.attempts[0]
         try:
             value = await run.handler.function(**self._arguments.of(run))
+            ended = stopped(run, run.attempts) if run.overdue else [returned(attempt, value, self._writer)]
         except GeneratorExit:
             raise
         except BaseException as error:  # noqa: BLE001  # a handler may raise SystemExit; that ends its attempt, not the process
             ended = stopped(run, run.attempts) if _stops(run, error) else raised(run.attempts, error)
-        else:
-            ended = stopped(run, run.attempts) if run.overdue else [returned(attempt, value, self._writer)]
         self._finish(run, ended)
 
     async def _batch(self, run: Run) -> None:
@@ -100,16 +99,15 @@ class CoroutineLane:
             part, rows = ask
             try:
                 results = await function(rows, **self._arguments.context(run, part))
+                if run.overdue:
+                    break
+                call.returned(part, results)
             except GeneratorExit:
                 raise
             except BaseException as error:  # noqa: BLE001  # as above
                 if _stops(run, error):
                     break
                 call.raised(part, error)
-            else:
-                if run.overdue:
-                    break
-                call.returned(part, results)
         self._finish(run, call.over())
 
     def _finish(self, run: Run, ended: list[Ended]) -> None:

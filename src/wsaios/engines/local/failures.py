@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Final
 
 from wsaios.kernel.task import Failure
+from wsaios.kernel.text import storable
 
 MAX_MESSAGE_CHARS: Final = 2_000
 MAX_TRACEBACK_CHARS: Final = 4_000
@@ -21,6 +22,7 @@ def failure_of(error: BaseException) -> Failure:
 
 def shortened(text: str, chars: int) -> str:
     """The text with at most `chars` characters; an ellipsis says that some are gone."""
+    text = storable(text)
     return text if len(text) <= chars else text[: chars - 1] + "…"
 
 

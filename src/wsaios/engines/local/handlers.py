@@ -58,6 +58,10 @@ class Handlers:
             raise InvalidInput("name", f"{name!r} is a handler already, with another function; use a new name")
         return known
 
+    def remove(self, name: str) -> None:
+        """Forget a handler that was added by mistake."""
+        self._known.pop(name, None)
+
     def get(self, name: str) -> Handler | None:
         """The handler of this name, or None."""
         return self._known.get(name)

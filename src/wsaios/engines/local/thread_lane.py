@@ -125,10 +125,9 @@ class ThreadLane:
             part, rows = ask
             try:
                 results = context.run(run.handler.function, rows, **self._arguments.context(run, part))
+                call.returned(part, results)
             except BaseException as error:  # noqa: BLE001  # as above
                 call.raised(part, error)
-            else:
-                call.returned(part, results)
         return call.over()
 
     def _finish(self, over: tuple[Run, list[Ended]]) -> None:

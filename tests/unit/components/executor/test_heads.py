@@ -1,0 +1,85 @@
+"""The heads of a lane against all of its windows: the best is the smallest that is not parked, however they change."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from tests.unit.components.executor.tasks import ready
+from wsaios.components.executor.heads import Heads
+from wsaios.components.executor.policy import PriorityAgeing
+from wsaios.components.executor.window import ShardWindow
+from wsaios.kernel.executor import Window
+from wsaios.kernel.states import State
+from wsaios.kernel.task import Shard
+
+SHARDS = st.integers(1, 4)
+
+
+class HeadsMachine(RuleBasedStateMachine):
+    """Four shards of one lane."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.windows: dict[int, Window] = {
+            number: ShardWindow(Shard(number, "", "default", "echo", 0, ""), complete=True) for number in range(1, 5)
+        }
+        self.heads = Heads(self.windows)
+        self.number = 0
+
+    def expected(self) -> list[tuple[int, int, int]]:
+        places = {number: window.place() for number, window in self.windows.items() if not window.parked}
+        return sorted((*place, number) for number, place in places.items() if place is not None)
+
+    @rule(shard=SHARDS, key=st.integers(0, 9))
+    def a_task_comes(self, shard: int, key: int) -> None:
+        self.number += 1
+        window = self.windows[shard]
+        window.add(ready(self.number, key))
+        if not window.parked:
+            self.heads.push(window)
+
+    @rule(shard=SHARDS)
+    def a_task_starts_or_leaves(self, shard: int) -> None:
+        for task in self.windows[shard].take(1, 0):
+            task.state = State.RUNNING
+
+    @rule(shard=SHARDS)
+    def a_head_stops_being_ready_where_it_stands(self, shard: int) -> None:
+        task = self.windows[shard].head()
+        if task is not None:
+            task.state = State.PAUSED
+
+    @rule(shard=SHARDS)
+    def a_window_is_parked(self, shard: int) -> None:
+        self.windows[shard].parked = "key"
+
+    @rule(shard=SHARDS)
+    def a_window_is_let_go_on(self, shard: int) -> None:
+        self.windows[shard].parked = ""
+        self.heads.push(self.windows[shard])
+
+    @rule(shard=SHARDS, key=st.integers(0, 9))
+    def a_window_is_forgotten_and_made_anew(self, shard: int, key: int) -> None:
+        old = self.windows[shard]
+        self.windows[shard] = ShardWindow(old.shard, complete=False)
+        self.windows[shard].bound = (key, 0)
+        self.heads.push(self.windows[shard])
+
+    @rule()
+    def the_policy_chooses(self) -> None:
+        policy = PriorityAgeing()
+        expected = self.expected()
+        chosen, until = policy.choose(self.heads), policy.until(self.heads)
+
+        assert chosen == (expected[0] if expected else None)
+        assert until is None or len(expected) < 2 or until <= expected[1][:2]
+        assert len(expected) < 2 or until is not None
+
+    @invariant()
+    def every_head_is_there_once(self) -> None:
+        # What is not at the front may be put right later; whoever asks for the best first sees only what is true.
+        seen = list(self.heads)
+        assert len(seen) == len(set(seen))
+        assert set(seen) <= set(self.expected())
+
+
+TestHeads = HeadsMachine.TestCase

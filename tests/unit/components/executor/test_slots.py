@@ -1,0 +1,82 @@
+"""Slots against a plain count: every attempt leaves once, a slot is freed with the last of its attempts."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from wsaios.components.executor.slots import Slots
+
+LANES = ("default", "thread")
+Ref = tuple[int, int]
+
+
+class SlotsMachine(RuleBasedStateMachine):
+    """Calls by number: their lane, their key and who still sits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slots = Slots()
+        self.limits = {"default": 3, "thread": 1}
+        for lane, count in self.limits.items():
+            self.slots.limit(lane, count)
+        self.calls: list[tuple[str, str, set[Ref]]] = []
+        self.gone: list[Ref] = []
+        self.number = 0
+
+    @rule(lane=st.sampled_from(LANES), key=st.sampled_from(("", "a", "b")), size=st.integers(1, 4))
+    def a_call_takes_a_slot(self, lane: str, key: str, size: int) -> None:
+        refs = [(self.number + place, 7) for place in range(size)]
+        self.number += size
+        self.slots.take(lane, key, refs)
+        self.calls.append((lane, key, set(refs)))
+
+        seat = self.slots.seat(refs[0])
+        assert seat is not None
+        assert (seat.key, seat.size) == (key, size)
+
+    @precondition(lambda self: any(left for _, _, left in self.calls))
+    @rule(data=st.data())
+    def an_attempt_leaves(self, data: st.DataObject) -> None:
+        sitting = sorted(ref for _, _, left in self.calls for ref in left)
+        ref = data.draw(st.sampled_from(sitting))
+        seat = self.slots.leave(ref)
+
+        assert seat is not None
+        assert self.slots.seat(ref) is None
+        for _, _, left in self.calls:
+            left.discard(ref)
+        self.gone.append(ref)
+
+    @precondition(lambda self: self.gone)
+    @rule(data=st.data())
+    def an_attempt_that_left_leaves_again(self, data: st.DataObject) -> None:
+        assert self.slots.leave(data.draw(st.sampled_from(self.gone))) is None
+
+    @rule()
+    def one_that_never_sat_leaves(self) -> None:
+        assert self.slots.leave((self.number + 1000, 1)) is None
+
+    @rule(lane=st.sampled_from(LANES), count=st.integers(0, 4))
+    def a_lane_gets_another_number(self, lane: str, count: int) -> None:
+        self.limits[lane] = count
+        self.slots.limit(lane, count)
+
+    @rule()
+    def another_core_takes_over(self) -> None:
+        old, self.slots = self.slots, Slots()
+        for lane, count in self.limits.items():
+            self.slots.limit(lane, count)
+        self.slots.inherit(old)
+
+    @invariant()
+    def everything_is_counted(self) -> None:
+        taken = {lane: sum(name == lane and bool(left) for name, _, left in self.calls) for lane in LANES}
+        for lane, count in self.limits.items():
+            assert self.slots.slots(lane) == count
+            assert self.slots.free(lane) == max(0, count - taken[lane])
+        assert self.slots.taken() == sum(taken.values())
+        for key in ("a", "b"):
+            assert self.slots.key_taken(key) == sum(len(left) for _, name, left in self.calls if name == key)
+        assert sorted(self.slots.held()) == sorted(ref for _, _, left in self.calls for ref in left)
+
+
+TestSlots = SlotsMachine.TestCase
