@@ -59,7 +59,7 @@ class IdMaker:
             msg = f"slot {slot} is outside 0…{SLOTS - 1}"
             raise ValueError(msg)
         self._slot = slot
-        self._next = ((high >> (SEQUENCE_BITS + SLOT_BITS)) + 1) << SEQUENCE_BITS if high else 0
+        self._next = ((high >> (SEQUENCE_BITS + SLOT_BITS)) + 1) << SEQUENCE_BITS if high else 1
 
     def take(self, count: int, now_us: int) -> IdRange:
         """Reserve `count` consecutive ids."""

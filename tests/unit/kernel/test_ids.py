@@ -1,10 +1,12 @@
 """Ids grow, never repeat, and a run of any length is a few numbers."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsaios.kernel.ids import EPOCH_MS, SLOTS, IdMaker, IdRange, decode, encode, join, walk
+from wsaios.kernel.ids import EPOCH_MS, SLOTS, IdMaker, IdRange, Prefix, decode, encode, join, walk
 
 NUMBERS = st.integers(0, (1 << 63) - 1)
 TIMES_US = st.integers(EPOCH_MS * 1000, EPOCH_MS * 1000 + (1 << 50))
@@ -69,14 +71,13 @@ def test_runs_are_walked_in_their_order() -> None:
     assert sorted(walk(runs)) == list(walk(runs))
 
 
-@given(NUMBERS, st.sampled_from(("task", "batch")))
-def test_what_is_encoded_is_decoded(number: int, prefix: str) -> None:
-    kind = "task" if prefix == "task" else "batch"
-    text = encode(number, kind)
+@given(NUMBERS, st.sampled_from(get_args(Prefix)))
+def test_what_is_encoded_is_decoded(number: int, prefix: Prefix) -> None:
+    text = encode(number, prefix)
 
-    assert decode(text, kind) == number
-    assert text.startswith(f"{kind}_")
-    assert len(text) == len(kind) + 14
+    assert decode(text, prefix) == number
+    assert text.startswith(f"{prefix}_")
+    assert len(text) == len(prefix) + 14
 
 
 @given(NUMBERS, NUMBERS)
@@ -106,6 +107,10 @@ def test_what_is_no_id_is_refused_with_an_example(text: str) -> None:
 def test_what_looks_almost_like_an_id_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a task id"):
         decode(text)
+
+
+def test_no_id_is_zero_even_when_the_clock_stands_before_the_first_millisecond() -> None:
+    assert IdMaker(0).one(0) > 0
 
 
 @pytest.mark.parametrize("slot", [-1, SLOTS])

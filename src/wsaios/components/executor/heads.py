@@ -56,7 +56,8 @@ class Heads:
 
     def __iter__(self) -> Iterator[Head]:
         """Every head that may start, each once, in no order."""
-        for head in self._heap:
+        # A head that grew worse may meet an older entry of its own.
+        for head in set(self._heap):
             window = self._windows.get(head[2])
             if window is not None and not window.parked and window.queued == head[:2] == window.place():
                 yield head

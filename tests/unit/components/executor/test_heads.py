@@ -59,9 +59,9 @@ class HeadsMachine(RuleBasedStateMachine):
 
     @rule(shard=SHARDS, key=st.integers(0, 9))
     def a_window_is_forgotten_and_made_anew(self, shard: int, key: int) -> None:
-        old = self.windows[shard]
-        self.windows[shard] = ShardWindow(old.shard, complete=False)
-        self.windows[shard].bound = (key, 0)
+        self.number += 1
+        self.windows[shard] = ShardWindow(self.windows[shard].shard, complete=False)
+        self.windows[shard].bound = (key, self.number)
         self.heads.push(self.windows[shard])
 
     @rule()

@@ -20,8 +20,7 @@ class TimerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        marks = {"LOW_WATER": 2, "REFILL": _REFILL, "HIGH_WATER": _HIGH}
-        self.patch = patch.multiple(timers, **marks)
+        self.patch = patch.multiple(timers, LOW_WATER=2, REFILL=_REFILL, HIGH_WATER=_HIGH)
         self.patch.start()
         self.timer = TimerWindow(due_of, complete=False)
         self.ledger: dict[int, Task] = {}

@@ -1,4 +1,4 @@
-"""A window against a sorted list: whatever is loaded, trimmed, taken or lost, it holds the best rows up to its bound."""
+"""A window against a sorted list: whatever is loaded, trimmed or taken, it holds the best rows up to its bound."""
 
 from hypothesis import given
 from hypothesis import strategies as st
