@@ -222,14 +222,15 @@ class Service:
         missed is read again.
         """
         parts = [IdRange(*part) for part in ranges]
-        places, fresh = Places(ranges), Fresh()
+        places, fresh, told = Places(ranges), Fresh(), False
         stop = self._loop.watch.listen(lambda closed: fresh.hear(closed, places))
         try:
             while places.left or fresh.more():
                 fresh.signal.clear()
-                if not self._loop.running():
-                    raise NotRunning
                 if fresh.read_again():
+                    if told and not self._loop.running():
+                        raise NotRunning
+                    told = True
                     async for number, state in self._ended_pages(parts):
                         if places.mark(number):
                             yield number, state

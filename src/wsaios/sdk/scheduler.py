@@ -199,9 +199,9 @@ class Scheduler:
         """Start, serve until SIGTERM or SIGINT, stop; a second SIGINT leaves at once, and nothing is lost."""
         told = asyncio.Event()
         signals = Signals(lambda _: told.set(), lambda: os._exit(130))
-        await self.start()
         signals.listen(signal.SIGTERM, signal.SIGINT)
         try:
+            await self.start()
             await told.wait()
         finally:
             await self.stop()
@@ -209,10 +209,14 @@ class Scheduler:
 
     async def __aenter__(self) -> Self:
         """As `start`. SIGTERM then cancels the task that entered, so that the block is left and `stop` runs."""
-        await self.start()
         entered = asyncio.current_task()
-        self._signals = Signals(lambda _: _cancel(entered), lambda: os._exit(130))
-        self._signals.listen(signal.SIGTERM)
+        self._signals = signals = Signals(lambda _: _cancel(entered), lambda: os._exit(130))
+        signals.listen(signal.SIGTERM)
+        try:
+            await self.start()
+        except BaseException:
+            signals.close()
+            raise
         return self
 
     async def __aexit__(

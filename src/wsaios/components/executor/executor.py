@@ -32,14 +32,19 @@ class TaskExecutor(Shelf):
         """Add a lane, or change how many slots it has."""
         self.slots.limit(spec.name, spec.slots)
         if spec.name not in self.lanes:
-            self.lanes[spec.name] = Heads(self.windows)
+            self.lanes[spec.name] = Heads(self.windows, spec.name)
             self.settle(*(window for window in self.windows.values() if window.lane == ""))
 
     def handler(self, spec: HandlerSpec) -> None:
         """Make a handler known; its parked tasks may start."""
         self.handlers[spec.name] = spec
         self._effective.clear()
-        self.settle(*(window for window in self.windows.values() if window.shard.handler == spec.name))
+        windows = [window for window in self.windows.values() if window.shard.handler == spec.name]
+        for window in windows:
+            # What it waits for may be another thing now.
+            if window.parked in {"fill", "key"}:
+                window.parked = ""
+        self.settle(*windows)
 
     def options(self, task: Task, handler: str) -> Effective:
         """The options that apply to a task of that handler."""

@@ -10,8 +10,9 @@ from wsaios.kernel.executor import Window
 class Heads:
     """A heap with one living entry for each window that may start something; parked windows are not in it."""
 
-    def __init__(self, windows: Mapping[int, Window]) -> None:
+    def __init__(self, windows: Mapping[int, Window], lane: str) -> None:
         self._windows = windows
+        self._lane = lane
         self._heap: list[Head] = []
 
     def push(self, window: Window) -> None:
@@ -29,7 +30,7 @@ class Heads:
             head = heap[0]
             key, number, shard = head
             window = windows.get(shard)
-            if window is None or window.queued != (key, number):
+            if window is None or window.queued != (key, number) or window.lane != self._lane:
                 heappop(heap)
                 continue
             place = None if window.parked else window.place()
@@ -59,5 +60,7 @@ class Heads:
         # A head that grew worse may meet an older entry of its own.
         for head in set(self._heap):
             window = self._windows.get(head[2])
-            if window is not None and not window.parked and window.queued == head[:2] == window.place():
+            if window is None or window.parked or window.lane != self._lane:
+                continue
+            if window.queued == head[:2] == window.place():
                 yield head

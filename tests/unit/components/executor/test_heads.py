@@ -12,6 +12,7 @@ from wsaios.kernel.states import State
 from wsaios.kernel.task import Shard
 
 SHARDS = st.integers(1, 4)
+LANE = "default"
 
 
 class HeadsMachine(RuleBasedStateMachine):
@@ -19,14 +20,19 @@ class HeadsMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.windows: dict[int, Window] = {
-            number: ShardWindow(Shard(number, "", "default", "echo", 0, ""), complete=True) for number in range(1, 5)
-        }
-        self.heads = Heads(self.windows)
+        self.windows: dict[int, Window] = {number: self.window(number, complete=True) for number in range(1, 5)}
+        self.heads = Heads(self.windows, LANE)
         self.number = 0
 
+    @staticmethod
+    def window(number: int, *, complete: bool) -> Window:
+        window = ShardWindow(Shard(number, LANE, "default", "echo", 0, ""), complete=complete)
+        window.lane = LANE
+        return window
+
     def expected(self) -> list[tuple[int, int, int]]:
-        places = {number: window.place() for number, window in self.windows.items() if not window.parked}
+        able = {number: each for number, each in self.windows.items() if not each.parked and each.lane == LANE}
+        places = {number: window.place() for number, window in able.items()}
         return sorted((*place, number) for number, place in places.items() if place is not None)
 
     @rule(shard=SHARDS, key=st.integers(0, 9))
@@ -34,7 +40,7 @@ class HeadsMachine(RuleBasedStateMachine):
         self.number += 1
         window = self.windows[shard]
         window.add(ready(self.number, key))
-        if not window.parked:
+        if not window.parked and window.lane == LANE:
             self.heads.push(window)
 
     @rule(shard=SHARDS)
@@ -55,12 +61,21 @@ class HeadsMachine(RuleBasedStateMachine):
     @rule(shard=SHARDS)
     def a_window_is_let_go_on(self, shard: int) -> None:
         self.windows[shard].parked = ""
-        self.heads.push(self.windows[shard])
+        if self.windows[shard].lane == LANE:
+            self.heads.push(self.windows[shard])
+
+    @rule(shard=SHARDS, lane=st.sampled_from((LANE, "another")))
+    def a_window_belongs_to_a_lane(self, shard: int, lane: str) -> None:
+        window = self.windows[shard]
+        if window.lane != lane:
+            window.lane, window.queued = lane, None
+        if lane == LANE and not window.parked:
+            self.heads.push(window)
 
     @rule(shard=SHARDS, key=st.integers(0, 9))
     def a_window_is_forgotten_and_made_anew(self, shard: int, key: int) -> None:
         self.number += 1
-        self.windows[shard] = ShardWindow(self.windows[shard].shard, complete=False)
+        self.windows[shard] = self.window(shard, complete=False)
         self.windows[shard].bound = (key, self.number)
         self.heads.push(self.windows[shard])
 
