@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from wsaios.kernel.errors import InvalidInput, NotRunning, QueueFull, TaskFailed, UnknownBatch
+from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, NotRunning, QueueFull, TaskFailed, UnknownBatch
 from wsaios.kernel.events import (
     AbortBatch,
     Act,
@@ -61,8 +61,8 @@ class Limits(msgspec.Struct, frozen=True):
     payload_bytes: int = 1 << 20
 
 
-class Service:
-    """Submit, wait, inspect and act."""
+class Submissions:
+    """How work comes in."""
 
     def __init__(self, loop: Loop, reads: Reads, read: Read, clock: Clock, limits: Limits) -> None:
         """`read` runs a call of `reads` off the loop."""
@@ -150,6 +150,49 @@ class Service:
             raise
         assert isinstance(sealed, Batch)
         return sealed
+
+    async def _stage(
+        self, number: int, template: NewTask, rows: Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]]
+    ) -> None:
+        spec = self._spec(template.handler)
+        chunk: list[bytes] = []
+        size = count = 0
+        async for row in _either(rows):
+            count += 1
+            try:
+                data = self._calls.encode(row, spec)
+            except InvalidInput as error:
+                raise InvalidInput(f"row {count}, {error.field}", error.reason) from error
+            chunk.append(data)
+            size += len(data)
+            if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+                await self._send(number, template, chunk, size)
+                chunk, size = [], 0
+        if chunk:
+            await self._send(number, template, chunk, size)
+
+    async def _send(self, number: int, template: NewTask, chunk: list[bytes], size: int) -> None:
+        loop, limits = self._loop, self._limits
+        while loop.pending_rows and (
+            loop.pending_rows + len(chunk) > limits.pending_rows or loop.pending_bytes + size > limits.pending_bytes
+        ):
+            await loop.room()
+        await self._ask(lambda token: StageRows(token, number, template, chunk), len(chunk), size)
+
+    async def _ask(self, make: Callable[[Any], Event], rows: int = 0, size: int = 0) -> Any:
+        if not self._loop.running():
+            raise NotRunning
+        token: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._loop.post(make(token), rows, size)
+        return await token
+
+    def _spec(self, handler: str) -> HandlerSpec | None:
+        core = self._loop.core
+        return core.executor.handlers.get(handler) if core is not None else None
+
+
+class Service(Submissions):
+    """Submit, wait, inspect and act."""
 
     async def act(self, verb: Verb, scope: Scope, reason: str = "") -> int:
         """Cancel, pause, resume or replay; returns the new state of a task, else how many tasks it met.
@@ -280,39 +323,16 @@ class Service:
         """Return when everything said before is durable."""
         await self._ask(Barrier)
 
-    async def _stage(
-        self, number: int, template: NewTask, rows: Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]]
-    ) -> None:
-        spec = self._spec(template.handler)
-        chunk: list[bytes] = []
-        size = count = 0
-        async for row in _either(rows):
-            count += 1
-            try:
-                data = self._calls.encode(row, spec)
-            except InvalidInput as error:
-                raise InvalidInput(f"row {count}, {error.field}", error.reason) from error
-            chunk.append(data)
-            size += len(data)
-            if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
-                await self._send(number, template, chunk, size)
-                chunk, size = [], 0
-        if chunk:
-            await self._send(number, template, chunk, size)
-
-    async def _send(self, number: int, template: NewTask, chunk: list[bytes], size: int) -> None:
-        loop, limits = self._loop, self._limits
-        while loop.pending_rows and (
-            loop.pending_rows + len(chunk) > limits.pending_rows or loop.pending_bytes + size > limits.pending_bytes
-        ):
-            await loop.room()
-        await self._ask(lambda token: StageRows(token, number, template, chunk), len(chunk), size)
-
     async def _ended_pages(self, parts: Sequence[IdRange]) -> AsyncIterator[tuple[int, int]]:
         for part in parts:
             first = part.first
             while part.length:
-                page = await self._read(self._reads.ended_ids, first, part.last, _PAGE)
+                try:
+                    page = await self._read(self._reads.ended_ids, first, part.last, _PAGE)
+                except LedgerUnavailable as error:
+                    if self._loop.running():
+                        raise
+                    raise NotRunning from error
                 for item in page:
                     yield item
                 if len(page) < _PAGE:
@@ -323,17 +343,6 @@ class Service:
         if self._loop.ended is not None or not self._loop.running():
             raise NotRunning
         await signal.wait()
-
-    async def _ask(self, make: Callable[[Any], Event], rows: int = 0, size: int = 0) -> Any:
-        if not self._loop.running():
-            raise NotRunning
-        token: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._loop.post(make(token), rows, size)
-        return await token
-
-    def _spec(self, handler: str) -> HandlerSpec | None:
-        core = self._loop.core
-        return core.executor.handlers.get(handler) if core is not None else None
 
 
 class Fresh:
