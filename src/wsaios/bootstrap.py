@@ -40,7 +40,7 @@ API_HANDLER: Final = "wsaios.api"
 LANES: Final = (LaneSpec("default", 1000, "async"), LaneSpec("thread", 32, "thread"))
 GRACE_S: Final = 10.0
 _GC_THRESHOLDS: Final = (20_000, 50, 100)
-_SWITCH_INTERVAL_S: Final = 0.0005
+_SWITCH_INTERVAL_S: Final = 0.0001
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -157,8 +157,8 @@ class Closed(msgspec.Struct, gc=False):
 class Effects(msgspec.Struct):
     """What may leave once `commit` is durable, and when to step again without an event (µs UTC; None: not before one).
 
-    `again` asks for a step right after the answers. Attempts in `works` whose payload is empty find it in the
-    answer, by task id.
+    `again` asks for a step right after the answers; with `alone` nothing may be taken before it. Attempts in `works`
+    whose payload is empty find it in the answer, by task id.
     """
 
     commit: Commit
@@ -170,3 +170,4 @@ class Effects(msgspec.Struct):
     warnings: list[tuple[str, dict[str, Any]]] = []
     wake_us: int | None = None
     again: bool = False
+    alone: bool = False

@@ -1,5 +1,6 @@
 """The other five components as the hub sees them."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -115,14 +116,16 @@ class Faculties(Protocol):
 class Changes:
     """What components changed and the ledger does not have yet.
 
-    `take` hands it to a commit; `kept` is called when that commit is durable, `again` when nobody knows.
+    `take` gives it to the commit that is being made; `handed` is called when that commit is on its way, `kept` when it
+    is durable, `again` when nobody knows.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
         """`wake` is called at every change, from whatever thread it comes."""
         self._wake = wake
         self._fresh: list[Change] = []
-        self._sent: list[Change] = []
+        self._drafted: list[Change] = []
+        self._sent: deque[list[Change]] = deque()
         self.count = 0
 
     def __call__(self, change: Change) -> None:
@@ -136,21 +139,28 @@ class Changes:
         if not self._fresh:
             return []
         fresh, self._fresh = self._fresh, []
-        self._sent.extend(fresh)
+        self._drafted.extend(fresh)
         return [(change.component, change.key, change.value) for change in fresh]
 
+    def handed(self) -> None:
+        """What was taken is on its way; what goes first arrives first."""
+        self._sent.append(self._drafted)
+        self._drafted = []
+
     def kept(self) -> None:
-        """The last commit is durable."""
-        self._sent.clear()
+        """What was longest on its way is durable."""
+        self._sent.popleft()
 
     def again(self) -> None:
-        """The last commit may be lost: say it once more."""
-        self._fresh[:0] = self._sent
+        """What was taken since the last durable commit may be lost: say it once more."""
+        self._fresh[:0] = [change for sent in (*self._sent, self._drafted) for change in sent]
         self._sent.clear()
+        self._drafted = []
 
     def clear(self) -> None:
         """Forget what was said before the ledger was loaded; the components say it again."""
         self._fresh.clear()
+        self._drafted.clear()
         self._sent.clear()
 
 

@@ -36,6 +36,16 @@ class IdRange(NamedTuple):
         """The id at `index` (0-based), without any table."""
         return join(*_advance(self.first, index))
 
+    def span(self, start: int, count: int) -> list[int]:
+        """The ids at `start`, `start` + 1, … (0-based), `count` of them."""
+        found: list[int] = []
+        while len(found) < count:
+            number = self.at(start + len(found))
+            # Within a millisecond ids are consecutive numbers.
+            same = min(count - len(found), _SEQUENCES - (number & (_SEQUENCES - 1)))
+            found.extend(range(number, number + same))
+        return found
+
     def place_of(self, number: int) -> int | None:
         """The place of an id in this range, or None when it is not part of it."""
         slot = (self.first >> SEQUENCE_BITS) & (SLOTS - 1)

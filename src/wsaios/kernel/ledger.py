@@ -5,7 +5,7 @@ then, still in the same call, answers the questions as of that transaction. The 
 memory and ledger never disagree between two steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -281,7 +281,7 @@ class Reads(Protocol):
 class Ledger(Protocol):
     """The one durable store.
 
-    All methods block; the driver calls `commit` and `prune` from one thread, reads from another.
+    All methods but `prepare` block; the driver calls `commit` and `prune` from one thread, reads from another.
     """
 
     name: str
@@ -292,6 +292,12 @@ class Ledger(Protocol):
         Raises:
             LedgerOwned: another live owner; names it.
             LedgerTooNew, LedgerBroken, LedgerUnavailable: as they say.
+        """
+
+    def prepare(self, batch: Commit) -> Callable[[], Committed]:
+        """Take out of a commit what is written; what is returned writes it and answers, as `commit`.
+
+        Quick and without I/O, for the driver's loop; the rows in `batch` may change afterwards.
         """
 
     def commit(self, batch: Commit) -> Committed:

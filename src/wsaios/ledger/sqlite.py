@@ -2,8 +2,9 @@
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -14,7 +15,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from wsaios.kernel.errors import LedgerOwned, LedgerUnavailable
-from wsaios.kernel.failpoints import FAMILIES, Failpoint, nothing
+from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.kernel.ledger import Commit, Committed, Opening, Reads
 from wsaios.kernel.task import Batch, Shard, Task
 from wsaios.ledger.connection import Synchronous, connect, connect_reader, translated, write_ahead
@@ -22,7 +23,7 @@ from wsaios.ledger.location import locate
 from wsaios.ledger.ownership import Holder, OwnerLock, myself
 from wsaios.ledger.schema import require, upgrade
 from wsaios.ledger.sqlite_answers import Answers
-from wsaios.ledger.sqlite_commit import CommitWriter
+from wsaios.ledger.sqlite_commit import CommitWriter, Prepared, prepare
 from wsaios.ledger.sqlite_reads import SqliteReads
 from wsaios.ledger.sqlite_upkeep import Pruner, contradictions
 from wsaios.ledger.statements import statements
@@ -85,23 +86,13 @@ class SqliteLedger:
         """Hold the ledger for one commit while no owner lives; ids are made in slot 0. Otherwise as `open`."""
         return self._open(myself("client", who, now_us))
 
+    def prepare(self, batch: Commit) -> Callable[[], Committed]:
+        """As `Ledger.prepare`."""
+        return partial(self._commit, prepare(self.name, batch))
+
     def commit(self, batch: Commit) -> Committed:
         """As `Ledger.commit`."""
-        with self._gate:
-            session = self._sound()
-            try:
-                with translated(self.name):
-                    purged = session.writer.write(batch) if any(getattr(batch, family) for family in FAMILIES) else 0
-                    answers = [session.answers.answer(question) for question in batch.questions]
-                    done = Committed(answers=answers, purged_rows=purged)
-                    if batch.fetch:
-                        done.payloads = session.answers.payloads("payloads_of", batch.fetch)
-                        if session.writer.checkpoints:
-                            done.saved = session.answers.payloads("checkpoints_of", batch.fetch)
-                    return done
-            except LedgerUnavailable:
-                session.sound = False
-                raise
+        return self._commit(prepare(self.name, batch))
 
     def reopen(self, now_us: int) -> Opening:
         """As `Ledger.reopen`."""
@@ -173,6 +164,23 @@ class SqliteLedger:
             if self._lock is not None and self._holder is not None:
                 self._lock.release()
             self._holder = None
+
+    def _commit(self, batch: Prepared) -> Committed:
+        with self._gate:
+            session = self._sound()
+            try:
+                with translated(self.name):
+                    purged = session.writer.write(batch) if batch.families else 0
+                    answers = [session.answers.answer(question) for question in batch.questions]
+                    done = Committed(answers=answers, purged_rows=purged)
+                    if batch.fetch:
+                        done.payloads = session.answers.payloads("payloads_of", batch.fetch)
+                        if session.writer.checkpoints:
+                            done.saved = session.answers.payloads("checkpoints_of", batch.fetch)
+                    return done
+            except LedgerUnavailable:
+                session.sound = False
+                raise
 
     def _open(self, holder: Holder) -> Opening:
         with self._gate:

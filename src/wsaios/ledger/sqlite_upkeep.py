@@ -7,8 +7,8 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from wsaios.kernel.ledger import Commit
-from wsaios.ledger.sqlite_commit import as_json, hold
+from wsaios.ledger.sqlite_commit import hold
+from wsaios.ledger.sqlite_rows import as_json
 
 _CHOSEN: Final = msgspec.json.Decoder(list[tuple[int, int, int]])
 _OF_TASKS: Final = (
@@ -49,7 +49,9 @@ class Pruner:
         """
         self._run("commit_begin")
         try:
-            hold(self._connection, self._sql["owner_advance"], self._ledger, Commit(epoch, 0))
+            hold(
+                self._connection, self._sql["owner_advance"], self._ledger, {"epoch": epoch, "id_high": 0, "now_us": 0}
+            )
             removed = self._outcomes(before_us, limit)
             clock_us = self._connection.execute(self._sql["clock_of"]).get
             removed += self._run("keys_forget", now_us=clock_us, limit=limit)

@@ -1,15 +1,16 @@
 """How a batch comes in: opened, staged in chunks, sealed with one row, or taken back without a trace."""
 
-from copy import copy
 from functools import partial
 from typing import Final
+
+import msgspec
 
 from wsaios.kernel.errors import NotPossible, UnknownBatch
 from wsaios.kernel.events import AbortBatch, OpenBatch, SealBatch, StageRows
 from wsaios.kernel.ids import IdRange, encode
 from wsaios.kernel.ledger import Answer, BatchById, Payload
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Batch, BatchState, Task
+from wsaios.kernel.task import Batch, BatchState
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.intake import make
 
@@ -46,9 +47,11 @@ class Batches:
         new, ids = event.template, self._take_ids(batch, len(event.payloads))
         new.id = ids[-1]
         model = make(book, new, batch.id)
-        model.body.reason = STAGED if model.due_us is None else model.body.reason
-        for number, data in zip(ids, event.payloads, strict=True):
-            book.stage(_row(model, number, book.now_us), Payload(number, new.codec, data))
+        body = model.body
+        body.reason = STAGED if model.due_us is None else body.reason
+        body.history = [(State.PENDING, book.now_us, 1, body.reason)]
+        rows = [msgspec.structs.replace(model, id=number) for number in ids]
+        book.stage(rows, [Payload(number, new.codec, data) for number, data in zip(ids, event.payloads, strict=True)])
         if model.due_us is not None or model.expires_us is not None:
             self._timed.add(batch.id)
         batch.rows += len(ids)
@@ -147,12 +150,6 @@ class Batches:
             part = IdRange(*batch.ranges[-1])
             used = part.length - room
             here = min(room, count - len(taken))
-            taken.extend(part.at(used + index) for index in range(here))
+            taken += part.span(used, here)
             self._room[batch.id] = room - here
         return taken
-
-
-def _row(model: Task, number: int, now_us: int) -> Task:
-    body = copy(model.body)
-    body.history = [(State.PENDING, now_us, 1, body.reason)]
-    return Task(number, model.shard, model.state, 1, model.key, model.due_us, model.expires_us, body)

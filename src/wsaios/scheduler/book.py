@@ -28,11 +28,11 @@ class Book(Draft):
         self._fresh[task.id] = payload
         self.transitions[0, task.state] += 1
 
-    def stage(self, task: Task, payload: Payload) -> None:
-        """Write a new task that nobody may start yet, without keeping it in memory."""
-        self.commit.accepted.append(task)
-        self.commit.payloads.append(payload)
-        self.transitions[0, State.PENDING] += 1
+    def stage(self, tasks: list[Task], payloads: list[Payload]) -> None:
+        """Write new tasks that nobody may start yet, without keeping them in memory; they may share their body."""
+        self.commit.accepted += tasks
+        self.commit.payloads += payloads
+        self.transitions[0, State.PENDING] += len(tasks)
 
     def move(self, task: Task, state: State, reason: str | None = None, *, fence: bool = False) -> None:
         """Change the state of a live task; `fence` raises it, so that whoever holds the task now may no longer commit.

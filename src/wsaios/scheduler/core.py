@@ -1,6 +1,6 @@
 """The core: one step decides everything in memory, and says what to commit and what may leave afterwards."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -29,8 +29,9 @@ _SWEEP_WINDOWS: Final = 256
 class Core:
     """Synchronous, without I/O, the only place where state changes.
 
-    The driver's part: take the effects, commit, hand the answer to `committed`, let the effects leave, step again.
-    When a commit fails or its end is unknown, this object is thrown away and another is made from what the ledger says.
+    The driver's part: take the effects, commit, call `committed`, let the effects leave, step again. It may `take`
+    events while a commit is on its way that is not `alone`; what they decide belongs to the next one. When a commit
+    fails or its end is unknown, this object is thrown away and another is made from what the ledger says.
     """
 
     def __init__(
@@ -86,6 +87,15 @@ class Core:
 
         Every effect but the commit itself must wait until the commit is durable.
         """
+        self.take(events, now_us, answer)
+        return self.finish()
+
+    def take(self, events: Sequence[ev.Event], now_us: int, answer: Committed | None = None) -> None:
+        """Decide what the events lead to; it is part of what `finish` gives.
+
+        Not between effects that are `alone` and their answer: what is known must not be older than what is decided. The
+        answer of others is taken before the next `finish`.
+        """
         book = self.book
         book.begin(now_us)
         self._intake.begin()
@@ -103,30 +113,61 @@ class Core:
         if self._pursuit is not None:
             self._pursuit.run()
         self.cycle.run()
+
+    def finish(self) -> ev.Effects:
+        """Everything decided since the last `finish`: what to commit, and what may leave once that is durable."""
         self._batches.purge()
-        if book.commit.releases:
+        if self.book.commit.releases:
             self._links.release()
         self._refill()
-        effects, self._waiting = book.finish()
-        effects.wake_us = self._wake_us()
+        effects, self._waiting = self.book.finish()
+        effects.wake_us = self.wake_us()
         return effects
 
+    def handed(self, effects: ev.Effects) -> None:
+        """The ledger has taken out of the commit what it writes: from here on the tasks in it may change again."""
+        self.book.handed(effects)
+        if self._changes is not None:
+            self._changes.handed()
+
     def committed(self, effects: ev.Effects) -> None:
-        """The commit of these effects is durable; call it before the next step."""
-        self.book.committed(effects)
+        """The commit of these effects is durable."""
+        self.book.unanswered.difference_update([reply.token for reply in effects.replies])
         if self._changes is not None:
             self._changes.kept()
+
+    @property
+    def drafting(self) -> bool:
+        """Whether something was taken in since the last `finish`."""
+        return self.book.drafting
+
+    @property
+    def size(self) -> int:
+        """About how many tasks the commit under construction writes."""
+        effects, commit = self.book.effects, self.book.commit
+        return len(effects.works) + len(commit.payloads) + len(commit.ended)
+
+    def wake_us(self) -> int | None:
+        """When to step again without an event (µs UTC); None: not before one."""
+        executor = self.executor
+        goals = self._pursuit.next_us() if self._pursuit is not None else None
+        times = (executor.due.next_us(), executor.expiring.next_us(), self.cycle.next_us(), goals)
+        return min((time for time in times if time is not None), default=None)
 
     def unanswered(self) -> list[ev.Token]:
         """Those who still wait for a reply that needs the ledger's answer first."""
         return list(self.book.unanswered)
 
-    def inherit(self, old: "Core") -> None:
-        """Take over the slots that the engine still fills for a core that was thrown away."""
+    def inherit(self, old: "Core", failed: Iterable[ev.Effects] = ()) -> None:
+        """Take over the slots that the engine still fills for a core that was thrown away.
+
+        What was decided last, and in effects that `failed` to be committed, never reached the engine.
+        """
         slots = old.executor.slots
-        for work in old.book.effects.works:
-            for attempt in work.attempts:
-                slots.leave((attempt.task, attempt.fence))
+        for effects in (old.book.effects, *failed):
+            for work in effects.works:
+                for attempt in work.attempts:
+                    slots.leave((attempt.task, attempt.fence))
         self.executor.slots.inherit(slots)
 
     def backlog(self) -> bool:
@@ -265,9 +306,3 @@ class Core:
             last = tasks[-1]
             bound = (last.due_us if timer is self.executor.due else last.expires_us) or 0, last.id
         timer.extend(self.book.adopt(tasks), bound)
-
-    def _wake_us(self) -> int | None:
-        executor = self.executor
-        goals = self._pursuit.next_us() if self._pursuit is not None else None
-        times = (executor.due.next_us(), executor.expiring.next_us(), self.cycle.next_us(), goals)
-        return min((time for time in times if time is not None), default=None)

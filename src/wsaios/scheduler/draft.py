@@ -8,7 +8,7 @@ from wsaios.kernel.engine import AttemptRef
 from wsaios.kernel.events import Effects, Reply, Token
 from wsaios.kernel.executor import Executor
 from wsaios.kernel.ids import IdMaker
-from wsaios.kernel.ledger import Commit, Opening, Payload, Question
+from wsaios.kernel.ledger import Commit, Opening, Payload, Question, ReadyAfter
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, BatchState, Shard, Task
 
@@ -29,8 +29,8 @@ class Telling:
 class Draft:
     """Tasks, shards, batches and facts in memory, and the commit under construction.
 
-    Between two steps memory and ledger agree: `begin` starts a commit, `finish` has everything in it that was
-    touched, `committed` says that the ledger has it.
+    `begin` starts a commit, `finish` has everything in it that was touched, `handed` says that the ledger took that
+    out.
     """
 
     def __init__(self, executor: Executor, opening: Opening) -> None:
@@ -59,12 +59,15 @@ class Draft:
         self._asked: list[tuple[Question, Any]] = []
         self.effects = Effects(Commit(self.epoch, self.now_us))
         self.commit = self.effects.commit
+        self.drafting = False
 
     def begin(self, now_us: int) -> None:
-        """Start a step: an empty commit at a time that never steps back."""
+        """Go on at a time that never steps back; the first time after `finish` with an empty commit."""
         self.now_us = max(now_us, self.now_us)
-        self.effects = Effects(Commit(self.epoch, self.now_us))
-        self.commit = self.effects.commit
+        if not self.drafting:
+            self.drafting = True
+            self.effects = Effects(Commit(self.epoch, self.now_us))
+            self.commit = self.effects.commit
 
     def ask(self, question: Question, then: Any) -> None:
         """Have the ledger answer with this commit; `then(answer)` runs at the start of the next step."""
@@ -144,18 +147,19 @@ class Draft:
                 if (paused := f"batch:{batch.id}") in self.paused:
                     self.paused.discard(paused)
                     commit.facts.append(("pause", paused, None))
-        commit.id_high = self.id_high
+        commit.id_high, commit.now_us = self.id_high, self.now_us
+        self.drafting = False
         asked = self._asked
         commit.questions.extend(question for question, _ in asked)
         self._dirty, self._touched_batches, self._fresh, self._asked = {}, {}, {}, []
         self._reborn, self._visiting, self.ended_now = set(), [], {}
         self.effects.again = bool(asked or commit.purged)
+        self.effects.alone = bool(commit.purged) or any(type(question) is not ReadyAfter for question, _ in asked)
         return self.effects, asked
 
-    def committed(self, effects: Effects) -> None:
-        """The ledger has it: from now on these are the fences it holds, and these replies leave."""
+    def handed(self, effects: Effects) -> None:
+        """From now on these are the fences that the ledger holds, for the next commit comes after this one."""
         commit = effects.commit
-        self.unanswered.difference_update([reply.token for reply in effects.replies])
         for task in commit.accepted:
             task.stored_fence = task.fence
         for task in commit.updated:

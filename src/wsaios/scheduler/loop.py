@@ -13,6 +13,7 @@ from wsaios.kernel.ledger import Committed, Ledger, Opening
 from wsaios.kernel.ports import Clock
 from wsaios.kernel.task import Failure
 from wsaios.scheduler.core import Core
+from wsaios.scheduler.flight import Airway, Flight
 from wsaios.scheduler.notices import Notices
 from wsaios.scheduler.threads import CallThread
 from wsaios.scheduler.watch import Watch
@@ -45,9 +46,9 @@ class Build(Protocol):
 
 
 class Loop:
-    """One owner at work. Steps and commits alternate.
+    """One owner at work: what comes in during a commit is stepped meanwhile, and the next commit has all of it.
 
-    The next step takes whatever gathered while the last commit ran.
+    After a commit that asked the ledger what only it knows, the answer is heard before anything else is stepped.
     """
 
     def __init__(
@@ -82,10 +83,16 @@ class Loop:
         self.pending_rows = 0
         self.pending_bytes = 0
         self._posted = (0, 0)
+        self._deaf = False
+        self._answer: Committed | None = None
+        self._again = True
+        self._wake_us: int | None = None
         self._home: asyncio.AbstractEventLoop | None = None
         self._home_thread = 0
         self.commits = 0
         self._failures = 0
+        self._airway = Airway(ledger.name, self._thread, self._wake)
+        self._next = Flight()
         self._chores: list[tuple[asyncio.Future[Any], Callable[..., Any], tuple[object, ...]]] = []
         self.ended: BaseException | None = None
 
@@ -115,11 +122,8 @@ class Loop:
             self.pending_bytes += size_bytes
             self._posted = (self._posted[0] + rows, self._posted[1] + size_bytes)
         self._inbox.append(event)
-        waker = self._waker
-        if waker is not None:
-            self._waker = None
-            if not waker.done():
-                waker.set_result(None)
+        if not self._deaf:
+            self._wake()
 
     def wake(self) -> None:
         """Have a step taken soon; safe from any thread."""
@@ -184,33 +188,108 @@ class Loop:
         return done
 
     async def _drive(self) -> None:
-        answer: Committed | None = None
-        wake_us: int | None = None
-        again = True
         try:
-            while True:
-                if answer is None:
-                    await self._do_chores()
-                if not self._inbox and not again and not self._chores:
-                    if self._stopping:
-                        return
-                    await self._wait(wake_us)
-                events = self._gathered()
-                (rows, size), self._posted = self._posted, (0, 0)
-                effects = await self._step(events, answer)
-                if effects is None:
-                    answer, again = None, True
-                else:
-                    answer, wake_us, again = effects[1], effects[0].wake_us, effects[0].again
-                self.pending_rows -= rows
-                self.pending_bytes -= size
-                self._make_room()
+            while await self._turn():
+                pass
         except Fenced as error:
             self._log.error("another owner took the ledger; this one stands down", reason=str(error))
             self._end(error)
         except Exception as error:  # noqa: BLE001  # the driver must tell those who wait, whatever it was
             self._log.error("the scheduler stopped", reason=f"{type(error).__name__}: {error}")
             self._end(error)
+
+    async def _turn(self) -> bool:
+        """Whatever can be done now: land, take, launch, let go, wait; False when all is done and it should stop."""
+        try:
+            landed = self._land()
+            if self._chores and self._quiet():
+                await self._do_chores()
+            if self._may_take():
+                self._take()
+            if self._may_launch():
+                self._launch()
+        except Fenced:
+            raise
+        except Exception as error:  # noqa: BLE001  # after any failure the core is rebuilt from the ledger
+            await self._recover(error)
+            return True
+        if landed is not None:
+            await self._let_go(landed)
+        return await self._wait()
+
+    def _land(self) -> Flight | None:
+        """The commit that came back, if one did.
+
+        Raises:
+            Fenced, Exception: it failed, or nobody knows.
+        """
+        flight = self._airway.landed()
+        if flight is None:
+            return None
+        told = None if flight.told is None else flight.told.result()
+        self._airway.leave()
+        self._settle(flight, told)
+        return flight
+
+    def _settle(self, flight: Flight, told: Committed | None) -> None:
+        assert self.core is not None
+        self._failures = 0
+        self._failpoint("driver.after_commit")
+        self.core.committed(flight.effects)
+        if flight.effects.again:
+            self._answer, self._again = told, True
+        self.pending_rows -= flight.rows
+        self.pending_bytes -= flight.size_bytes
+        self._make_room()
+
+    def _quiet(self) -> bool:
+        """Whether nothing is on its way, being made, or told and not heard yet."""
+        return self._airway.empty() and self._answer is None and not self._drafting()
+
+    def _may_take(self) -> bool:
+        """Whether there is something to step for, and nothing on its way that a step must hear first."""
+        if not self._airway.empty() and (self._chores or self._airway.closed()):
+            return False
+        return bool(self._inbox) or self._again or self._due()
+
+    def _may_launch(self) -> bool:
+        core = self.core
+        return core is not None and core.drafting and self._airway.open_for(core.size)
+
+    def _due(self) -> bool:
+        wake_us = self._wake_us
+        return wake_us is not None and wake_us <= self._clock.now_us()
+
+    def _drafting(self) -> bool:
+        return self.core is not None and self.core.drafting
+
+    def _take(self) -> None:
+        core, flight = self.core, self._next
+        assert core is not None
+        events = self._gathered()
+        self._remember(events)
+        flight.events += events
+        (rows, size), self._posted = self._posted, (0, 0)
+        flight.rows += rows
+        flight.size_bytes += size
+        answer, self._answer, self._again = self._answer, None, False
+        core.take(events, self._clock.now_us(), answer)
+        self._wake_us = core.wake_us()
+
+    def _launch(self) -> None:
+        """Send the commit of what was taken on its way; a step with nothing to write only lets go."""
+        core, flight = self.core, self._next
+        assert core is not None
+        flight.effects = effects = core.finish()
+        if self._notices is not None:
+            flight.calls = self._notices.take()
+        commit, write = effects.commit, None
+        if commit.writes() or commit.questions or commit.fetch:
+            write = self._ledger.prepare(commit)
+            self.commits += 1
+        core.handed(effects)
+        self._next = Flight()
+        self._airway.launch(flight, write)
 
     async def _do_chores(self) -> None:
         chores, self._chores = self._chores, []
@@ -246,36 +325,8 @@ class Loop:
             now.append(event)
         return now
 
-    async def _step(self, events: list[Event], answer: Committed | None) -> tuple[Effects, Committed | None] | None:
-        """One step with its commit and its effects; None when the core had to be rebuilt."""
-        core = self.core
-        assert core is not None
-        self._remember(events)
-        try:
-            effects = core.step(events, self._clock.now_us(), answer)
-            commit = effects.commit
-            calls = self._notices.take() if self._notices is not None else []
-            told: Committed | None = None
-            if commit.writes() or commit.questions or commit.fetch:
-                told = await self._thread.call(self._ledger.commit, commit)
-                self.commits += 1
-            else:
-                await asyncio.sleep(0)
-        except Fenced:
-            self._refuse(events, Unacknowledged("another owner took the ledger"))
-            raise
-        except Exception as error:  # noqa: BLE001  # after any failure the core is rebuilt from the ledger
-            await self._rebuild(events, error)
-            return None
-        self._failures = 0
-        self._failpoint("driver.after_commit")
-        core.committed(effects)
-        await self._let_go(effects, told)
-        if self._notices is not None:
-            self._notices.deliver(calls)
-        return effects, told if commit.questions or commit.purged else None
-
-    async def _let_go(self, effects: Effects, told: Committed | None) -> None:
+    async def _let_go(self, flight: Flight) -> None:
+        effects = flight.effects
         for reply in effects.replies:
             _answer(reply.token, reply.value, reply.error)
         self._failpoint("driver.after_acknowledge")
@@ -283,7 +334,7 @@ class Loop:
             self._engine.cancel(effects.cancels)
         if effects.works:
             self._failpoint("driver.before_dispatch")
-            await self._dispatch(effects.works, told)
+            await self._dispatch(effects.works, None if flight.told is None else flight.told.result())
             self._failpoint("driver.after_dispatch")
         if effects.closed:
             self.watch.closed(effects.closed)
@@ -291,6 +342,8 @@ class Loop:
             self.watch.finished(effects.batches)
         for message, fields in effects.warnings:
             self._log.warning(message, **fields)
+        if self._notices is not None:
+            self._notices.deliver(flight.calls)
 
     async def _dispatch(self, works: list[Work], told: Committed | None) -> None:
         for work in works:
@@ -309,7 +362,23 @@ class Loop:
                 ]
                 self.post(Reported(None, reports))
 
-    async def _rebuild(self, events: list[Event], error: Exception) -> None:
+    async def _recover(self, error: Exception) -> None:
+        """A step or a commit failed: what is on its way may still land; what was taken since is lost with the core."""
+        events, failed = self._next.events, [self._next.effects]
+        while (flight := self._airway.leave()) is not None:
+            try:
+                told = None if flight.told is None else await flight.told
+            except Fenced:
+                self._refuse([*flight.events, *events], Unacknowledged("another owner took the ledger"))
+                raise
+            except Exception:  # noqa: BLE001  # of several that failed the first one is told
+                events, failed = [*flight.events, *events], [*failed, flight.effects]
+            else:
+                self._settle(flight, told)
+                await self._let_go(flight)
+        await self._rebuild(events, failed, error)
+
+    async def _rebuild(self, events: list[Event], failed: list[Effects], error: Exception) -> None:
         """Throw the core away and make another from what the ledger says.
 
         Those who waited are told that nobody knows.
@@ -325,23 +394,27 @@ class Loop:
             self._engine.cancel(core.held())
         if self._failures > _MOST_FAILURES:
             raise error
-        for attempt, wait_s in enumerate(_REBUILD_WAITS_S):
+        opening = await self._reopened()
+        self.core = self._build(opening, died=False)
+        if core is not None:
+            self.core.inherit(core, failed)
+        self._answer, self._again, self._wake_us = None, True, None
+        self._airway, self._next = Airway(self._ledger.name, self._thread, self._wake), Flight()
+        # Reports of old attempts still free the slots that were inherited.
+        reports = [Reported(None, event.reports) for event in events if type(event) is Reported]
+        self._inbox[:0] = [*self._standing.values(), *reports]
+        self.watch.missed()
+
+    async def _reopened(self) -> Opening:
+        """The ledger read again; a database that is gone for a moment is waited for."""
+        for wait_s in _REBUILD_WAITS_S:
             await asyncio.sleep(wait_s)
             try:
-                opening = await self._thread.call(self._ledger.reopen, self._clock.now_us())
-            except LedgerUnavailable as again:
-                if attempt + 1 == len(_REBUILD_WAITS_S):
-                    raise
-                self._log.warning("the ledger cannot be opened again yet", reason=str(again))
-            else:
-                self.core = self._build(opening, died=False)
-                if core is not None:
-                    self.core.inherit(core)
-                # Reports of old attempts still free the slots that were inherited.
-                reports = [Reported(None, event.reports) for event in events if type(event) is Reported]
-                self._inbox[:0] = [*self._standing.values(), *reports]
-                self.watch.missed()
-                return
+                return await self._thread.call(self._ledger.reopen, self._clock.now_us())
+            except LedgerUnavailable as error:
+                self._log.warning("the ledger cannot be opened again yet", reason=str(error))
+                last = error
+        raise last
 
     def _remember(self, events: Sequence[Event]) -> None:
         """What was said once and holds on: a core that is built anew must be told again."""
@@ -377,15 +450,26 @@ class Loop:
             if not future.done():
                 future.set_result(None)
 
-    async def _wait(self, wake_us: int | None) -> None:
+    async def _wait(self) -> bool:
+        """Wait until there is something to do; False: there never will be, for it is to stop."""
+        airway = self._airway
+        if airway.landed() is not None or self._may_take() or self._may_launch() or (self._chores and self._quiet()):
+            # Those who were just told may have more to say.
+            await asyncio.sleep(0)
+            return True
+        if airway.empty() and self._stopping:
+            return False
         loop = asyncio.get_running_loop()
         self._waker = waker = loop.create_future()
+        # What comes in meanwhile need not wake anyone when nothing may be taken.
+        self._deaf = not airway.empty() and (bool(self._chores) or airway.closed())
         timer = None
-        if wake_us is not None:
-            timer = loop.call_later(max(0, wake_us - self._clock.now_us()) / 1e6, self._wake)
+        if self._wake_us is not None and not self._deaf:
+            timer = loop.call_later(max(0, self._wake_us - self._clock.now_us()) / 1e6, self._wake)
         await waker
         if timer is not None:
             timer.cancel()
+        return True
 
 
 def _answer(token: Token, value: object, error: Exception | None) -> None:

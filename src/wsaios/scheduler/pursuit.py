@@ -55,7 +55,7 @@ class Pursuit:
 
     def run(self) -> None:
         """Carry plans on whose action ended in this step, and begin those that are due."""
-        for closed in list(self._book.effects.closed):
+        for closed in list(self._book.effects.closed) if self._by_task else ():
             plan = self._by_task.pop(closed.outcome.id, None)
             if plan is not None:
                 self._carry_on(plan, closed)

@@ -46,6 +46,8 @@ from wsaios.scheduler.places import Places
 T = TypeVar("T")
 CHUNK_ROWS: Final = 2000
 CHUNK_BYTES: Final = 1 << 20
+_CHUNKS_SENT: Final = 2
+_PIECE: Final = 64
 _PAGE: Final = 5000
 _OUTCOMES: Final = 500
 _TURN_S: Final = 0.005
@@ -155,36 +157,51 @@ class Submissions:
         self, number: int, template: NewTask, rows: Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]]
     ) -> None:
         spec = self._spec(template.handler)
+        sent: deque[asyncio.Future[Any]] = deque()
         chunk: list[bytes] = []
         size = count = 0
-        async for row in _either(rows):
-            count += 1
-            try:
-                data = self._calls.encode(row, spec)
-            except InvalidInput as error:
-                raise InvalidInput(f"row {count}, {error.field}", error.reason) from error
-            chunk.append(data)
-            size += len(data)
-            if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
-                await self._send(number, template, chunk, size)
-                chunk, size = [], 0
+        async for piece in _pieces(rows):
+            for row in piece:
+                count += 1
+                try:
+                    data = self._calls.encode(row, spec)
+                except InvalidInput as error:
+                    raise InvalidInput(f"row {count}, {error.field}", error.reason) from error
+                chunk.append(data)
+                size += len(data)
+                if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+                    await self._send(number, template, chunk, size, sent)
+                    chunk, size = [], 0
         if chunk:
-            await self._send(number, template, chunk, size)
+            await self._send(number, template, chunk, size, sent)
+        for each in sent:
+            await each
 
-    async def _send(self, number: int, template: NewTask, chunk: list[bytes], size: int) -> None:
+    async def _send(
+        self, number: int, template: NewTask, chunk: list[bytes], size: int, sent: "deque[asyncio.Future[Any]]"
+    ) -> None:
+        """Rows are read and encoded while the chunk before is committed."""
         loop, limits = self._loop, self._limits
+        while len(sent) >= _CHUNKS_SENT:
+            await sent.popleft()
         while loop.pending_rows and (
             loop.pending_rows + len(chunk) > limits.pending_rows or loop.pending_bytes + size > limits.pending_bytes
         ):
             await loop.room()
-        await self._ask(lambda token: StageRows(token, number, template, chunk), len(chunk), size)
+        future = self._post(lambda token: StageRows(token, number, template, chunk), len(chunk), size)
+        # When a later row is refused nobody waits for this any more.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        sent.append(future)
 
     async def _ask(self, make: Callable[[Any], Event], rows: int = 0, size: int = 0) -> Any:
+        return await self._post(make, rows, size)
+
+    def _post(self, make: Callable[[Any], Event], rows: int = 0, size: int = 0) -> "asyncio.Future[Any]":
         if not self._loop.running():
             raise NotRunning
         token: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._loop.post(make(token), rows, size)
-        return await token
+        return token
 
     def _spec(self, handler: str) -> HandlerSpec | None:
         core = self._loop.core
@@ -407,18 +424,25 @@ def unpack(outcome: Outcome, result: bytes) -> Any:
     raise TaskFailed(encode(outcome.id), state.word, kind, message or outcome.body.reason or "", trace)
 
 
-async def _either(
+async def _pieces(
     rows: Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]],
-) -> AsyncIterator[Mapping[str, object]]:
+) -> AsyncIterator[list[Mapping[str, object]]]:
     if isinstance(rows, AsyncIterable):
         async for row in rows:
-            yield row
+            yield [row]
         return
-    loop = asyncio.get_running_loop()
-    since = loop.time()
+    clock = asyncio.get_running_loop().time
+    until_s = clock() + _TURN_S
+    piece: list[Mapping[str, object]] = []
     for row in rows:
-        yield row
-        # A slow source must not keep everything else waiting.
-        if loop.time() - since > _TURN_S:
+        piece.append(row)
+        late = clock() > until_s
+        if late or len(piece) == _PIECE:
+            yield piece
+            piece = []
+        if late:
+            # A slow source must not keep everything else waiting.
             await asyncio.sleep(0)
-            since = loop.time()
+            until_s = clock() + _TURN_S
+    if piece:
+        yield piece

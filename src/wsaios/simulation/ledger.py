@@ -1,7 +1,9 @@
 """A ledger in memory that obeys: the rules of the real one, and commits that fail when a test says so."""
 
 from collections import deque
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Final
 from weakref import WeakSet
 
@@ -12,7 +14,7 @@ from wsaios.kernel.failpoints import FAMILIES
 from wsaios.kernel.ledger import Commit, Committed, Opening, Reads
 from wsaios.kernel.states import State
 from wsaios.simulation.ledger_answers import SimReads, answer
-from wsaios.simulation.ledger_store import CommitApplier, Tables, clone, forget_shards, prune
+from wsaios.simulation.ledger_store import CommitApplier, Tables, clone, forget_shards, frozen, prune
 
 _SLOTS: Final = 1022
 
@@ -55,6 +57,10 @@ class SimLedger:
     def open_as_client(self, now_us: int, who: str) -> Opening:
         """As `open` for one commit while no owner lives; ids are made in slot 0."""
         return self._open(now_us, who, client=True)
+
+    def prepare(self, batch: Commit) -> Callable[[], Committed]:
+        """As `Ledger.prepare`."""
+        return partial(self.commit, frozen(batch))
 
     def commit(self, batch: Commit) -> Committed:
         """As `Ledger.commit`."""

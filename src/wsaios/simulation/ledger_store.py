@@ -22,6 +22,18 @@ def clone(row: S) -> S:
     return msgspec.json.decode(msgspec.json.encode(row), type=type(row))
 
 
+def frozen(batch: Commit) -> Commit:
+    """A commit whose rows nobody else holds."""
+    return msgspec.structs.replace(
+        batch,
+        batches=[clone(row) for row in batch.batches],
+        replayed=[clone(row) for row in batch.replayed],
+        accepted=[clone(row) for row in batch.accepted],
+        updated=[clone(row) for row in batch.updated],
+        ended=[clone(row) for row in batch.ended],
+    )
+
+
 class Tables:
     """All rows of a ledger. Rows are never changed in place, so a shallow copy is a snapshot."""
 

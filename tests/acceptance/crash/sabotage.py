@@ -12,6 +12,7 @@ import msgspec
 from tests.acceptance.crash.work import Answer, Work
 from wsaios import Context
 from wsaios.components.executor.executor import TaskExecutor
+from wsaios.kernel.events import Effects
 from wsaios.kernel.ledger import Commit, Committed
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Effective, Task
@@ -32,21 +33,26 @@ def without_fence() -> None:
 
 def acknowledges_early() -> None:
     """Answer callers before the commit, which then takes its time."""
-    step, commit = Core.step, SqliteLedger.commit
+    finish, prepare = Core.finish, SqliteLedger.prepare
 
-    def hasty(self: Core, *arguments: Any) -> Any:
-        effects = step(self, *arguments)
+    def hasty(self: Core) -> Effects:
+        effects = finish(self)
         for reply in effects.replies:
             if isinstance(reply.token, asyncio.Future) and reply.error is None and not reply.token.done():
                 reply.token.set_result(reply.value)
         return effects
 
-    def slow(self: SqliteLedger, batch: Commit) -> Committed:
-        time.sleep(0.03)
-        return commit(self, batch)
+    def slow(self: SqliteLedger, batch: Commit) -> Callable[[], Committed]:
+        write = prepare(self, batch)
 
-    Core.step = hasty  # type: ignore[method-assign, assignment]
-    SqliteLedger.commit = slow  # type: ignore[method-assign]
+        def late() -> Committed:
+            time.sleep(0.03)
+            return write()
+
+        return late
+
+    Core.finish = hasty  # type: ignore[method-assign]
+    SqliteLedger.prepare = slow  # type: ignore[method-assign]
 
 
 def repeats_at_most_once() -> None:

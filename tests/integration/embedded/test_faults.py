@@ -16,24 +16,35 @@ class Faults:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._ledger = scheduler._parts.ledger  # noqa: SLF001  # the fault is put where only the driver calls
-        self._commit = self._ledger.commit
+        self._prepare = self._ledger.prepare
         self._when: Callable[[Commit], bool] = lambda _: False
         self._applied = False
         self.hit = 0
-        self._ledger.commit = self  # type: ignore[method-assign]  # a fault between driver and ledger
+        self.fails = threading.Event()
+        self.fails.set()
+        self.reached = asyncio.Event()
+        self._ledger.prepare = self  # type: ignore[method-assign]  # a fault between driver and ledger
 
     def break_next(self, when: Callable[[Commit], bool], *, applied: bool) -> None:
         """Fail the next commit that fits, after it was applied or before."""
         self._when, self._applied = when, applied
+        self.reached.clear()
 
-    def __call__(self, batch: Commit) -> Committed:
+    def __call__(self, batch: Commit) -> Callable[[], Committed]:
+        write = self._prepare(batch)
         if not self._when(batch):
-            return self._commit(batch)
+            return write
         self._when = lambda _: False
         self.hit += 1
-        if self._applied:
-            self._commit(batch)
-        raise errors.LedgerUnavailable(self._ledger.name, "the disk went away for a moment")
+        self.reached.set()
+
+        def broken() -> Committed:
+            self.fails.wait(10)
+            if self._applied:
+                write()
+            raise errors.LedgerUnavailable(self._ledger.name, "the disk went away for a moment")
+
+        return broken
 
 
 @pytest.mark.parametrize("applied", [False, True])
@@ -69,6 +80,23 @@ async def test_an_outcome_whose_commit_failed_is_made_again_or_kept(scheduler: S
     assert faults.hit == 1
     assert (result, status.state, status.attempt) == (len(ran), "succeeded", 1)
     assert len(ran) == (1 if applied else 2)
+
+
+async def test_what_was_sent_behind_a_failed_commit_is_not_written(scheduler: Scheduler) -> None:
+    async with scheduler:
+        faults = Faults(scheduler)
+        faults.fails.clear()
+        faults.break_next(lambda batch: bool(batch.accepted), applied=False)
+        first = [asyncio.ensure_future(scheduler.submit("unknown")) for _ in range(200)]
+        await faults.reached.wait()
+        second = [asyncio.ensure_future(scheduler.submit("unknown")) for _ in range(200)]
+        faults.break_next(lambda batch: bool(batch.accepted), applied=False)
+        await faults.reached.wait()
+        faults.fails.set()
+        answers = await asyncio.gather(*first, *second, return_exceptions=True)
+        totals = await scheduler._parts.service.totals()  # noqa: SLF001  # what the ledger itself counts
+    assert {type(answer) for answer in answers} == {errors.Unacknowledged}
+    assert sum(totals.live.values()) == 0
 
 
 async def test_a_rebuilt_core_keeps_slots_that_the_engine_still_fills(url: str) -> None:

@@ -16,10 +16,11 @@ Row = tuple[int, int, Task]
 class ShardWindow:
     """The best ready tasks of one shard, sorted; `complete` when the ledger holds no others.
 
-    A task that stopped being ready stays as a husk until it comes to the front, so leaving costs nothing.
+    A task that stopped being ready stays as a husk until it comes to the front, so leaving costs nothing. `missed` is
+    the best place of what came in while the ledger was asked for more: the answer knows nothing of it.
     """
 
-    __slots__ = ("_at", "_rows", "asked", "bound", "complete", "lane", "parked", "queued", "shard")
+    __slots__ = ("_at", "_rows", "asked", "bound", "complete", "lane", "missed", "parked", "queued", "shard")
 
     def __init__(self, shard: Shard, *, complete: bool) -> None:
         """`complete` False: the ledger may hold rows of it that are not in memory."""
@@ -30,6 +31,7 @@ class ShardWindow:
         self.lane = ""
         self.parked = ""
         self.queued: tuple[int, int] | None = None
+        self.missed: tuple[int, int] | None = None
         self._rows: list[Row] = []
         self._at = 0
 
@@ -44,6 +46,8 @@ class ShardWindow:
     def add(self, task: Task) -> bool:
         """Take a task in when it belongs into memory; False: it stays in the ledger only."""
         if not self.covers(task):
+            if self.asked and (self.missed is None or (task.key, task.id) < self.missed):
+                self.missed = (task.key, task.id)
             return False
         key, number, rows = task.key, task.id, self._rows
         row = (key, number, task)
@@ -62,7 +66,12 @@ class ShardWindow:
 
         Its tasks, and its last (key, id) when there may be more (None: complete).
         """
-        self._rows.extend((task.key, task.id, task) for task in tasks)
+        missed, self.missed = self.missed, None
+        rows = [(task.key, task.id, task) for task in tasks]
+        if missed is not None and (bound is None or missed < bound):
+            rows = [row for row in rows if row[:2] < missed]
+            bound = rows[-1][:2] if rows else self.bound
+        self._rows += rows
         self.asked = False
         self.complete = bound is None
         if bound is not None:
