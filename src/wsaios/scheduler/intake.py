@@ -11,7 +11,8 @@ from wsaios.kernel.states import State
 from wsaios.kernel.task import Body, Flag, NewTask, Options, Task, clamp_priority
 from wsaios.scheduler.book import Book
 
-_READY, _PENDING = State.READY, State.PENDING
+_READY: Final = int(State.READY)
+_PENDING: Final = int(State.PENDING)
 CLIENT: Final = "\0client"
 CLIENT_WINDOW_US: Final = 3_600_000_000
 NO_DEPENDENCY: Final = "waits for its dependencies"
@@ -37,7 +38,7 @@ class Intake:
     def submit(self, event: Submit) -> None:
         """Accept all tasks of the event or none."""
         parents: set[int] = set()
-        pairs = set(_sent_as(event))
+        pairs = set(_sent_as(event)) if event.client_token else set()
         for new in event.tasks:
             if new.depends_on:
                 parents.update(new.depends_on)
@@ -49,7 +50,7 @@ class Intake:
         elif pairs or parents:
             self._look_up(event, parents, pairs)
         else:
-            self._accept(event, {}, {})
+            self._accept_plain(event)
 
     def _refusal(self, tasks: Sequence[NewTask]) -> Exception | None:
         lanes = self._book.executor.lanes
@@ -79,6 +80,17 @@ class Intake:
         if parents:
             self._book.ask(ById(tuple(sorted(parents))), found)
         self._book.ask(IdempotencyOf(tuple(sorted(pairs)), self._book.now_us), told)
+
+    def _accept_plain(self, event: Submit) -> None:
+        book = self._book
+        ids: list[int] = []
+        for new in event.tasks:
+            new.id = book.ids.one(book.now_us)
+            ids.append(new.id)
+            task = make(book, new)
+            start(task, book.now_us)
+            self._add(task, new)
+        book.reply(event.token, ids)
 
     def _accept(self, event: Submit, live: dict[int, Task], over: dict[int, State]) -> None:
         book = self._book
@@ -122,8 +134,8 @@ class Intake:
             task.state = _PENDING
             task.body.reason = NO_DEPENDENCY
         start(task, book.now_us)
-        book.add(task, Payload(task.id, new.codec, new.payload))
         if failed:
+            book.add(task, Payload(task.id, new.codec, new.payload))
             word = over[failed[0]].word
             book.close(task, State.CANCELLED, f"dependency {encode(failed[0])} is {word}")
             return
@@ -132,28 +144,30 @@ class Intake:
             record = live[parent]
             record.body.flags |= Flag.HAS_DEPENDENTS
             book.touch(record)
+        self._add(task, new)
+
+    def _add(self, task: Task, new: NewTask) -> None:
+        """Write the task, and have it in memory where its time or its turn will come."""
+        book = self._book
+        executor = book.executor
+        book.add(task, Payload(task.id, new.codec, new.payload))
         if task.state == _READY:
-            book.executor.offer(task, book.shards[task.shard])
-        book.executor.due.add(task)
-        book.executor.expiring.add(task)
+            executor.offer(task, book.shards[task.shard])
+        if task.due_us is not None:
+            executor.due.add(task)
+        if task.expires_us is not None:
+            executor.expiring.add(task)
 
 
 def make(book: Book, new: NewTask, batch: int = 0) -> Task:
     """The record of a new task that is not yet written."""
-    now = book.now_us
+    now, priority, due = book.now_us, clamp_priority(new.priority), new.due_us
     shard = book.shard(new.lane, new.tenant, new.handler, batch, new.concurrency_key)
-    priority = clamp_priority(new.priority)
-    due = new.due_us if new.due_us is not None and new.due_us > now else None
-    body = Body(
-        now,
-        priority,
-        deadline_us=new.deadline_us,
-        options=new.options if new.options != _PLAIN else None,
-        traceparent=new.traceparent,
-        reason=NOT_YET if due is not None else None,
-        history=[],
-    )
-    state = _PENDING if due is not None else _READY
+    if due is not None and due <= now:
+        due = None
+    state, reason = (_READY, None) if due is None else (_PENDING, NOT_YET)
+    options = new.options if new.options != _PLAIN else None
+    body = Body(now, priority, 0, 0, 0, 0, 0, 0, 0, new.deadline_us, options, new.traceparent, reason, 0, [])
     book.id_high = max(book.id_high, new.id)
     return Task(new.id, shard.id, state, 1, book.executor.policy.key(priority, now), due, new.expires_us, body)
 

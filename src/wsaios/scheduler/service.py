@@ -90,8 +90,8 @@ class Submissions:
         loop, size = self._loop, len(new.payload)
         if loop.pending_rows >= self._limits.pending_rows or loop.pending_bytes + size > self._limits.pending_bytes:
             raise QueueFull(loop.pending_rows, loop.pending_bytes, 0.1)
-        ids = await self._ask(lambda token: Submit(token, [new], client_token), 1, size)
-        return int(ids[0])
+        ids: list[int] = await self._post(lambda token: Submit(token, [new], client_token), 1, size)
+        return ids[0]
 
     async def submit_each(self, calls: Sequence[tuple[str, Mapping[str, object]]]) -> list[int]:
         """Accept one task for each (handler, arguments): all or none.
@@ -235,7 +235,11 @@ class Service(Submissions):
 
     async def ended(self, number: int, timeout_s: float | None = None) -> Closed:
         """The outcome of a task, waiting for it."""
-        return await _patiently(lambda: self._end_of(number), timeout_s, encode(number))
+        if timeout_s is not None:
+            return await _patiently(lambda: self._end_of(number), timeout_s, encode(number))
+        while (found := await self._end_of(number)) is None:
+            pass
+        return found
 
     async def batch_end(self, number: int, timeout_s: float | None = None) -> BatchView:
         """Where a batch stands once all of its rows have ended, waiting for that.
@@ -244,7 +248,11 @@ class Service(Submissions):
             TimeoutError: not in time; the batch goes on.
             UnknownBatch: there is none.
         """
-        return await _patiently(lambda: self._finish_of(number), timeout_s, encode(number, "batch"))
+        if timeout_s is not None:
+            return await _patiently(lambda: self._finish_of(number), timeout_s, encode(number, "batch"))
+        while (found := await self._finish_of(number)) is None:
+            pass
+        return found
 
     async def _end_of(self, number: int) -> Closed | None:
         future = self._loop.watch.task(number)
@@ -393,12 +401,8 @@ class Fresh:
         return self._missed or bool(self._ended)
 
 
-async def _patiently(ask: Callable[[], Awaitable[T | None]], timeout_s: float | None, what: str) -> T:
+async def _patiently(ask: Callable[[], Awaitable[T | None]], timeout_s: float, what: str) -> T:
     """Ask until there is an answer; one that is None was missed, and is asked for again."""
-    if timeout_s is None:
-        while (found := await ask()) is None:
-            pass
-        return found
     try:
         async with asyncio.timeout(timeout_s):
             while True:

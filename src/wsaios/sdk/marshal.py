@@ -37,12 +37,10 @@ class Home:
 
         return asyncio.run_coroutine_threadsafe(at_home(), loop).result()
 
-    async def call(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Await at home, from whatever loop in whatever thread."""
+    def elsewhere(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that must be gone to; None: the one that runs here is the right one."""
         loop = self._loop
-        if loop is None or loop is asyncio.get_running_loop():
-            return await make()
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(make(), loop))
+        return None if loop is asyncio.get_running_loop() else loop
 
 
 class Settled(Protocol):
@@ -60,7 +58,10 @@ def at_home(
 
     @functools.wraps(verb)
     async def call(self: S, /, *arguments: P.args, **options: P.kwargs) -> T:
-        return await self.home.call(lambda: verb(self, *arguments, **options))
+        loop = self.home.elsewhere()
+        if loop is None:
+            return await verb(self, *arguments, **options)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(verb(self, *arguments, **options), loop))
 
     return call
 
