@@ -39,7 +39,7 @@ from wsaios.scheduler.threads import CallThread
 API_HANDLER: Final = "wsaios.api"
 LANES: Final = (LaneSpec("default", 1000, "async"), LaneSpec("thread", 32, "thread"))
 GRACE_S: Final = 10.0
-_GC_THRESHOLDS: Final = (20_000, 50, 100)
+_GC_THRESHOLDS: Final = (3_000, 50, 100)
 _SWITCH_INTERVAL_S: Final = 0.0001
 
 
@@ -126,7 +126,8 @@ class Tuning:
         """One more scheduler runs."""
         if not self._inside:
             self._interval, self._thresholds = sys.getswitchinterval(), gc.get_threshold()
-            # What lives here lives long and holds no rings: the usual threshold costs a tenth of the loop's time.
+            # What lives here lives long and holds no rings: the usual threshold costs a tenth of the loop's time. A
+            # much larger one would stop the loop for 10 ms at a time.
             gc.set_threshold(*_GC_THRESHOLDS)
             sys.setswitchinterval(min(self._interval, _SWITCH_INTERVAL_S))
         self._inside += 1

@@ -33,12 +33,13 @@ class Cycle:
 
     def run(self) -> None:
         """Start whatever may start."""
+        # Also while nothing may start: a time that has come would be waited for again and again.
+        self._filled()
         if self.held:
             return
         executor = self._executor
         if self._alone():
             return
-        self._filled()
         for lane in executor.lanes:
             if f"lane:{lane}" not in self._book.paused and "all:*" not in self._book.paused:
                 self._lane(lane)

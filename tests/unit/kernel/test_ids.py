@@ -55,6 +55,13 @@ def test_a_place_and_its_id_are_two_ways_to_say_the_same(
     assert run.last == run.at(length - 1)
 
 
+@given(SLOT, TIMES_US, st.integers(0, 9000), st.integers(0, 9000))
+def test_a_span_is_the_ids_of_its_places(slot: int, now_us: int, start: int, count: int) -> None:
+    run = IdMaker(slot).take(20_000, now_us)
+
+    assert run.span(start, count) == [run.at(place) for place in range(start, start + count)]
+
+
 @given(SLOT, SLOT, TIMES_US, st.integers(1, 9000), st.integers(0, 9000))
 def test_an_id_of_another_slot_is_in_no_run(slot: int, other: int, now_us: int, length: int, place: int) -> None:
     run = IdMaker(slot).take(length, now_us)

@@ -21,6 +21,7 @@ class WindowMachine(RuleBasedStateMachine):
         self.window = ShardWindow(SHARD, complete=False)
         self.ledger: dict[int, Task] = {}
         self.away: list[Task] = []
+        self.answer: tuple[list[Task], tuple[int, int] | None] = [], None
         self.number = 0
 
     def held(self) -> list[Task]:
@@ -73,6 +74,7 @@ class WindowMachine(RuleBasedStateMachine):
         assert taken == [task for task in best if until is None or place(task) < until][:most]
         self.start(taken)
 
+    @precondition(lambda self: not self.window.asked)
     @rule(room=st.integers(2, 8))
     def it_is_trimmed(self, room: int) -> None:
         before = {task.id for task in self.held()}
@@ -81,11 +83,19 @@ class WindowMachine(RuleBasedStateMachine):
         assert {task.id for task in gone if task.state == State.READY} == before - {task.id for task in self.held()}
         assert len(self.window) <= room
 
-    @precondition(lambda self: not self.window.complete)
+    @precondition(lambda self: not self.window.complete and not self.window.asked)
     @rule(limit=st.integers(1, 5))
     def it_asks_the_ledger_for_more(self, limit: int) -> None:
         beyond = sorted((task for task in self.ledger.values() if place(task) > self.window.bound), key=place)[:limit]
-        self.window.extend(beyond, place(beyond[-1]) if len(beyond) == limit else None)
+        self.window.asked = True
+        self.answer = beyond, place(beyond[-1]) if len(beyond) == limit else None
+
+    @precondition(lambda self: self.window.asked)
+    @rule()
+    def the_ledger_answers_what_it_knew_when_it_was_asked(self) -> None:
+        self.window.extend(*self.answer)
+
+        assert not self.window.asked
 
     @invariant()
     def it_holds_the_front_of_the_ledger(self) -> None:
