@@ -11,6 +11,7 @@ from tests.simulation.handlers import Handlers
 from tests.simulation.invariants import Invariants
 from tests.simulation.mishaps import Mishap, OwnerDiedError
 from tests.simulation.occupancy import Occupancy
+from tests.simulation.purpose import Purpose
 from tests.simulation.red import Check, Red, require
 from tests.simulation.scenario import Scenario
 from tests.simulation.small import Known, small_core
@@ -51,6 +52,7 @@ class Driver:
         self.world = World(Random(f"world {seed}"), scenario, self.clock, self.post)
         self.world.tables = tables
         self.invariants = Invariants(tables, self.world)
+        self.purpose = Purpose(tables)
         self.dice = Random(f"driver {seed}")
         self.again = True
         self.wake_us: int | None = None
@@ -83,7 +85,8 @@ class Driver:
             self.stale += self.core.book.counts["stale"]
         self._answer, self.again, self.wake_us = None, True, None
         self._visiting = not recover
-        self.core = small_core(self.known, self.scenario, opening, self._rng, died=died, recover=recover)
+        hub = self.purpose.hub(opening, died=died) if recover else None
+        self.core = small_core(self.known, self.scenario, opening, self._rng, hub, died=died)
 
     def step(self, death: Mishap | None = None, *, faults: bool = True) -> None:
         """One step with its commit and its effects.
@@ -118,6 +121,7 @@ class Driver:
         self.again, self.wake_us = effects.again or bool(self.inbox), effects.wake_us
         if not self._visiting:
             self.invariants.after(self._after(effects, now_us))
+            self.purpose.check()
 
     def fault(self, effects: Effects) -> bool | None:
         """Have the commit fail: True, all of it is written; False, nothing is; None, it does not fail."""
@@ -191,7 +195,7 @@ class Driver:
             for attempt in work.attempts:
                 if attempt.codec == _FETCH and told is not None:
                     _fill(attempt, told)
-            self.invariants.leaving.work(work, running, now_us)
+            self.invariants.leaving.work(work, self.known.handlers[work.handler], running, now_us)
         for work, receipt in zip(works[:cut], self.engine.take(works[:cut], now_us), strict=True):
             if receipt == Receipt.REJECTED:
                 failure = Failure("Rejected", "the engine did not take it")

@@ -23,6 +23,12 @@ HANDLERS: Final = (
     HandlerSpec("stray", "odd", options=_FAST),
     HandlerSpec("late", "narrow", 2, 5_000, _FAST),
 )
+VARIANTS: Final = {
+    "echo": (HANDLERS[0], msgspec.structs.replace(HANDLERS[0], lane="narrow")),
+    "vector": tuple(msgspec.structs.replace(HANDLERS[4], batch_size=size) for size in (4, 4, 2, 1)),
+    "late": (HANDLERS[6], msgspec.structs.replace(HANDLERS[6], lane="wide", max_wait_us=1_000)),
+}
+"""The next process, or the same one later, may know a handler in another lane or with another batch size."""
 KEY_LIMITS: Final = {"one": 1, "two": 2}
 
 CALM: Final = FaultPlan(fail=0.05, retry_after=0.03, give_up=0.01)

@@ -32,8 +32,8 @@ _PLAIN_OPTIONS: Final = (
 class Tag(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the arguments of every task say, so that a task found in the ledger tells who asked for it and how."""
 
-    order: int
-    row: int
+    order: int = -1
+    row: int = 0
     key: str = ""
     digest: str = ""
     batch: int = 0
