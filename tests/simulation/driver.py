@@ -46,6 +46,7 @@ class Driver:
         self.held = False
         self.only = 0
         self.inbox: list[Event] = []
+        self._together = 1
         self.steps = 0
         self.stale = 0
         self.occupancy = Occupancy()
@@ -131,7 +132,8 @@ class Driver:
         """What has come in; sometimes only the older part of it."""
         cut = len(self.inbox)
         if cut > 1 and self.dice.random() < self.scenario.split:
-            cut = self.dice.randint(1, cut)
+            cut = max(self._together, self.dice.randint(1, cut))
+        self._together = 1
         events, self.inbox = self.inbox[:cut], self.inbox[cut:]
         for event in events:
             if isinstance(event, HandlerKnown):
@@ -169,7 +171,9 @@ class Driver:
         self.begin(self.ledger.reopen(self.clock.now_us()), died=False)
         self.core.inherit(old)
         self._hear(events)
-        self.inbox[:0] = [Hold(self.held), Only(self.only)]
+        self.inbox[:0] = standing = [Hold(self.held), Only(self.only)]
+        # A core that is built anew hears all that holds on in its first step, as from the live loop.
+        self._together = len(standing)
         for token in sorted(waiting):
             self.world.answer(token, None, Unacknowledged(str(error)))
 
