@@ -171,7 +171,8 @@ class Driver:
         self.begin(self.ledger.reopen(self.clock.now_us()), died=False)
         self.core.inherit(old)
         self._hear(events)
-        self.inbox[:0] = standing = [Hold(self.held), Only(self.only)]
+        standing: list[Event] = [Hold(self.held), Only(self.only)]
+        self.inbox[:0] = standing
         # A core that is built anew hears all that holds on in its first step, as from the live loop.
         self._together = len(standing)
         for token in sorted(waiting):
@@ -232,6 +233,7 @@ class Driver:
             self.known,
             self.occupancy,
             now_us,
+            self.scenario,
             self.held,
             self.only,
         )

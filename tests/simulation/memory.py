@@ -8,6 +8,7 @@ import msgspec
 from tests.simulation.facts import After
 from tests.simulation.order import PATIENCE, lingering_until_us, may_start
 from tests.simulation.red import Check, require
+from wsaios.kernel.events import Effects
 from wsaios.kernel.retry import POISON_LOSSES
 from wsaios.kernel.states import State
 from wsaios.kernel.task import BatchState, Flag, Task
@@ -45,6 +46,33 @@ def check_memory(after: After) -> None:
             require(number in book.tasks, Check.MEMORY, "{} runs and is not in memory", number)
 
 
+class RoomCheck:
+    """Of what is over nothing stays in memory, however many batches, keys and notes there were."""
+
+    def __init__(self) -> None:
+        self._most = 0
+
+    def after(self, after: After) -> None:
+        """Look at what the core holds beside tasks."""
+        book, executor, tables = after.core.book, after.core.executor, after.tables
+        unfinished = tables.unfinished()
+        for number, batch in book.batches.items():
+            # One batch after the other is deleted.
+            needed = number in unfinished or (batch.state == BatchState.ABORTED and after.effects.commit.purged)
+            require(needed, Check.MEMORY, "batch {} is over and in memory", batch)
+        stray = book.notes.keys() - book.tasks.keys()
+        require(not stray, Check.MEMORY, "there are notes of {}, which are not in memory", stray)
+        told = book.telling.keys() - tables.releases.keys()
+        require(not told, Check.MEMORY, "dependents of {} are told, and it is over", told)
+        live = {row.shard for row in tables.live.values()}
+        live |= {shard.id for shard in tables.shards.values() if shard.batch in unfinished}
+        self._most = max(self._most, len(live))
+        # Those of tasks that begin and end in one step come on top.
+        room = 2 * self._most + len(after.effects.commit.shards) + 8 * after.scenario.timers
+        for what, count in (("shards", len(book.shards)), ("windows", len(executor.windows))):
+            require(count <= room, Check.MEMORY, "{} {} in memory, of {} at most", count, what, self._most)
+
+
 def check_pauses(after: After) -> None:
     """The facts of the ledger and the core's own set agree."""
     facts = {key for component, key in after.tables.facts if component == "pause"}
@@ -80,6 +108,7 @@ class TimerCheck:
 
     def __init__(self) -> None:
         self._late = 0
+        self._idle = 0
 
     def after(self, after: After) -> None:
         """Look at every row that waits for a time."""
@@ -93,6 +122,8 @@ class TimerCheck:
         soon = after.effects.again or (wake_us is not None and wake_us <= after.now_us)
         patient = not late or (soon and self._late <= PATIENCE)
         require(patient, Check.TIMERS, "the times {} are over for {} steps at {}", late, self._late, after.now_us)
+        self._idle = 0 if _did(after.effects) or not soon else self._idle + 1
+        require(self._idle < 3, Check.TIMERS, "{} steps for nothing: wakes at {}, it is {}", 3, wake_us, after.now_us)
         times.extend(_fills(after))
         first = min(times, default=None)
         if first is not None and not after.effects.again:
@@ -103,6 +134,11 @@ class TimerCheck:
                 wake_us,
                 first,
             )
+
+
+def _did(effects: Effects) -> bool:
+    """Whether a step did anything at all."""
+    return bool(effects.commit.writes() or effects.commit.questions or effects.replies or effects.works)
 
 
 def check_batches(after: After, outcomes: Counter[tuple[int, int]]) -> None:

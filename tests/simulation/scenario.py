@@ -31,6 +31,12 @@ VARIANTS: Final = {
 """The next process, or the same one later, may know a handler in another lane or with another batch size."""
 KEY_LIMITS: Final = {"one": 1, "two": 2}
 
+
+def limit_of(key: str) -> int:
+    """How many may run under a concurrency key; one that is met once stands for a million such keys."""
+    return KEY_LIMITS.get(key, 1)
+
+
 CALM: Final = FaultPlan(fail=0.05, retry_after=0.03, give_up=0.01)
 DEADLY: Final = FaultPlan(die=0.5, die_group=0.1, crash_batch=0.4, time_out=0.2, stuck=0.5, fail=0.2, stale=0.3)
 FAILING: Final = FaultPlan(fail=0.5, retry_after=0.1, give_up=0.05)

@@ -12,7 +12,7 @@ from wsaios.components.executor.policy import PriorityAgeing
 from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Opening
 from wsaios.kernel.task import HandlerSpec, LaneSpec
-from wsaios.scheduler import batches, book, core, links, verbs
+from wsaios.scheduler import batches, book, core, leftovers, links, verbs
 from wsaios.scheduler.core import Core
 
 
@@ -54,7 +54,8 @@ def small_pieces(scenario: Scenario) -> Iterator[None]:
         patch.object(links, "_PIECE", scenario.piece),
         patch.object(verbs, "_PIECE", scenario.piece),
         patch.object(batches, "_FIRST_RANGE", scenario.piece),
-        patch.multiple(core, _DUE_AT_ONCE=scenario.piece, _SWEEP_WINDOWS=few),
+        patch.object(core, "_DUE_AT_ONCE", scenario.piece),
+        patch.multiple(leftovers, _WINDOWS=few, _SHARDS=few),
         patch.object(book, "HISTORY_KEPT", scenario.lines),
     ):
         yield

@@ -9,7 +9,7 @@ import msgspec
 
 from wsaios.kernel.errors import Fenced, LedgerOwned, LedgerUnavailable
 from wsaios.kernel.failpoints import FAMILIES
-from wsaios.kernel.ledger import Commit, Committed, Opening, Reads
+from wsaios.kernel.ledger import Commit, Committed, Opening, Reads, ReadyAfter
 from wsaios.kernel.states import State
 from wsaios.simulation.ledger_answers import SimReads, answer
 from wsaios.simulation.ledger_store import CommitApplier, Tables, clone, forget_shards, prune
@@ -69,6 +69,11 @@ class SimLedger:
                 raise LedgerUnavailable(self.name, "a simulated fault: nobody knows whether it was written")
         tables = self.tables
         done.answers = [answer(tables, question) for question in batch.questions]
+        told = zip(batch.questions, done.answers, strict=True)
+        others = [each for question, each in told if not isinstance(question, ReadyAfter)]
+        named = {task.shard for each in others for task in each.tasks}
+        named |= {outcome.shard for each in others for outcome in each.outcomes}
+        done.shards = [tables.shards[number] for number in sorted(named)]
         done.payloads = {number: tables.payloads[number] for number in batch.fetch if number in tables.payloads}
         done.saved = {number: tables.checkpoints[number] for number in batch.fetch if number in tables.checkpoints}
         return done
@@ -115,12 +120,15 @@ class SimLedger:
         unfinished = tables.unfinished()
         forget_shards(tables, lambda shard: shard.batch not in unfinished)
         live = tables.live.values()
+        needed = {task.shard for task in live if task.state in {State.READY, State.RUNNING}}
+        needed |= {shard.id for shard in tables.shards.values() if shard.batch in unfinished}
         return Opening(
             epoch=tables.epoch,
             slot=0 if self._client else 1 + tables.epoch % _SLOTS,
             id_high=tables.id_high,
             clock_us=tables.clock_us,
-            shards=[tables.shards[number] for number in sorted(tables.shards)],
+            shards=[tables.shards[number] for number in sorted(needed)],
+            shard_high=max(tables.shards, default=0),
             ready_shards=sorted({task.shard for task in live if task.state == State.READY}),
             batches=[clone(unfinished[number]) for number in sorted(unfinished)],
             running=[clone(task) for task in sorted(live, key=lambda task: task.id) if task.state == State.RUNNING],

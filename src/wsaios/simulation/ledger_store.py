@@ -83,8 +83,7 @@ class CommitApplier:
         tables = self._tables
         tables.id_high = max(tables.id_high, batch.id_high)
         tables.clock_us = max(tables.clock_us, batch.now_us)
-        for shard in batch.shards:
-            self._add_shard(shard)
+        self._add(tables.shards, ((shard.id, shard) for shard in batch.shards), "shard")
         tables.batches.update((row.id, clone(row)) for row in batch.batches)
         self._replay(batch.replayed)
         self._accept(batch.accepted)
@@ -106,12 +105,6 @@ class CommitApplier:
             if key in table:
                 raise self._fail(f"there is already a {what} {key}")
             table[key] = row
-
-    def _add_shard(self, shard: Shard) -> None:
-        for other in self._tables.shards.values():
-            if msgspec.structs.replace(other, id=shard.id) == shard:
-                raise self._fail(f"shard {other.id} is the same as {shard.id}")
-        self._add(self._tables.shards, [(shard.id, shard)], "shard")
 
     def _accept(self, tasks: list[Task]) -> None:
         for task in tasks:
