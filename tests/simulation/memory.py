@@ -66,9 +66,10 @@ class RoomCheck:
         require(not told, Check.MEMORY, "dependents of {} are told, and it is over", told)
         live = {row.shard for row in tables.live.values()}
         live |= {shard.id for shard in tables.shards.values() if shard.batch in unfinished}
+        live |= {closed.outcome.shard for closed in after.effects.closed}
         self._most = max(self._most, len(live))
-        # Those of tasks that begin and end in one step come on top.
-        room = 2 * self._most + len(after.effects.commit.shards) + 8 * after.scenario.timers
+        # One about which the ledger was asked stays until it has answered.
+        room = max(after.scenario.timers, 2 * self._most) + len(after.effects.commit.questions)
         for what, count in (("shards", len(book.shards)), ("windows", len(executor.windows))):
             require(count <= room, Check.MEMORY, "{} {} in memory, of {} at most", count, what, self._most)
 
