@@ -19,26 +19,14 @@ _UNSTARTED: Final = frozenset({State.PENDING, State.READY, State.PAUSED})
 
 def check_memory(after: After) -> None:
     """Every task in memory is as the ledger has it and is needed there; every running one is in memory."""
-    book = after.core.book
+    book, covers = after.core.book, after.core.executor.covers
     for number, task in book.tasks.items():
         row = after.tables.live.get(number)
-        require(
-            row is not None,
-            Check.MEMORY,
-            "{} is in memory as {} and not live in the ledger",
-            number,
-            State(task.state).name,
-        )
+        require(row is not None, Check.MEMORY, "{} is in memory and not live in the ledger", task)
         assert row is not None
         same = task == row or _same_but_for_the_seal(after, task, row)
         require(same, Check.MEMORY, "memory has {}, the ledger {}", task, row)
-        require(
-            after.core.executor.covers(task),
-            Check.MEMORY,
-            "{} {} need not be in memory",
-            number,
-            State(task.state).name,
-        )
+        require(covers(task), Check.MEMORY, "{} need not be in memory", task)
     for number, row in after.tables.live.items():
         poison = row.body.losses >= POISON_LOSSES
         require(not poison, Check.OUTCOME, "{} lives after {} lost workers", number, row.body.losses)

@@ -41,6 +41,7 @@ class Purpose:
         self._tables = tables
         self._changes = Changes(lambda: None)
         self._begun: dict[str, int] = {}
+        self._actions: dict[int, bool] = {}
         self.faculties = Faculties(self._changes)
         self.met: Counter[str] = Counter()
 
@@ -100,7 +101,11 @@ class Purpose:
         require(now.state.snapshot() == then.state.snapshot(), Check.GOALS, "state is not as it is stored")
 
     def _acts(self, number: int) -> bool:
-        return msgspec.json.decode(self._tables.payloads[number].data, type=Tag).order < 0
+        known = self._actions.get(number)
+        if known is None:
+            known = msgspec.json.decode(self._tables.payloads[number].data, type=Tag).order < 0
+            self._actions[number] = known
+        return known
 
 
 def _by_component(facts: Iterable[tuple[str, str, object]]) -> dict[str, list[tuple[str, object]]]:
