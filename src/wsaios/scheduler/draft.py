@@ -172,12 +172,20 @@ class Draft:
             if _finished(batch):
                 self.effects.batches.append(batch)
                 self.batches.pop(batch.id, None)
-                if (paused := f"batch:{batch.id}") in self.paused:
-                    self.paused.discard(paused)
-                    self.commit.facts.append(("pause", paused, None))
+                if f"batch:{batch.id}" in self.paused:
+                    self._let_go(batch)
         for number in self.visited:
             if number not in self._touched_batches and number in self.batches and _over(self.batches[number]):
                 del self.batches[number]
+
+    def _let_go(self, batch: Batch) -> None:
+        """A paused batch is finished: a row of it that is replayed must find neither the pause nor a parked window."""
+        paused = f"batch:{batch.id}"
+        self.paused.discard(paused)
+        self.commit.facts.append(("pause", paused, None))
+        for window in list(self.executor.windows.values()):
+            if window.shard.batch == batch.id:
+                self.executor.drop(window)
 
     def _settle_seal(self, task: Task) -> None:
         """Let the history of a staged row say when its batch was sealed, which one row told for all of them."""
