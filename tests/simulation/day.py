@@ -185,7 +185,7 @@ class Day:
         if self.driver.hears:
             return
         before_us = self.driver.clock.now_us() - PRUNE_AGE_US
-        self.driver.ledger.prune(before_us, self._rng.randint(1, 20))
+        self.driver.ledger.prune(before_us, self._rng.randint(1, 20), self.driver.core.book.shards)
         self.driver.invariants.pruned(before_us)
 
     def _restart(self) -> None:

@@ -5,7 +5,7 @@ then, still in the same call, answers the questions as of that transaction. The 
 memory and ledger never disagree between two steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -310,9 +310,12 @@ class Ledger(Protocol):
     def reopen(self, now_us: int) -> Opening:
         """Read everything again after a failed commit, under the same lock and a new epoch."""
 
-    def prune(self, before_us: int, rows: int) -> int:
+    def prune(self, before_us: int, rows: int, held: Collection[int] | None = None) -> int:
         """Delete at most `rows` outcomes that ended before the time (never rows of a kept batch) with all that hangs on
         them, expired keys and unused shards; returns how many rows went.
+
+        `held` are the shards that the core has in memory; None: nobody knows, and only those of batches that are no
+        more go.
         """
 
     def reads(self) -> Reads:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -117,12 +117,12 @@ class SqliteLedger:
                     session.connection.close(force=True)
             return self._begin(holder)
 
-    def prune(self, before_us: int, rows: int) -> int:
+    def prune(self, before_us: int, rows: int, held: Collection[int] | None = None) -> int:
         """As `Ledger.prune`."""
         with self._gate:
             session = self._sound()
             with translated(self.name):
-                return session.pruner.prune(self._epoch, before_us, rows)
+                return session.pruner.prune(self._epoch, before_us, rows, held)
 
     def reads(self) -> Reads:
         """As `Ledger.reads`; of a file also without `open`.

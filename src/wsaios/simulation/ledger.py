@@ -1,6 +1,7 @@
 """A ledger in memory that obeys: the rules of the real one, and commits that fail when a test says so."""
 
 from collections import deque
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 from weakref import WeakSet
@@ -84,12 +85,12 @@ class SimLedger:
             raise LedgerUnavailable(self.name, "it is not open; call open() first")
         return self._take(now_us)
 
-    def prune(self, before_us: int, rows: int) -> int:
+    def prune(self, before_us: int, rows: int, held: Collection[int] | None = None) -> int:
         """As `Ledger.prune`."""
         self._ready()
         if self._epoch != self.tables.epoch:
             raise Fenced(self.name, self._epoch)
-        return prune(self.tables, before_us, rows)
+        return prune(self.tables, before_us, rows, held)
 
     def reads(self) -> Reads:
         """As `Ledger.reads`."""

@@ -1,7 +1,7 @@
 """What a simulated ledger keeps, and how a commit changes it: every rule of the real one, in dictionaries."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -212,15 +212,16 @@ def forget(tables: Tables, tasks: Iterable[int]) -> None:
         del tables.links[link]
 
 
-def forget_shards(tables: Tables, unneeded: Callable[[Shard], bool]) -> None:
-    """Remove shards that no task belongs to and that are not needed otherwise."""
+def forget_shards(tables: Tables, unneeded: Callable[[Shard], bool], limit: int | None = None) -> int:
+    """Remove shards that no task belongs to and that are not needed otherwise; returns how many went."""
     used = {row.shard for row in tables.tasks()}
-    for shard in list(tables.shards.values()):
-        if shard.id not in used and unneeded(shard):
-            del tables.shards[shard.id]
+    gone = sorted(shard.id for shard in tables.shards.values() if shard.id not in used and unneeded(shard))[:limit]
+    for number in gone:
+        del tables.shards[number]
+    return len(gone)
 
 
-def prune(tables: Tables, before_us: int, limit: int) -> int:
+def prune(tables: Tables, before_us: int, limit: int, held: Collection[int] | None) -> int:
     """As `Ledger.prune`."""
     unfinished, shards = tables.unfinished(), tables.shards
     staying = {row.id for row in tables.batches.values() if row.keep or row.id in unfinished}
@@ -234,6 +235,8 @@ def prune(tables: Tables, before_us: int, limit: int) -> int:
     for _, place in logged:
         del tables.fact_log[place]
     removed = len(free) + len(over) + len(logged)
+    if held is not None:
+        removed += forget_shards(tables, lambda shard: shard.id not in held and shard.batch not in unfinished, limit)
     if removed < limit:
         used = {shards[row.shard].batch for row in tables.tasks()}
         for batch in list(tables.batches.values()):
