@@ -26,7 +26,10 @@ HANDLERS: Final = (
 VARIANTS: Final = {
     "echo": (HANDLERS[0], msgspec.structs.replace(HANDLERS[0], lane="narrow")),
     "vector": tuple(msgspec.structs.replace(HANDLERS[4], batch_size=size) for size in (4, 4, 2, 1)),
-    "late": (HANDLERS[6], msgspec.structs.replace(HANDLERS[6], lane="wide", max_wait_us=1_000)),
+    "late": tuple(
+        msgspec.structs.replace(HANDLERS[6], lane=lane, max_wait_us=wait_us)
+        for lane, wait_us in (("narrow", 5_000), ("wide", 1_000), (LATE_LANE.name, 5_000))
+    ),
 }
 """The next process, or the same one later, may know a handler in another lane or with another batch size."""
 KEY_LIMITS: Final = {"one": 1, "two": 2}
