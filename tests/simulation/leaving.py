@@ -112,6 +112,8 @@ class Leaving:
         outcome = self._tables.outcomes.get(closed.outcome.id)
         same = outcome is not None and (outcome.state, outcome.fence) == (closed.outcome.state, closed.outcome.fence)
         require(same, Check.EFFECTS, "told that {}, the ledger has {}", closed.outcome, outcome)
+        handler = self._tables.shards[closed.outcome.shard].handler
+        require(closed.handler == handler, Check.EFFECTS, "told of {!r}, not {!r}", closed.handler, handler)
         result = self._tables.results.get(closed.outcome.id)
         require(
             closed.result == (result.data if result is not None else b""), Check.EFFECTS, "told {!r}", closed.result

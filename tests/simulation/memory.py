@@ -54,7 +54,6 @@ class RoomCheck:
         require(not told, Check.MEMORY, "dependents of {} are told, and it is over", told)
         live = {row.shard for row in tables.live.values()}
         live |= {shard.id for shard in tables.shards.values() if shard.batch in unfinished}
-        live |= {closed.outcome.shard for closed in after.effects.closed}
         # As far as the core knows, the ledger has rows of these.
         live |= {number for number, window in executor.windows.items() if not window.complete}
         self._most = max(self._most, len(live))

@@ -40,8 +40,7 @@ class Leftovers:
         """Those of which nothing is in memory; an answer of the ledger that names one brings it back."""
         book = self._book
         needed = {task.shard for task in book.tasks.values()}
-        # Who is told of an end wants to know of which handler.
-        needed.update([closed.outcome.shard for closed in book.effects.closed], book.executor.windows)
+        needed.update(book.executor.windows)
         for shard in list(book.shards.values()):
             if shard.id not in needed and shard.batch not in book.batches:
                 del book.shards[shard.id]
