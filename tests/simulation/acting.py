@@ -5,6 +5,7 @@ from typing import Final
 
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import LANES
+from tests.simulation.swept import Swept
 from tests.simulation.world import World
 from wsaios.kernel.errors import NotPossible, UnknownBatch, UnknownLane, UnknownTask
 from wsaios.kernel.events import Act, Scope, Verb
@@ -22,7 +23,6 @@ class Acting:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.sweeping = 0
 
     def task(self, verb: Verb | None = None) -> None:
         """One verb on one task."""
@@ -62,18 +62,15 @@ class Acting:
 
     def _scope(self, verb: Verb, scope: Scope, refusal: type[Exception] | None) -> None:
         world = self._world
-        sweeps = verb in {"cancel", "replay"}
-        self.sweeping += sweeps
-
-        def over() -> None:
-            self.sweeping -= sweeps
+        swept = Swept(world, verb, scope)
 
         def told(value: object, error: Exception | None) -> None:
-            over()
             expected = isinstance(value, int) if error is None else refusal is not None and isinstance(error, refusal)
             require(expected, Check.ANSWERED, "{} {}: {!r} {!r}", verb, scope.key, value, error)
+            if error is None:
+                swept.check()
 
-        world.ask(f"{verb} {scope.kind}", lambda token: Act(token, verb, scope, "as the dice said"), told, over)
+        world.ask(f"{verb} {scope.kind}", lambda token: Act(token, verb, scope, "as the dice said"), told)
 
     def _told_of_task(self, verb: Verb, number: int, value: object, error: Exception | None) -> None:
         """The ledger holds what the reply says: the last or an earlier line of the task's history."""

@@ -10,8 +10,9 @@ from tests.simulation.acting import Acting
 from tests.simulation.batching import Batching
 from tests.simulation.fate import Fate
 from tests.simulation.red import Check, require
-from tests.simulation.scenario import LANES
-from wsaios.kernel.events import Hold, LaneKnown, Only, Scope
+from tests.simulation.scenario import LANES, VARIANTS
+from tests.simulation.world import Tag
+from wsaios.kernel.events import HandlerKnown, Hold, LaneKnown, Only, Scope
 from wsaios.kernel.states import State
 from wsaios.kernel.task import LaneSpec
 
@@ -109,6 +110,7 @@ class Day:
             if task.state == State.PAUSED:
                 self.acting.task_verb("resume", task.id)
         self.batching.finish()
+        driver.purpose.finish()
 
     def _check_drained(self) -> None:
         driver = self.driver
@@ -122,6 +124,7 @@ class Day:
         require(not sweeps, Check.DRAIN, "sweeps never end: {}", sweeps)
         require(not self.world.pending, Check.ANSWERED, "never told: {}", self.world.pending)
         driver.invariants.everything()
+        driver.purpose.check_stored()
         self._check_orders()
 
     def _check_orders(self) -> None:
@@ -158,8 +161,11 @@ class Day:
 
     def _know(self) -> None:
         missing = self.driver.missing()
-        if missing:
+        if missing and self._rng.random() < 0.7:
             self.driver.post(self._rng.choice(missing))
+        else:
+            name = self._rng.choice(sorted(VARIANTS))
+            self.driver.post(HandlerKnown(self._rng.choice(VARIANTS[name])))
 
     def _resize(self) -> None:
         lane = self._rng.choice(LANES)
@@ -179,7 +185,7 @@ class Day:
         if self.driver.hears:
             return
         before_us = self.driver.clock.now_us() - PRUNE_AGE_US
-        self.driver.ledger.prune(before_us, self._rng.randint(1, 20))
+        self.driver.ledger.prune(before_us, self._rng.randint(1, 20), self.driver.core.book.shards)
         self.driver.invariants.pruned(before_us)
 
     def _restart(self) -> None:
@@ -202,12 +208,7 @@ def _scope(kind: str, rest: str) -> Scope:
     return Scope("lane", name=rest) if kind == "lane" else Scope("all")
 
 
-class _Tag(msgspec.Struct):
-    order: int
-    row: int
-
-
 def driver_tags(driver: Fate) -> dict[int, tuple[int, int]]:
     """(order, row) of every task that was submitted singly, by id."""
-    tags = {number: msgspec.json.decode(row.data, type=_Tag) for number, row in driver.tables.payloads.items()}
-    return {number: (tag.order, tag.row) for number, tag in tags.items() if tag.order}
+    tags = {number: msgspec.json.decode(row.data, type=Tag) for number, row in driver.tables.payloads.items()}
+    return {number: (tag.order, tag.row) for number, tag in tags.items() if tag.order > 0}

@@ -11,6 +11,7 @@ from tests.simulation.handlers import Handlers
 from tests.simulation.invariants import Invariants
 from tests.simulation.mishaps import Mishap, OwnerDiedError
 from tests.simulation.occupancy import Occupancy
+from tests.simulation.purpose import Purpose
 from tests.simulation.red import Check, Red, require
 from tests.simulation.scenario import Scenario
 from tests.simulation.small import Known, small_core
@@ -45,12 +46,14 @@ class Driver:
         self.held = False
         self.only = 0
         self.inbox: list[Event] = []
+        self._together = 1
         self.steps = 0
         self.stale = 0
         self.occupancy = Occupancy()
         self.world = World(Random(f"world {seed}"), scenario, self.clock, self.post)
         self.world.tables = tables
         self.invariants = Invariants(tables, self.world)
+        self.purpose = Purpose(tables)
         self.dice = Random(f"driver {seed}")
         self.again = True
         self.wake_us: int | None = None
@@ -83,7 +86,8 @@ class Driver:
             self.stale += self.core.book.counts["stale"]
         self._answer, self.again, self.wake_us = None, True, None
         self._visiting = not recover
-        self.core = small_core(self.known, self.scenario, opening, self._rng, died=died, recover=recover)
+        hub = self.purpose.hub(opening, died=died) if recover else None
+        self.core = small_core(self.known, self.scenario, opening, self._rng, hub, died=died)
 
     def step(self, death: Mishap | None = None, *, faults: bool = True) -> None:
         """One step with its commit and its effects.
@@ -118,6 +122,7 @@ class Driver:
         self.again, self.wake_us = effects.again or bool(self.inbox), effects.wake_us
         if not self._visiting:
             self.invariants.after(self._after(effects, now_us))
+            self.purpose.check()
 
     def fault(self, effects: Effects) -> bool | None:
         """Have the commit fail: True, all of it is written; False, nothing is; None, it does not fail."""
@@ -127,7 +132,8 @@ class Driver:
         """What has come in; sometimes only the older part of it."""
         cut = len(self.inbox)
         if cut > 1 and self.dice.random() < self.scenario.split:
-            cut = self.dice.randint(1, cut)
+            cut = max(self._together, self.dice.randint(1, cut))
+        self._together = 1
         events, self.inbox = self.inbox[:cut], self.inbox[cut:]
         for event in events:
             if isinstance(event, HandlerKnown):
@@ -165,7 +171,10 @@ class Driver:
         self.begin(self.ledger.reopen(self.clock.now_us()), died=False)
         self.core.inherit(old)
         self._hear(events)
-        self.inbox[:0] = [Hold(self.held), Only(self.only)]
+        standing: list[Event] = [Hold(self.held), Only(self.only)]
+        self.inbox[:0] = standing
+        # A core that is built anew hears all that holds on in its first step, as from the live loop.
+        self._together = len(standing)
         for token in sorted(waiting):
             self.world.answer(token, None, Unacknowledged(str(error)))
 
@@ -191,7 +200,7 @@ class Driver:
             for attempt in work.attempts:
                 if attempt.codec == _FETCH and told is not None:
                     _fill(attempt, told)
-            self.invariants.leaving.work(work, running, now_us)
+            self.invariants.leaving.work(work, self.known.handlers[work.handler], running, now_us)
         for work, receipt in zip(works[:cut], self.engine.take(works[:cut], now_us), strict=True):
             if receipt == Receipt.REJECTED:
                 failure = Failure("Rejected", "the engine did not take it")
@@ -224,6 +233,7 @@ class Driver:
             self.known,
             self.occupancy,
             now_us,
+            self.scenario,
             self.held,
             self.only,
         )

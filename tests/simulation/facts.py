@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tests.simulation.occupancy import Occupancy
+from tests.simulation.scenario import Scenario
 from tests.simulation.small import Known
 from wsaios.kernel.events import Effects
 from wsaios.kernel.task import BatchState, HandlerSpec, LaneSpec, Shard, Task
@@ -23,6 +24,7 @@ class After(msgspec.Struct):
     known: Known
     occupancy: Occupancy
     now_us: int
+    scenario: Scenario
     held: bool = False
     only: int = 0
 

@@ -8,13 +8,13 @@ from typing import Final
 from tests.simulation.driver import Driver
 from tests.simulation.mishaps import AT_A_STEP, Mishap, OwnerDiedError
 from tests.simulation.red import Check, require
-from tests.simulation.scenario import HANDLERS, LANES, LATE_LANE, Scenario
+from tests.simulation.scenario import HANDLERS, LANES, LATE_LANE, VARIANTS, Scenario
 from tests.simulation.small import Known
 from wsaios.kernel.engine import Report, WorkerLost
 from wsaios.kernel.errors import Fenced
 from wsaios.kernel.events import Effects, HandlerKnown, LaneKnown, Recall, Reported
 from wsaios.kernel.states import State
-from wsaios.kernel.task import BatchState
+from wsaios.kernel.task import BatchState, HandlerSpec
 from wsaios.simulation.ledger import CommitFault, SimLedger
 from wsaios.simulation.ledger_store import Tables
 
@@ -31,6 +31,7 @@ class Fate(Driver):
         self._make_ledger = ledger
         self.mishaps: Counter[Mishap] = Counter()
         self.calm = False
+        self.specs: dict[str, HandlerSpec] = {}
         self.visitor: Callable[[], None] = self.world.submit
         self._line_up()
         self.begin(self.ledger.open(self.clock.now_us(), "the first owner"), died=True)
@@ -127,7 +128,7 @@ class Fate(Driver):
 
     def missing(self) -> list[HandlerKnown | LaneKnown]:
         """What this process has not made known yet."""
-        handlers = [HandlerKnown(spec) for spec in HANDLERS if spec.name not in self.known.handlers]
+        handlers = [HandlerKnown(spec) for name, spec in self.specs.items() if name not in self.known.handlers]
         lanes = [LaneKnown(lane) for lane in (LATE_LANE,) if lane.name not in self.known.lanes]
         return [*handlers, *lanes]
 
@@ -143,7 +144,8 @@ class Fate(Driver):
         """A process has its lanes, and most of its handlers, before it opens the ledger."""
         self.lanes.update((lane.name, lane) for lane in (*LANES, LATE_LANE))
         self.known.lanes.update((lane.name, lane) for lane in LANES)
-        early = [spec for spec in HANDLERS if spec.name != "late" and self.dice.random() < 0.8]
+        self.specs = {spec.name: self.dice.choice(VARIANTS.get(spec.name, (spec,))) for spec in HANDLERS}
+        early = [spec for spec in self.specs.values() if spec.name != "late" and self.dice.random() < 0.8]
         self.known.handlers.update((spec.name, spec) for spec in early)
 
     def _visit(self) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from tests.simulation.facts import After
 from tests.simulation.leaving import Leaving
 from tests.simulation.lives import Lives
-from tests.simulation.memory import TimerCheck, check_batches, check_dependencies, check_memory, check_pauses
+from tests.simulation.memory import RoomCheck, TimerCheck, check_batches, check_dependencies, check_memory, check_pauses
 from tests.simulation.order import OrderCheck
 from tests.simulation.world import World
 from wsaios.kernel.events import Effects, Event
@@ -28,6 +28,7 @@ class Invariants:
         self.leaving = Leaving(tables, world.orders, world.pruned)
         self._order = OrderCheck()
         self._timers = TimerCheck()
+        self._room = RoomCheck()
 
     def committed(self, effects: Effects, events: list[Event]) -> None:
         """A commit is durable; nothing of its step has left yet."""
@@ -39,6 +40,7 @@ class Invariants:
         after.occupancy.check(after.core.executor.slots, after.known.lanes, after.engine.running())
         self._order.after(after)
         self._timers.after(after)
+        self._room.after(after)
         check_memory(after)
         check_pauses(after)
         check_dependencies(after)

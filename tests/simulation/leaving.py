@@ -50,7 +50,7 @@ class Leaving:
                 kept = self._tables.checkpoints.get(ref.task)
                 require(kept is not None and kept.data == data, Check.EFFECTS, "{} saved {!r}, not {}", ref, data, kept)
 
-    def work(self, work: Work, running: int, now_us: int) -> None:
+    def work(self, work: Work, spec: HandlerSpec, running: int, now_us: int) -> None:
         """A work on its way to the engine; `running` works of this owner have a slot, this one included."""
         self.works += 1
         for attempt in work.attempts:
@@ -60,7 +60,9 @@ class Leaving:
         self.met["several rows in one work"] += size > 1
         rows = [self._attempt(work, AttemptRef(attempt.task, attempt.fence)) for attempt in work.attempts]
         require(len({row.shard for row in rows}) == 1, Check.EFFECTS, "a work of {} rows of several shards", len(rows))
-        require(len(rows) <= _SPECS[work.handler].batch_size, Check.EFFECTS, "{} got {} rows", work.handler, len(rows))
+        lane = self._tables.shards[rows[0].shard].lane or spec.lane
+        require(work.lane == lane, Check.SLOTS, "{} starts in lane {}, not {}", work.handler, work.lane, lane)
+        require(len(rows) <= spec.batch_size, Check.EFFECTS, "{} got {} rows", work.handler, len(rows))
         for attempt, row in zip(work.attempts, rows, strict=True):
             payload, saved = self._tables.payloads[row.id], self._tables.checkpoints.get(row.id)
             same = (attempt.codec, attempt.payload) == (payload.codec, payload.data)
@@ -94,7 +96,7 @@ class Leaving:
     def _first_run(self, attempt: Attempt, now_us: int) -> None:
         """What a task waited for is over when it starts."""
         tag = msgspec.json.decode(attempt.payload, type=Tag)
-        if not tag.order:
+        if tag.order <= 0:
             return
         asked = self._orders[tag.order - 1].tasks[tag.row]
         due = asked.due_us is None or asked.due_us <= now_us
@@ -110,6 +112,8 @@ class Leaving:
         outcome = self._tables.outcomes.get(closed.outcome.id)
         same = outcome is not None and (outcome.state, outcome.fence) == (closed.outcome.state, closed.outcome.fence)
         require(same, Check.EFFECTS, "told that {}, the ledger has {}", closed.outcome, outcome)
+        handler = self._tables.shards[closed.outcome.shard].handler
+        require(closed.handler == handler, Check.EFFECTS, "told of {!r}, not {!r}", closed.handler, handler)
         result = self._tables.results.get(closed.outcome.id)
         require(
             closed.result == (result.data if result is not None else b""), Check.EFFECTS, "told {!r}", closed.result

@@ -55,6 +55,11 @@ class Lives:
             self._look(number)
         for number in [number for number in self._outcomes if number not in tables.outcomes]:
             require(number in pruned, Check.OUTCOME, "the outcome of {} is gone", number)
+        for row in tables.keys.values():
+            stands = row.task in tables.live or row.task in tables.outcomes or row.task in pruned
+            require(stands, Check.IDEMPOTENCY, "{} stands for nothing", row)
+        for number in tables.checkpoints:
+            require(number in tables.live, Check.PLACE, "{} is no more and has a checkpoint", number)
 
     def prune(self, before_us: int) -> set[int]:
         """The outcomes that the ledger gave up; each had ended before the time."""
@@ -88,6 +93,8 @@ class Lives:
             return
         if outcome is not None:
             self._look_at_outcome(outcome)
+        require(number in self._tables.payloads, Check.PLACE, "{} has no arguments", number)
+        require(number <= self._tables.id_high, Check.PLACE, "{} is above {}", number, self._tables.id_high)
         key = row.body.accepted_us - row.body.priority * US_PER_POINT
         require(row.key == key, Check.ORDER, "the key of {} is {}, not {}", number, row.key, key)
         self._look_at_history(row)

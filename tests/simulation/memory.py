@@ -8,6 +8,7 @@ import msgspec
 from tests.simulation.facts import After
 from tests.simulation.order import PATIENCE, lingering_until_us, may_start
 from tests.simulation.red import Check, require
+from wsaios.kernel.events import Effects
 from wsaios.kernel.retry import POISON_LOSSES
 from wsaios.kernel.states import State
 from wsaios.kernel.task import BatchState, Flag, Task
@@ -18,31 +19,47 @@ _UNSTARTED: Final = frozenset({State.PENDING, State.READY, State.PAUSED})
 
 def check_memory(after: After) -> None:
     """Every task in memory is as the ledger has it and is needed there; every running one is in memory."""
-    book = after.core.book
+    book, covers = after.core.book, after.core.executor.covers
     for number, task in book.tasks.items():
         row = after.tables.live.get(number)
-        require(
-            row is not None,
-            Check.MEMORY,
-            "{} is in memory as {} and not live in the ledger",
-            number,
-            State(task.state).name,
-        )
+        require(row is not None, Check.MEMORY, "{} is in memory and not live in the ledger", task)
         assert row is not None
         same = task == row or _same_but_for_the_seal(after, task, row)
         require(same, Check.MEMORY, "memory has {}, the ledger {}", task, row)
-        require(
-            after.core.executor.covers(task),
-            Check.MEMORY,
-            "{} {} need not be in memory",
-            number,
-            State(task.state).name,
-        )
+        require(covers(task), Check.MEMORY, "{} need not be in memory", task)
     for number, row in after.tables.live.items():
         poison = row.body.losses >= POISON_LOSSES
         require(not poison, Check.OUTCOME, "{} lives after {} lost workers", number, row.body.losses)
         if row.state == State.RUNNING:
             require(number in book.tasks, Check.MEMORY, "{} runs and is not in memory", number)
+
+
+class RoomCheck:
+    """Of what is over nothing stays in memory, however many batches, keys and notes there were."""
+
+    def __init__(self) -> None:
+        self._most = 0
+
+    def after(self, after: After) -> None:
+        """Look at what the core holds beside tasks."""
+        book, executor, tables = after.core.book, after.core.executor, after.tables
+        unfinished = tables.unfinished()
+        for number, batch in book.batches.items():
+            # One batch after the other is deleted.
+            needed = number in unfinished or (batch.state == BatchState.ABORTED and after.effects.commit.purged)
+            require(needed, Check.MEMORY, "batch {} is over and in memory", batch)
+        stray = book.notes.keys() - book.tasks.keys()
+        require(not stray, Check.MEMORY, "there are notes of {}, which are not in memory", stray)
+        told = book.telling.keys() - tables.releases.keys()
+        require(not told, Check.MEMORY, "dependents of {} are told, and it is over", told)
+        live = {row.shard for row in tables.live.values()}
+        live |= {shard.id for shard in tables.shards.values() if shard.batch in unfinished}
+        # As far as the core knows, the ledger has rows of these.
+        live |= {number for number, window in executor.windows.items() if not window.complete}
+        self._most = max(self._most, len(live))
+        room = max(after.scenario.timers, 2 * self._most)
+        for what, count in (("shards", len(book.shards)), ("windows", len(executor.windows))):
+            require(count <= room, Check.MEMORY, "{} {} in memory, of {} at most", count, what, self._most)
 
 
 def check_pauses(after: After) -> None:
@@ -80,6 +97,7 @@ class TimerCheck:
 
     def __init__(self) -> None:
         self._late = 0
+        self._idle = 0
 
     def after(self, after: After) -> None:
         """Look at every row that waits for a time."""
@@ -93,6 +111,8 @@ class TimerCheck:
         soon = after.effects.again or (wake_us is not None and wake_us <= after.now_us)
         patient = not late or (soon and self._late <= PATIENCE)
         require(patient, Check.TIMERS, "the times {} are over for {} steps at {}", late, self._late, after.now_us)
+        self._idle = 0 if _did(after.effects) or not soon else self._idle + 1
+        require(self._idle < 3, Check.TIMERS, "{} steps for nothing: wakes at {}, it is {}", 3, wake_us, after.now_us)
         times.extend(_fills(after))
         first = min(times, default=None)
         if first is not None and not after.effects.again:
@@ -103,6 +123,11 @@ class TimerCheck:
                 wake_us,
                 first,
             )
+
+
+def _did(effects: Effects) -> bool:
+    """Whether a step did anything at all."""
+    return bool(effects.commit.writes() or effects.commit.questions or effects.replies or effects.works)
 
 
 def check_batches(after: After, outcomes: Counter[tuple[int, int]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from tests.simulation.red import Check, require
-from tests.simulation.scenario import KEY_LIMITS
+from tests.simulation.scenario import limit_of
 from wsaios.kernel.engine import AttemptRef, Ended, Freed, Report, Work, WorkerLost
 from wsaios.kernel.executor import Slots
 from wsaios.kernel.task import LaneSpec
@@ -74,7 +74,7 @@ class Occupancy:
                 free,
             )
         require(slots.taken() == taken.total(), Check.SLOTS, "the core has {} taken, not {}", slots.taken(), taken)
-        for key in KEY_LIMITS:
+        for key in {call.key for call in self._calls.values() if call.key}:
             require(
                 slots.key_taken(key) == self.keyed(key),
                 Check.KEYS,
@@ -95,12 +95,12 @@ class Occupancy:
         for key in keys:
             if key:
                 require(
-                    self.keyed(key) <= KEY_LIMITS[key],
+                    self.keyed(key) <= limit_of(key),
                     Check.KEYS,
                     "{}: {} of {}",
                     key,
                     self.keyed(key),
-                    KEY_LIMITS[key],
+                    limit_of(key),
                 )
 
     def _leave(self, ref: AttemptRef) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from tests.simulation.facts import After
 from tests.simulation.red import Check, require
-from tests.simulation.scenario import KEY_LIMITS, US_PER_POINT
+from tests.simulation.scenario import US_PER_POINT, limit_of
 from wsaios.kernel.ledger import ReadyAfter
 from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
@@ -70,8 +70,7 @@ class OrderCheck:
         asked = {
             lane.name
             for question in after.effects.commit.questions
-            if isinstance(question, ReadyAfter)
-            and (lane := after.lane(after.core.book.shards[question.shard])) is not None
+            if isinstance(question, ReadyAfter) and (lane := after.lane(after.shard(question.shard))) is not None
         }
         for name, lane in after.known.lanes.items():
             idle = name in best and taken[name] < lane.slots
@@ -114,7 +113,7 @@ def may_start(after: After, shard: Shard, lane: str) -> bool:
     if after.paused(shard, lane) or (after.only and shard.batch != after.only):
         return False
     key = shard.concurrency_key
-    return not key or after.occupancy.keyed(key) < KEY_LIMITS[key]
+    return not key or after.occupancy.keyed(key) < limit_of(key)
 
 
 def lingering_until_us(after: After, shard: Shard, tasks: list[Task]) -> int | None:

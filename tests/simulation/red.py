@@ -28,6 +28,7 @@ class Check(StrEnum):
     ANSWERED = "who asks is told, or told that nobody knows"
     OWNER = "an owner whose epoch is over changes nothing"
     ALONE = "a task of several deaths runs alone"
+    GOALS = "a goal has one plan at a time, and its plan waits for a task that lives"
     TWINS = "the simulated and the real ledger say the same"
     DRAIN = "everything ends once the faults stop"
     REPLAY = "the same seed is the same run"

@@ -42,6 +42,8 @@ MUST_BE_MET: Final = frozenset(
         "a task that ran alone",
         "a checkpoint found again",
         "a history in parts",
+        "a plan begun",
+        "a plan carried on",
         "ended by Poison",
         "ended by TimedOut",
         "more of ReadyAfter",
@@ -118,7 +120,7 @@ def _met(day: Day) -> dict[str, int]:
     _add(met, "mishap ", {mishap.name: count for mishap, count in driver.mishaps.items()})
     _add(met, "deed ", day.deeds)
     _add(met, "asked ", day.world.counts)
-    for counts in (invariants.lives.met, invariants.leaving.met, invariants.met):
+    for counts in (invariants.lives.met, invariants.leaving.met, invariants.met, driver.purpose.met):
         _add(met, "", counts)
     met["unanswered at a death"] = day.world.counts["unanswered at a death"]
     met["stale reports refused"] = driver.stale

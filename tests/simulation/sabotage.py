@@ -19,7 +19,9 @@ from wsaios.kernel.task import Flag, Outcome, Task, clamp_priority
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.cycle import Cycle
+from wsaios.scheduler.leftovers import Leftovers
 from wsaios.scheduler.links import Links
+from wsaios.scheduler.pursuit import Pursuit
 from wsaios.scheduler.reports import Reports
 from wsaios.scheduler.verbs import Verbs
 from wsaios.simulation.ledger import SimLedger
@@ -100,6 +102,10 @@ def _whole_after_a_trim() -> Iterator[None]:
         yield
 
 
+def _wakes_though_held(self: Any) -> int | None:
+    return min(self._fills.values(), default=None)
+
+
 @contextmanager
 def _suspects_beside_others() -> Iterator[None]:
     taken = Slots.taken
@@ -152,6 +158,14 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
     ),
     "who asked is forgotten before the commit": ({Check.ANSWERED}, "lossy", _patched(Book, "reply", _forget_who_asked)),
     "checkpoints are thrown away": ({Check.EFFECTS}, "calm", _patched(Reports, "_noted", lambda *_: None)),
+    "plans of a dead owner are forgotten": ({Check.GOALS}, "deadly", _patched(Pursuit, "recover", lambda *_: None)),
+    "what is over stays in memory": ({Check.MEMORY}, "batches", _patched(Leftovers, "sweep", lambda *_: None)),
+    "a verb on many tasks meets none": ({Check.EFFECTS}, "verbs", _patched(Verbs, "_meets", lambda *_: False)),
+    "a core that is held wakes all the time": (
+        {Check.TIMERS},
+        "batches",
+        _patched(Cycle, "next_us", _wakes_though_held),
+    ),
     "windows wake nobody": ({Check.IDLE}, "calm", _patched(TaskExecutor, "awake", lambda *_: None)),
 }
 """What is broken: the check that must turn red (or two that both see it), the scenario in which it shows, the break."""

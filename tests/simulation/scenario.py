@@ -23,7 +23,22 @@ HANDLERS: Final = (
     HandlerSpec("stray", "odd", options=_FAST),
     HandlerSpec("late", "narrow", 2, 5_000, _FAST),
 )
+VARIANTS: Final = {
+    "echo": (HANDLERS[0], msgspec.structs.replace(HANDLERS[0], lane="narrow")),
+    "vector": tuple(msgspec.structs.replace(HANDLERS[4], batch_size=size) for size in (4, 4, 2, 1)),
+    "late": tuple(
+        msgspec.structs.replace(HANDLERS[6], lane=lane, max_wait_us=wait_us)
+        for lane, wait_us in (("narrow", 5_000), ("wide", 1_000), (LATE_LANE.name, 5_000))
+    ),
+}
+"""The next process, or the same one later, may know a handler in another lane or with another batch size."""
 KEY_LIMITS: Final = {"one": 1, "two": 2}
+
+
+def limit_of(key: str) -> int:
+    """How many may run under a concurrency key; one that is met once stands for a million such keys."""
+    return KEY_LIMITS.get(key, 1)
+
 
 CALM: Final = FaultPlan(fail=0.05, retry_after=0.03, give_up=0.01)
 DEADLY: Final = FaultPlan(die=0.5, die_group=0.1, crash_batch=0.4, time_out=0.2, stuck=0.5, fail=0.2, stale=0.3)

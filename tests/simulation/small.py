@@ -9,9 +9,10 @@ from tests.simulation.scenario import US_PER_POINT, Scenario
 from wsaios.components.executor import timers
 from wsaios.components.executor.executor import TaskExecutor
 from wsaios.components.executor.policy import PriorityAgeing
+from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Opening
 from wsaios.kernel.task import HandlerSpec, LaneSpec
-from wsaios.scheduler import batches, book, core, links, verbs
+from wsaios.scheduler import batches, book, core, leftovers, links, verbs
 from wsaios.scheduler.core import Core
 
 
@@ -24,24 +25,24 @@ class Known:
 
 
 class SmallExecutor(TaskExecutor):
-    """Keeps `rows` rows of a shard, however few shards there are."""
+    """Keeps few rows of a shard, and fewer when there are many shards."""
 
     def __init__(self, rows: int) -> None:
         super().__init__(PriorityAgeing(US_PER_POINT))
         self._rows = rows
 
     def room(self) -> int:
-        return self._rows
+        return max(4, self._rows * 6 // (len(self.windows) or 1))
 
 
-def small_core(known: Known, scenario: Scenario, opening: Opening, rng: Random, *, died: bool, recover: bool) -> Core:
-    """As `assemble` makes it, with small windows."""
+def small_core(known: Known, scenario: Scenario, opening: Opening, rng: Random, hub: Hub | None, *, died: bool) -> Core:
+    """As `assemble` makes it, with small windows; without a hub it only takes in and acts."""
     executor = SmallExecutor(scenario.room)
     for lane in known.lanes.values():
         executor.lane(lane)
     for handler in known.handlers.values():
         executor.handler(handler)
-    return Core(executor, opening, rng, died=died, recover=recover)
+    return Core(executor, opening, rng, hub=hub, died=died, recover=hub is not None)
 
 
 @contextmanager
@@ -53,7 +54,8 @@ def small_pieces(scenario: Scenario) -> Iterator[None]:
         patch.object(links, "_PIECE", scenario.piece),
         patch.object(verbs, "_PIECE", scenario.piece),
         patch.object(batches, "_FIRST_RANGE", scenario.piece),
-        patch.multiple(core, _DUE_AT_ONCE=scenario.piece, _SWEEP_WINDOWS=few),
+        patch.object(core, "_DUE_AT_ONCE", scenario.piece),
+        patch.multiple(leftovers, _WINDOWS=few, _SHARDS=few),
         patch.object(book, "HISTORY_KEPT", scenario.lines),
     ):
         yield

@@ -1,5 +1,6 @@
 """Two ledgers side by side: what the simulated one says, the real one must say too."""
 
+from collections.abc import Collection
 from typing import TypeVar
 
 import msgspec
@@ -42,8 +43,8 @@ class TwinLedger(SimLedger):
         mine = super().commit(batch)
         return _same(mine, theirs, f"commit {[name for name in FAMILIES if getattr(batch, name)]}")
 
-    def prune(self, before_us: int, rows: int) -> int:
-        mine, theirs = super().prune(before_us, rows), self._real.prune(before_us, rows)
+    def prune(self, before_us: int, rows: int, held: Collection[int] | None = None) -> int:
+        mine, theirs = super().prune(before_us, rows, held), self._real.prune(before_us, rows, held)
         require(mine == theirs, Check.TWINS, "prune: {} rows, {} rows", mine, theirs)
         return mine
 

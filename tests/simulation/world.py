@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from tests.simulation.red import Check, require
-from tests.simulation.scenario import HANDLERS, KEY_LIMITS, Scenario
+from tests.simulation.scenario import HANDLERS, KEY_LIMITS, Scenario, limit_of
 from wsaios.kernel.errors import IdempotencyConflict, InvalidInput, Unacknowledged
 from wsaios.kernel.events import Barrier, Closed, Event, Submit
 from wsaios.kernel.states import State
@@ -32,8 +32,8 @@ _PLAIN_OPTIONS: Final = (
 class Tag(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the arguments of every task say, so that a task found in the ledger tells who asked for it and how."""
 
-    order: int
-    row: int
+    order: int = -1
+    row: int = 0
     key: str = ""
     digest: str = ""
     batch: int = 0
@@ -218,12 +218,12 @@ class World:
     def _task(self, order: Order, row: int, *, keyed: bool, parents: tuple[int, ...]) -> NewTask:
         rng, now = self.rng, self.clock.now_us()
         handler = rng.choice(HANDLERS).name
-        key = rng.choice(tuple(KEY_LIMITS)) if rng.random() < 0.25 else ""
+        key = rng.choice((*KEY_LIMITS, f"key of {order.serial}")) if rng.random() < 0.25 else ""
         name = f"key {rng.randrange(6)}" if keyed else ""
         digest = rng.choice(("a", "a", "b")) if keyed else ""
         options = rng.choice(_PLAIN_OPTIONS)
         if key:
-            options = msgspec.structs.replace(options or Options(), concurrency_limit=KEY_LIMITS[key])
+            options = msgspec.structs.replace(options or Options(), concurrency_limit=limit_of(key))
         tenant = rng.choice(_TENANTS)
         return NewTask(
             handler,

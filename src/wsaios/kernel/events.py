@@ -148,10 +148,11 @@ class Reply(msgspec.Struct):
 
 
 class Closed(msgspec.Struct, gc=False):
-    """A task ended and that is durable; `result` is empty unless it succeeded."""
+    """A task of that handler ended and that is durable; `result` is empty unless it succeeded."""
 
     outcome: Outcome
     result: bytes
+    handler: str
 
 
 class Effects(msgspec.Struct):

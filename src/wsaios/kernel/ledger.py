@@ -5,7 +5,7 @@ then, still in the same call, answers the questions as of that transaction. The 
 memory and ledger never disagree between two steps.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -197,10 +197,12 @@ _WRITES = (
 class Committed(msgspec.Struct):
     """The answers to `questions` in order, payloads and checkpoints (``saved``) of the `fetch` ids.
 
-    And rows that `purged` deleted.
+    And rows that `purged` deleted. `shards` are those of the tasks and outcomes in `answers`, but for `ReadyAfter`: who
+    asks for a shard has it.
     """
 
     answers: list[Answer] = []
+    shards: list[Shard] = []
     payloads: dict[int, Payload] = {}
     saved: dict[int, Payload] = {}
     purged_rows: int = 0
@@ -210,7 +212,8 @@ class Opening(msgspec.Struct):
     """What a new owner finds: its epoch and slot, and what it must hold in memory from the start.
 
     `running` are tasks that were in flight when the last owner died; `ready_shards` have rows to start; `batches`
-    are all that are not finished (state STAGING, or fewer ended than rows).
+    are all that are not finished (state STAGING, or fewer ended than rows). `shards` are those of all these; the others
+    come with the answers that name them, and no shard has a number above `shard_high`.
     """
 
     epoch: int
@@ -223,6 +226,7 @@ class Opening(msgspec.Struct):
     running: list[Task]
     releases: list[int]
     facts: list[tuple[str, str, Any]]
+    shard_high: int = 0
 
 
 class TaskView(msgspec.Struct):
@@ -312,9 +316,12 @@ class Ledger(Protocol):
     def reopen(self, now_us: int) -> Opening:
         """Read everything again after a failed commit, under the same lock and a new epoch."""
 
-    def prune(self, before_us: int, rows: int) -> int:
+    def prune(self, before_us: int, rows: int, held: Collection[int] | None = None) -> int:
         """Delete at most `rows` outcomes that ended before the time (never rows of a kept batch) with all that hangs on
         them, expired keys and unused shards; returns how many rows went.
+
+        `held` are the shards that the core has in memory; None: nobody knows, and only those of batches that are no
+        more go.
         """
 
     def reads(self) -> Reads:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -107,12 +107,12 @@ class SqliteLedger:
                     session.connection.close(force=True)
             return self._begin(holder)
 
-    def prune(self, before_us: int, rows: int) -> int:
+    def prune(self, before_us: int, rows: int, held: Collection[int] | None = None) -> int:
         """As `Ledger.prune`."""
         with self._gate:
             session = self._sound()
             with translated(self.name):
-                return session.pruner.prune(self._epoch, before_us, rows)
+                return session.pruner.prune(self._epoch, before_us, rows, held)
 
     def reads(self) -> Reads:
         """As `Ledger.reads`; of a file also without `open`.
@@ -172,7 +172,8 @@ class SqliteLedger:
                 with translated(self.name):
                     purged = session.writer.write(batch) if batch.families else 0
                     answers = [session.answers.answer(question) for question in batch.questions]
-                    done = Committed(answers=answers, purged_rows=purged)
+                    shards = session.answers.shards(batch.questions, answers) if answers else []
+                    done = Committed(answers=answers, shards=shards, purged_rows=purged)
                     if batch.fetch:
                         done.payloads = session.answers.payloads("payloads_of", batch.fetch)
                         if session.writer.checkpoints:
@@ -238,16 +239,19 @@ class SqliteLedger:
             epoch, slot, id_high, clock_us = connection.execute(sql["owner_take"], asdict(holder) | given).get
             connection.execute(sql["shards_forget"])
 
-        def one(name: str) -> str:
-            return str(connection.execute(sql[name]).get)
+        def one(name: str, **parameters: str) -> str:
+            return str(connection.execute(sql[name], parameters).get)
+
+        ready = one("shards_ready")
 
         return Opening(
             epoch=epoch,
             slot=slot,
             id_high=id_high,
             clock_us=clock_us,
-            shards=_SHARDS.decode(one("shards_all")),
-            ready_shards=_IDS.decode(one("shards_ready")),
+            shards=_SHARDS.decode(one("shards_needed", ready=ready)),
+            shard_high=int(one("shard_highest")),
+            ready_shards=_IDS.decode(ready),
             batches=_BATCHES.decode(one("batches_unfinished")),
             running=_TASKS.decode(one("tasks_running")),
             releases=_IDS.decode(one("releases_all")),

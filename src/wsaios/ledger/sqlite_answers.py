@@ -25,12 +25,13 @@ from wsaios.kernel.ledger import (
     ReadyAfter,
 )
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Batch, Outcome, Task
+from wsaios.kernel.task import Batch, Outcome, Shard, Task
 from wsaios.ledger.sqlite_rows import as_json
 
 _TASKS: Final = msgspec.json.Decoder(list[Task])
 _OUTCOMES: Final = msgspec.json.Decoder(list[Outcome])
 _BATCHES: Final = msgspec.json.Decoder(list[Batch])
+_SHARDS: Final = msgspec.json.Decoder(list[Shard])
 _LINKS: Final = msgspec.json.Decoder(list[tuple[int, int]])
 _KEYS: Final = msgspec.json.Decoder(list[IdempotencyRow])
 _PLACES: Final = msgspec.json.Decoder(list[tuple[int, int, int]])
@@ -56,6 +57,15 @@ class Answers:
             found[task] = Payload(task, codec, data[place : place + size])
             place += size
         return found
+
+    def shards(self, questions: Sequence[Question], answers: Sequence[Answer]) -> list[Shard]:
+        """Those of the tasks and outcomes in answers, but for `ReadyAfter`."""
+        found: set[int] = set()
+        for question, answer in zip(questions, answers, strict=True):
+            if type(question) is not ReadyAfter:
+                found.update([task.shard for task in answer.tasks])
+                found.update([outcome.shard for outcome in answer.outcomes])
+        return _SHARDS.decode(self._one("shards_by_id", {"ids": as_json(sorted(found))})) if found else []
 
     @answer.register
     def _(self, question: ReadyAfter) -> Answer:

@@ -1,7 +1,7 @@
 """Pruning in small steps, and the search for contradictions."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import apsw
@@ -41,8 +41,8 @@ class Pruner:
         self._sql = sql
         self._from_us = 0
 
-    def prune(self, epoch: int, before_us: int, limit: int) -> int:
-        """As `Ledger.prune`; counts outcomes, keys and old values of facts.
+    def prune(self, epoch: int, before_us: int, limit: int, in_memory: Collection[int] | None) -> int:
+        """As `Ledger.prune`; counts outcomes, keys, old values of facts and shards that are not in memory.
 
         Raises:
             Fenced: the epoch is over.
@@ -56,6 +56,8 @@ class Pruner:
             clock_us = self._connection.execute(self._sql["clock_of"]).get
             removed += self._run("keys_forget", now_us=clock_us, limit=limit)
             removed += self._run("fact_log_forget", before_us=before_us, limit=limit)
+            if in_memory is not None:
+                removed += self._run("shards_forget_unused", held=as_json(list(in_memory)), limit=limit)
             if removed < limit:
                 self._run("batches_forget", before_us=before_us)
                 self._run("shards_forget_batches")

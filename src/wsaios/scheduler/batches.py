@@ -110,6 +110,7 @@ class Batches:
             spans = [(first, IdRange(first, length).last) for first, length in batch.ranges if length]
             if not spans:
                 del self.purging[number]
+                book.batches.pop(number, None)
                 continue
             book.commit.purged.extend(spans)
             book.ask(BatchById(number), partial(self._purged, batch))

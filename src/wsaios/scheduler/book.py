@@ -129,12 +129,12 @@ class Book(Draft):
         self.commit.ended.append(outcome)
         if result:
             self.commit.results.append(Payload(task.id, 0, result))
-        self.effects.closed.append(Closed(outcome, result))
+        shard = self.shards[task.shard]
+        self.effects.closed.append(Closed(outcome, result, shard.handler))
         if body.flags & Flag.HAS_DEPENDENTS:
             self.commit.releases.append(task.id)
             if task.id in self.commit.releases_done:
                 self.commit.releases_done.remove(task.id)
-        shard = self.shards[task.shard]
         if shard.batch:
             self._count(shard.batch, state)
 

@@ -16,6 +16,7 @@ from wsaios.scheduler.batches import Batches
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.cycle import Cycle
 from wsaios.scheduler.intake import Intake
+from wsaios.scheduler.leftovers import Leftovers
 from wsaios.scheduler.links import Links
 from wsaios.scheduler.pursuit import Pursuit
 from wsaios.scheduler.reports import Reports
@@ -23,7 +24,6 @@ from wsaios.scheduler.verbs import Verbs
 
 _LOADS: Final = (ReadyAfter, DueAfter, ExpiringAfter)
 _DUE_AT_ONCE: Final = 4096
-_SWEEP_WINDOWS: Final = 256
 
 
 class Core:
@@ -58,6 +58,7 @@ class Core:
         self._reports = Reports(book, rng, self.cycle.wake_key)
         self._links = Links(book)
         self._verbs = Verbs(book)
+        self._leftovers = Leftovers(book)
         self._pursuit: Pursuit | None = None
         if hub is not None:
             self._pursuit = Pursuit(book, self._intake, hub)
@@ -65,7 +66,6 @@ class Core:
         self._waiting: list[tuple[Any, Callable[[Answer], None]]] = []
         self._opening: Opening | None = opening if recover else None
         self._died = died
-        self._next_sweep = _SWEEP_WINDOWS
         self._handle: dict[type, Callable[[Any], None]] = {
             ev.Submit: self._intake.submit,
             ev.Reported: self._reported,
@@ -185,6 +185,8 @@ class Core:
     def _hear(self, answer: Committed) -> None:
         """Windows first: whether a task belongs into memory depends on what they cover."""
         self._batches.heard(answer.purged_rows)
+        for shard in answer.shards:
+            self.book.shards.setdefault(shard.id, shard)
         told = list(zip(self._waiting, answer.answers, strict=True))
         self._waiting = []
         for first in (True, False):
@@ -284,14 +286,7 @@ class Core:
                 book.ask(ask(*timer.bound, timer.refill), partial(self._timed, timer))
             for task in timer.trim():
                 book.forget(task)
-        if len(executor.windows) > self._next_sweep:
-            self._forget_windows()
-
-    def _forget_windows(self) -> None:
-        for window in list(self.executor.windows.values()):
-            if window.complete and not len(window) and window.parked != "seal":
-                self.executor.drop(window)
-        self._next_sweep = max(_SWEEP_WINDOWS, 2 * len(self.executor.windows))
+        self._leftovers.sweep()
 
     def _loaded(self, window: Window, limit: int, answer: Answer) -> None:
         tasks, executor = answer.tasks, self.executor

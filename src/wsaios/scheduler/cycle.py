@@ -30,23 +30,22 @@ class Cycle:
         self.held = False
         self.only = 0
         self.alone: tuple[int, int] | None = None
+        self._stands = False
 
     def run(self) -> None:
         """Start whatever may start."""
-        # Also while nothing may start: a time that has come would be waited for again and again.
-        self._filled()
-        if self.held:
+        self._stands = self.held or self._alone()
+        if self._stands:
             return
         executor = self._executor
-        if self._alone():
-            return
+        self._filled()
         for lane in executor.lanes:
             if f"lane:{lane}" not in self._book.paused and "all:*" not in self._book.paused:
                 self._lane(lane)
 
     def next_us(self) -> int | None:
-        """When a micro-batch has waited long enough to start under-filled."""
-        return min(self._fills.values(), default=None)
+        """When a micro-batch has waited long enough to start under-filled; None while nothing may start anyway."""
+        return None if self._stands else min(self._fills.values(), default=None)
 
     def wake(self, reason: str) -> None:
         """Look again at every window that was parked for this reason."""

@@ -30,7 +30,7 @@ class Draft:
     """Tasks, shards, batches and facts in memory, and the commit under construction.
 
     `begin` starts a commit, `finish` has everything in it that was touched, `handed` says that the ledger took that
-    out.
+    out. `visited` are batches that the step at hand looks at: finished ones are in memory no longer than that.
     """
 
     def __init__(self, executor: Executor, opening: Opening) -> None:
@@ -46,10 +46,11 @@ class Draft:
         self.unanswered: set[Token] = set()
         self.notes: dict[int, tuple[float | None, str]] = {}
         self.telling: dict[int, Telling] = {}
+        self.visited: list[int] = []
         self.counts: Counter[str] = Counter()
         self.transitions: Counter[tuple[int, int]] = Counter()
-        self._shard_ids = {_shard_key(shard): shard.id for shard in opening.shards}
-        self._next_shard = max(self.shards, default=0) + 1
+        self.shard_ids = {shard_key(shard): shard.id for shard in opening.shards}
+        self._next_shard = opening.shard_high + 1
         self._dirty: dict[int, Task] = {}
         self._reborn: set[int] = set()
         self._touched_batches: dict[int, Batch] = {}
@@ -85,12 +86,12 @@ class Draft:
     def shard(self, lane: str, tenant: str, handler: str, batch: int, concurrency_key: str) -> Shard:
         """The shard with these five, made when there is none."""
         key = (lane, tenant, handler, batch, concurrency_key)
-        number = self._shard_ids.get(key)
+        number = self.shard_ids.get(key)
         if number is not None:
             return self.shards[number]
         shard = Shard(self._next_shard, *key)
         self._next_shard += 1
-        self._shard_ids[key] = shard.id
+        self.shard_ids[key] = shard.id
         self.shards[shard.id] = shard
         self.commit.shards.append(shard)
         return shard
@@ -139,20 +140,14 @@ class Draft:
                 commit.updated.append(task)
             if not covers(task):
                 tasks.pop(task.id, None)
-        for batch in self._touched_batches.values():
-            commit.batches.append(batch)
-            if batch.state == BatchState.SEALED and sum(batch.ended.values()) >= batch.rows:
-                self.effects.batches.append(batch)
-                self.batches.pop(batch.id, None)
-                if (paused := f"batch:{batch.id}") in self.paused:
-                    self.paused.discard(paused)
-                    commit.facts.append(("pause", paused, None))
+                self.notes.pop(task.id, None)
+        self._settle_batches()
         commit.id_high, commit.now_us = self.id_high, self.now_us
         self.drafting = False
         asked = self._asked
         commit.questions.extend(question for question, _ in asked)
         self._dirty, self._touched_batches, self._fresh, self._asked = {}, {}, {}, []
-        self._reborn, self._visiting, self.ended_now = set(), [], {}
+        self._reborn, self._visiting, self.visited, self.ended_now = set(), [], [], {}
         self.effects.again = bool(asked or commit.purged)
         self.effects.alone = bool(commit.purged) or any(type(question) is not ReadyAfter for question, _ in asked)
         return self.effects, asked
@@ -171,6 +166,29 @@ class Draft:
         """Drop a task from memory unless something still needs it there."""
         if task.id not in self._dirty and self.tasks.get(task.id) is task and not self.executor.covers(task):
             del self.tasks[task.id]
+            self.notes.pop(task.id, None)
+
+    def _settle_batches(self) -> None:
+        """Write the batches that changed; those that are finished leave memory."""
+        for batch in self._touched_batches.values():
+            self.commit.batches.append(batch)
+            if _finished(batch):
+                self.effects.batches.append(batch)
+                self.batches.pop(batch.id, None)
+                if f"batch:{batch.id}" in self.paused:
+                    self._let_go(batch)
+        for number in self.visited:
+            if number not in self._touched_batches and number in self.batches and _over(self.batches[number]):
+                del self.batches[number]
+
+    def _let_go(self, batch: Batch) -> None:
+        """A paused batch is finished: a row of it that is replayed must find neither the pause nor a parked window."""
+        paused = f"batch:{batch.id}"
+        self.paused.discard(paused)
+        self.commit.facts.append(("pause", paused, None))
+        for window in list(self.executor.windows.values()):
+            if window.shard.batch == batch.id:
+                self.executor.drop(window)
 
     def _settle_seal(self, task: Task) -> None:
         """Let the history of a staged row say when its batch was sealed, which one row told for all of them."""
@@ -188,5 +206,15 @@ class Draft:
         return batch is not None and batch.state != BatchState.SEALED
 
 
-def _shard_key(shard: Shard) -> tuple[str, str, str, int, str]:
+def shard_key(shard: Shard) -> tuple[str, str, str, int, str]:
+    """The five that a shard stands for."""
     return shard.lane, shard.tenant, shard.handler, shard.batch, shard.concurrency_key
+
+
+def _finished(batch: Batch) -> bool:
+    return batch.state == BatchState.SEALED and sum(batch.ended.values()) >= batch.rows
+
+
+def _over(batch: Batch) -> bool:
+    """Whether nothing will become of it any more, unless a row of it is replayed."""
+    return batch.state == BatchState.ABORTED or _finished(batch)

@@ -261,7 +261,7 @@ class Service(Submissions):
             if core is None or number not in core.book.tasks:
                 view = await self.inspector.view(number)
                 if view.outcome is not None and not future.done():
-                    return Closed(view.outcome, view.result.data if view.result is not None else b"")
+                    return Closed(view.outcome, view.result.data if view.result else b"", view.shard.handler)
             self._check_running(future)
             return await future
         finally:

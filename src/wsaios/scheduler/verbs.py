@@ -77,7 +77,7 @@ class Verbs:
         if not answer.batches:
             self._book.reply(event.token, error=UnknownBatch(encode(event.scope.number, "batch")))
         elif event.verb == "replay":
-            self._book.batches.setdefault(event.scope.number, answer.batches[0])
+            self._visit(answer.batches[0])
             self._sweep(event.token, event.verb, event.scope, event.reason)
         else:
             self._book.reply(event.token, 0)
@@ -93,7 +93,11 @@ class Verbs:
 
     def _remember(self, number: int, answer: Answer) -> None:
         gone = Batch(number, BatchState.ABORTED, "", "", 0)
-        self._book.batches.setdefault(number, answer.batches[0] if answer.batches else gone)
+        self._visit(answer.batches[0] if answer.batches else gone)
+
+    def _visit(self, batch: Batch) -> None:
+        self._book.batches.setdefault(batch.id, batch)
+        self._book.visited.append(batch.id)
 
     def _find(self, event: Act) -> None:
         task = self._book.tasks.get(event.scope.number)

@@ -349,11 +349,8 @@ class Scheduler:
         return dict(self._stats)
 
     def _count_closed(self, closed: list[Closed]) -> None:
-        core = self._parts.loop.core
-        if core is None:
-            return
         for each in closed:
-            if core.book.shards[each.outcome.shard].handler in self._counting:
+            if each.handler in self._counting:
                 self._stats["ok" if each.outcome.state == State.SUCCEEDED else "fail"] += 1
 
     async def _act(self, verb: Verb, target: str, reason: str) -> int:

@@ -1,7 +1,7 @@
 """A ledger in memory that obeys: the rules of the real one, and commits that fail when a test says so."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from functools import partial
 from typing import Final
@@ -11,7 +11,7 @@ import msgspec
 
 from wsaios.kernel.errors import Fenced, LedgerOwned, LedgerUnavailable
 from wsaios.kernel.failpoints import FAMILIES
-from wsaios.kernel.ledger import Commit, Committed, Opening, Reads
+from wsaios.kernel.ledger import Commit, Committed, Opening, Reads, ReadyAfter
 from wsaios.kernel.states import State
 from wsaios.simulation.ledger_answers import SimReads, answer
 from wsaios.simulation.ledger_store import CommitApplier, Tables, clone, forget_shards, frozen, prune
@@ -75,6 +75,11 @@ class SimLedger:
                 raise LedgerUnavailable(self.name, "a simulated fault: nobody knows whether it was written")
         tables = self.tables
         done.answers = [answer(tables, question) for question in batch.questions]
+        told = zip(batch.questions, done.answers, strict=True)
+        others = [each for question, each in told if not isinstance(question, ReadyAfter)]
+        named = {task.shard for each in others for task in each.tasks}
+        named |= {outcome.shard for each in others for outcome in each.outcomes}
+        done.shards = [tables.shards[number] for number in sorted(named)]
         done.payloads = {number: tables.payloads[number] for number in batch.fetch if number in tables.payloads}
         done.saved = {number: tables.checkpoints[number] for number in batch.fetch if number in tables.checkpoints}
         return done
@@ -85,12 +90,12 @@ class SimLedger:
             raise LedgerUnavailable(self.name, "it is not open; call open() first")
         return self._take(now_us)
 
-    def prune(self, before_us: int, rows: int) -> int:
+    def prune(self, before_us: int, rows: int, held: Collection[int] | None = None) -> int:
         """As `Ledger.prune`."""
         self._ready()
         if self._epoch != self.tables.epoch:
             raise Fenced(self.name, self._epoch)
-        return prune(self.tables, before_us, rows)
+        return prune(self.tables, before_us, rows, held)
 
     def reads(self) -> Reads:
         """As `Ledger.reads`."""
@@ -121,12 +126,15 @@ class SimLedger:
         unfinished = tables.unfinished()
         forget_shards(tables, lambda shard: shard.batch not in unfinished)
         live = tables.live.values()
+        needed = {task.shard for task in live if task.state in {State.READY, State.RUNNING}}
+        needed |= {shard.id for shard in tables.shards.values() if shard.batch in unfinished}
         return Opening(
             epoch=tables.epoch,
             slot=0 if self._client else 1 + tables.epoch % _SLOTS,
             id_high=tables.id_high,
             clock_us=tables.clock_us,
-            shards=[tables.shards[number] for number in sorted(tables.shards)],
+            shards=[tables.shards[number] for number in sorted(needed)],
+            shard_high=max(tables.shards, default=0),
             ready_shards=sorted({task.shard for task in live if task.state == State.READY}),
             batches=[clone(unfinished[number]) for number in sorted(unfinished)],
             running=[clone(task) for task in sorted(live, key=lambda task: task.id) if task.state == State.RUNNING],

@@ -1,7 +1,7 @@
 """What a simulated ledger keeps, and how a commit changes it: every rule of the real one, in dictionaries."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -95,8 +95,7 @@ class CommitApplier:
         tables = self._tables
         tables.id_high = max(tables.id_high, batch.id_high)
         tables.clock_us = max(tables.clock_us, batch.now_us)
-        for shard in batch.shards:
-            self._add_shard(shard)
+        self._add(tables.shards, ((shard.id, shard) for shard in batch.shards), "shard")
         tables.batches.update((row.id, clone(row)) for row in batch.batches)
         self._replay(batch.replayed)
         self._accept(batch.accepted)
@@ -118,12 +117,6 @@ class CommitApplier:
             if key in table:
                 raise self._fail(f"there is already a {what} {key}")
             table[key] = row
-
-    def _add_shard(self, shard: Shard) -> None:
-        for other in self._tables.shards.values():
-            if msgspec.structs.replace(other, id=shard.id) == shard:
-                raise self._fail(f"shard {other.id} is the same as {shard.id}")
-        self._add(self._tables.shards, [(shard.id, shard)], "shard")
 
     def _accept(self, tasks: list[Task]) -> None:
         for task in tasks:
@@ -231,15 +224,16 @@ def forget(tables: Tables, tasks: Iterable[int]) -> None:
         del tables.links[link]
 
 
-def forget_shards(tables: Tables, unneeded: Callable[[Shard], bool]) -> None:
-    """Remove shards that no task belongs to and that are not needed otherwise."""
+def forget_shards(tables: Tables, unneeded: Callable[[Shard], bool], limit: int | None = None) -> int:
+    """Remove shards that no task belongs to and that are not needed otherwise; returns how many went."""
     used = {row.shard for row in tables.tasks()}
-    for shard in list(tables.shards.values()):
-        if shard.id not in used and unneeded(shard):
-            del tables.shards[shard.id]
+    gone = sorted(shard.id for shard in tables.shards.values() if shard.id not in used and unneeded(shard))[:limit]
+    for number in gone:
+        del tables.shards[number]
+    return len(gone)
 
 
-def prune(tables: Tables, before_us: int, limit: int) -> int:
+def prune(tables: Tables, before_us: int, limit: int, held: Collection[int] | None) -> int:
     """As `Ledger.prune`."""
     unfinished, shards = tables.unfinished(), tables.shards
     staying = {row.id for row in tables.batches.values() if row.keep or row.id in unfinished}
@@ -253,6 +247,8 @@ def prune(tables: Tables, before_us: int, limit: int) -> int:
     for _, place in logged:
         del tables.fact_log[place]
     removed = len(free) + len(over) + len(logged)
+    if held is not None:
+        removed += forget_shards(tables, lambda shard: shard.id not in held and shard.batch not in unfinished, limit)
     if removed < limit:
         used = {shards[row.shard].batch for row in tables.tasks()}
         for batch in list(tables.batches.values()):

@@ -281,9 +281,13 @@ def test_shards_are_added_once(desk: Desk) -> None:
     desk.add(task(1))
     with pytest.raises(LedgerBroken):
         desk.write(shards=[shard(1, handler="other")])
-    with pytest.raises(LedgerBroken):
-        desk.write(shards=[shard(2, handler="h1")])
     assert desk.reopen().shards == [shard(1)]
+
+
+def test_a_shard_that_was_forgotten_may_be_made_anew(desk: Desk) -> None:
+    desk.write(shards=[shard(2, handler="h1")])
+    desk.add(task(1), task(2, shard=2))
+    assert desk.reopen().shards == [shard(1), shard(2, handler="h1")]
 
 
 def test_purging_takes_at_most_so_many_rows_of_the_ranges(desk: Desk) -> None:

@@ -188,7 +188,9 @@ class LedgerMachine(RuleBasedStateMachine):
         assert opening.running == [self.live[number] for number in sorted(self.live) if self.live[number].state == 3]
         assert opening.ready_shards == sorted({row.shard for row in self.live.values() if row.state == State.READY})
         used = {row.shard for row in self.live.values()} | {row.shard for row, _ in self.ended.values()}
-        assert [row.id for row in opening.shards] == sorted(used)
+        needed = {row.shard for row in self.live.values() if row.state in {State.READY, State.RUNNING}}
+        assert [row.id for row in opening.shards] == sorted(needed)
+        assert opening.shard_high == max(used, default=0)
         self.desk.write(shards=[shard(number) for number in SHARDS if number not in used])
 
     @rule(

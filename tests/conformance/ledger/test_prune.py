@@ -95,6 +95,19 @@ def test_shards_that_a_core_may_still_use_stay_until_the_next_owner(desk: Desk) 
     assert desk.reopen().shards == [shard(1)]
 
 
+def test_shards_that_no_core_holds_go_when_their_last_task_did(desk: Desk) -> None:
+    desk.write(shards=[shard(number) for number in range(2, 7)] + [shard(7, batch=70)], batches=[batch(70, state=0)])
+    _ended(desk, 1)
+    _ended(desk, 2, of=2)
+    desk.add(task(3, shard=3), task(4, State.PENDING, shard=4))
+    assert desk.ledger.prune(NOW_US, 9, [2, 5]) == 1
+    assert desk.ledger.prune(LATER_US, 9, [2, 5]) == 2 + 1
+    assert desk.ledger.prune(LATER_US, 1, []) == 1
+    assert desk.ledger.prune(LATER_US, 9, []) == 1
+    desk.add(task(5, shard=7), task(6, shard=3))
+    desk.write(shards=[shard(number) for number in (1, 2, 5, 6)])
+
+
 def test_keys_that_are_over_go(desk: Desk) -> None:
     rows = [IdempotencyRow("t", key, 1, "d", NOW_US + place) for key, place in (("a", 10), ("b", 20), ("c", 90))]
     desk.write(keys=rows)

@@ -6,6 +6,7 @@ from tests.conformance.ledger.desk import Desk, batch, ids, outcome, shard, stor
 from wsaios.kernel.ledger import (
     BatchById,
     ById,
+    Commit,
     DependentsOf,
     DependentsOfMany,
     DueAfter,
@@ -14,6 +15,7 @@ from wsaios.kernel.ledger import (
     IdempotencyOf,
     IdempotencyRow,
     LiveAfter,
+    Question,
     ReadyAfter,
 )
 from wsaios.kernel.states import State
@@ -32,6 +34,20 @@ def test_ready_tasks_come_in_the_order_of_their_shard(desk: Desk) -> None:
     assert ids(desk.ask(ReadyAfter(1, 5, 1, 10)).tasks) == [3]
     assert ids(desk.ask(ReadyAfter(2, LOWEST, 0, 10)).tasks) == [4]
     assert desk.ask(ReadyAfter(3, LOWEST, 0, 10)).tasks == []
+
+
+def test_what_is_told_brings_its_shards(desk: Desk) -> None:
+    desk.write(shards=[shard(2, concurrency_key="k"), shard(3), shard(4)])
+    lost = task(2, State.RUNNING, shard=3)
+    desk.add(task(1, State.PENDING, shard=2, due_us=5), lost, task(3, shard=4))
+    desk.end(outcome(lost, State.LOST))
+    named: Question = ReadyAfter(4, LOWEST, 0, 9)
+    others: list[Question] = [DueAfter(LOWEST, 0, 9), EndedAfter(0, 9, (State.LOST,), 9), ById((1,))]
+
+    told = desk.ledger.commit(Commit(desk.epoch, desk.now_us, questions=[named, *others]))
+
+    assert told.shards == [shard(2, concurrency_key="k"), shard(3)]
+    assert desk.ledger.commit(Commit(desk.epoch, desk.now_us, questions=[named])).shards == []
 
 
 def test_tasks_that_wait_for_a_time_come_in_its_order(desk: Desk) -> None:

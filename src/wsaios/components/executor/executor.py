@@ -33,7 +33,7 @@ class TaskExecutor(Shelf):
         self.slots.limit(spec.name, spec.slots)
         if spec.name not in self.lanes:
             self.lanes[spec.name] = Heads(self.windows, spec.name)
-            self.settle(*(window for window in self.windows.values() if window.lane == ""))
+            self.settle(*(window for window in self.windows.values() if window.parked == "lane"))
 
     def handler(self, spec: HandlerSpec) -> None:
         """Make a handler known; its parked tasks may start."""

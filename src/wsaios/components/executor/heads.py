@@ -1,10 +1,13 @@
 """The heads of the shards of one lane, the best in front."""
 
 from collections.abc import Iterator, Mapping
-from heapq import heappop, heappush, heapreplace
+from heapq import heapify, heappop, heappush, heapreplace
+from typing import Final
 
 from wsaios.components.executor.policy import Head
 from wsaios.kernel.executor import Window
+
+_SLACK: Final = 64
 
 
 class Heads:
@@ -22,6 +25,8 @@ class Heads:
             return
         window.queued = place
         heappush(self._heap, (*place, window.shard.id))
+        if len(self._heap) > _SLACK + 2 * len(self._windows):
+            self._shrink()
 
     def best(self) -> Head | None:
         """The smallest head; entries that are no longer true are put right on the way."""
@@ -64,3 +69,17 @@ class Heads:
                 continue
             if window.queued == head[:2] == window.place():
                 yield head
+
+    def __len__(self) -> int:
+        """How many entries there are, those that are no longer true included."""
+        return len(self._heap)
+
+    def _shrink(self) -> None:
+        """A head that better ones pass again and again leaves an entry for each of them; keep one of each window."""
+        windows, living = self._windows, {}
+        for head in self._heap:
+            window = windows.get(head[2])
+            if window is not None and window.queued == head[:2] and window.lane == self._lane:
+                living[head[2]] = head
+        self._heap = list(living.values())
+        heapify(self._heap)

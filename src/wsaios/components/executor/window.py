@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from wsaios.kernel.states import State
@@ -163,8 +164,9 @@ class ShardWindow:
             self._at = 0
 
     def oldest_us(self, most: int) -> int:
-        """Since when the longest waiting of the first `most` rows is ready, µs UTC."""
-        return min(task.body.history[-1][1] for _, _, task in self._rows[self._at : self._at + most])
+        """Since when the longest waiting of the first `most` ready rows is ready, µs UTC."""
+        ready = (task for _, _, task in self._rows[self._at :] if task.state == _READY)
+        return min(task.body.history[-1][1] for task in islice(ready, most))
 
     def trim(self, room: int) -> list[Task]:
         """With more than `room` rows, give up the later half of them; returns those."""

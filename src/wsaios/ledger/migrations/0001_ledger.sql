@@ -39,7 +39,8 @@ CREATE TABLE batch (
 CREATE INDEX batch_by_key ON batch (key, id) WHERE key IS NOT NULL;
 CREATE INDEX batch_unfinished ON batch (id) WHERE unfinished = 1;
 
--- `tasks` counts the live and ended tasks of the shard, so that one nobody needs can be told without a search.
+-- `tasks` counts the live and ended tasks of the shard, so that one nobody needs can be told without a search. Two shards may have
+-- the same five: one that the core had forgotten, because nothing of it was in memory, is made anew when more of it comes in.
 CREATE TABLE shard (
     id              INTEGER PRIMARY KEY CHECK (id > 0),
     lane            TEXT    NOT NULL,
@@ -47,8 +48,7 @@ CREATE TABLE shard (
     handler         TEXT    NOT NULL,
     batch           INTEGER NOT NULL,
     concurrency_key TEXT    NOT NULL,
-    tasks           INTEGER NOT NULL DEFAULT 0 CHECK (tasks >= 0),
-    UNIQUE (lane, tenant, handler, batch, concurrency_key)
+    tasks           INTEGER NOT NULL DEFAULT 0 CHECK (tasks >= 0)
 ) STRICT;
 CREATE INDEX shard_unused ON shard (id) WHERE tasks = 0;
 CREATE INDEX shard_of_batch ON shard (batch) WHERE batch <> 0;

@@ -18,9 +18,22 @@ UPDATE owner SET clean = 1 WHERE epoch = :epoch AND slot <> 0;
 -- Shards that nobody needs any more; only while no core holds them in memory.
 DELETE FROM shard WHERE tasks = 0 AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.id = shard.batch AND batch.unfinished = 1);
 
--- name: shards_all
--- Every shard, as [[id, lane, tenant, handler, batch, concurrency_key], …].
-SELECT json_group_array(json_array(id, lane, tenant, handler, batch, concurrency_key)) FROM (SELECT * FROM shard ORDER BY id);
+-- name: shards_needed
+-- Shards with tasks to start or in flight, and those of batches that are not finished, as
+-- [[id, lane, tenant, handler, batch, concurrency_key], …]. Of ended tasks there may be a million more.
+-- ready: [id, …] as `shards_ready` found them
+SELECT json_group_array(json_array(id, lane, tenant, handler, batch, concurrency_key)) FROM (
+    SELECT * FROM shard WHERE id IN (
+        SELECT value FROM json_each(:ready)
+        UNION SELECT shard FROM live INDEXED BY live_by_state WHERE state = 3 AND state <> 2
+        UNION SELECT shard.id FROM batch INDEXED BY batch_unfinished JOIN shard ON shard.batch = batch.id
+            WHERE batch.unfinished = 1 AND shard.batch <> 0
+    ) ORDER BY id
+);
+
+-- name: shard_highest
+-- The highest number of a shard; 0 when there is none.
+SELECT coalesce(max(id), 0) FROM shard;
 
 -- name: shards_ready
 -- Shards with tasks to start, as [id, …]: one step in the index for each shard, however many tasks wait.

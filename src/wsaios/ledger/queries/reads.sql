@@ -23,7 +23,7 @@ LEFT JOIN payload ON payload.id = wanted.id;
 -- Shards among ids, as [[id, lane, tenant, handler, batch, concurrency_key], …].
 -- ids: [id, …]
 SELECT json_group_array(json_array(id, lane, tenant, handler, batch, concurrency_key))
-FROM shard WHERE id IN (SELECT value FROM json_each(:ids));
+FROM (SELECT * FROM shard WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id);
 
 -- name: live_in_state
 -- Live tasks in one state that is not "ready", by id, as [task, …]: a few among millions of ready ones have an index of their own.

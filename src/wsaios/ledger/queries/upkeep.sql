@@ -23,8 +23,16 @@ DELETE FROM outcome WHERE id IN (SELECT value FROM json_each(:ids));
 DELETE FROM batch WHERE unfinished = 0 AND keep = 0 AND created_us < :before_us
 AND NOT EXISTS (SELECT 1 FROM shard WHERE shard.batch = batch.id AND shard.batch <> 0 AND shard.tasks > 0);
 
+-- name: shards_forget_unused
+-- Shards without tasks that no core holds in memory.
+-- held: [id, …], limit
+DELETE FROM shard WHERE id IN (
+    SELECT id FROM shard INDEXED BY shard_unused WHERE tasks = 0 AND id NOT IN (SELECT value FROM json_each(:held))
+    AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.id = shard.batch AND batch.unfinished = 1) ORDER BY id LIMIT :limit
+);
+
 -- name: shards_forget_batches
--- Shards of batches that are no more; no other shard may go while a core holds it in memory.
+-- Shards of batches that are no more, whoever holds them in memory.
 DELETE FROM shard WHERE tasks = 0 AND batch <> 0 AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.id = shard.batch);
 
 -- name: keys_forget

@@ -41,11 +41,16 @@ class Pruning:
         total, gone = 0, _ROWS
         while gone >= _ROWS and self._loop.running():
             before_us = self._clock.now_us() - self._retention_us
-            gone = await self._loop.upkeep(self._ledger.prune, before_us, _ROWS)
+            gone = await self._loop.upkeep(self._prune, before_us)
             total += gone
             if gone >= _ROWS:
                 await asyncio.sleep(_PAUSE_S)
         return total
+
+    def _prune(self, before_us: int) -> int:
+        # Between two steps, so that the core stands still and what it holds is what it will go on with.
+        core = self._loop.core
+        return self._ledger.prune(before_us, _ROWS, core.book.shards if core is not None else None)
 
     async def _run(self) -> None:
         while True:

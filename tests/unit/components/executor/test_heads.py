@@ -98,3 +98,19 @@ class HeadsMachine(RuleBasedStateMachine):
 
 
 TestHeads = HeadsMachine.TestCase
+
+
+def test_a_head_that_better_ones_pass_for_ever_costs_no_more_memory() -> None:
+    window = HeadsMachine.window(1, complete=True)
+    heads = Heads({1: window}, LANE)
+    window.add(ready(1, 1_000_000))
+    heads.push(window)
+    for number in range(2, 5_000):
+        window.add(ready(number, number))
+        heads.push(window)
+        heads.best()
+        window.take(1, 0)
+        heads.best()
+
+    assert len(heads) < 100
+    assert heads.best() == (1_000_000, 1, 1)

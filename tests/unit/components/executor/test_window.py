@@ -138,6 +138,16 @@ def test_the_oldest_of_the_first_rows_is_found_by_when_it_became_ready(keys: lis
     assert window.oldest_us(most) == min(task.id for task in first)
 
 
+def test_who_left_hides_nobody_who_waits_longer() -> None:
+    window = ShardWindow(SHARD, complete=True)
+    first, gone, oldest = ready(9, 0), ready(8, 1), ready(1, 2)
+    for task in (first, gone, oldest):
+        window.add(task)
+    gone.state = State.PAUSED
+
+    assert window.oldest_us(2) == 1
+
+
 def test_a_window_is_thirsty_when_a_quarter_is_left_and_it_has_not_asked() -> None:
     window = ShardWindow(SHARD, complete=False)
     window.extend([ready(number, number) for number in range(1, 6)], (5, 5))

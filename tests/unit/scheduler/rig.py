@@ -1,0 +1,66 @@
+"""A core on a simulated ledger, stepped by hand; what it starts ends when the test says so."""
+
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any
+
+from wsaios.components.executor.policy import PriorityAgeing
+from wsaios.kernel.engine import Ended, Report, Verdict, Work
+from wsaios.kernel.events import Effects, Event, Reported, Submit
+from wsaios.kernel.ledger import Committed
+from wsaios.kernel.task import HandlerSpec, LaneSpec, NewTask
+from wsaios.scheduler.assemble import assemble
+from wsaios.simulation.ledger import SimLedger
+
+NOW_US = 1_700_000_000_000_000
+SPECS: tuple[LaneSpec | HandlerSpec, ...] = (
+    LaneSpec("default", 5000),
+    HandlerSpec("echo", "default"),
+    HandlerSpec("vector", "default", 4, 10_000),
+)
+
+
+class Rig:
+    """Steps until nothing more is to be asked; `replies` by token, `works` as they start."""
+
+    def __init__(self, specs: Iterable[LaneSpec | HandlerSpec] = SPECS) -> None:
+        self.ledger = SimLedger()
+        self.now_us = NOW_US
+        self.core = assemble(self.ledger.open(NOW_US, "rig"), PriorityAgeing(), Random(1), specs=specs)
+        self.replies: dict[Any, object] = {}
+        self.works: list[Work] = []
+
+    def step(self, *events: Event) -> Effects:
+        """These events, and whatever the ledger answers to them; the effects of the last step."""
+        told: Committed | None = None
+        pending: tuple[Event, ...] = events
+        while True:
+            effects = self.core.step(pending, self.now_us, told)
+            answer = self.ledger.commit(effects.commit)
+            self.core.committed(effects)
+            self.works.extend(effects.works)
+            self.replies.update((reply.token, reply.error or reply.value) for reply in effects.replies)
+            pending, told = (), answer if effects.commit.questions or effects.commit.purged else None
+            if not effects.again:
+                return effects
+
+    def ask(self, make: Callable[[str], Event]) -> Any:
+        """The answer to one event."""
+        self.step(make("asked"))
+        return self.replies.pop("asked")
+
+    def submit(self, *tasks: NewTask) -> list[int]:
+        """Their ids."""
+        ids = self.ask(lambda token: Submit(token, list(tasks)))
+        assert isinstance(ids, list)
+        return ids
+
+    def end(self, verdict: Verdict = Verdict.SUCCEEDED) -> Effects:
+        """Everything that runs comes to this end."""
+        reports: list[Report] = [
+            Ended(attempt.task, attempt.fence, verdict, result=b"1" if verdict == Verdict.SUCCEEDED else b"")
+            for work in self.works
+            for attempt in work.attempts
+        ]
+        self.works.clear()
+        return self.step(Reported(None, reports))
