@@ -46,6 +46,8 @@ class Day:
         self.deeds: Counter[str] = Counter()
         self._rng = self.world.rng
         self.driver.visitor = self._visit
+        self.driver.passer_by = self._do
+        self.driver.meddler = lambda number: self.acting.task_verb(self._rng.choice(("cancel", "pause")), number)
         self.world.on_failure = self._failed
         self._deeds: dict[str, Callable[[], None]] = {
             "submit": self.world.submit,
@@ -70,14 +72,17 @@ class Day:
         """Perhaps somebody does something; then the driver turns."""
         scenario = self.driver.scenario
         while self._rng.random() < scenario.busy:
-            (deed,) = self._rng.choices(self._names, self._chances)
-            self.deeds[deed] += 1
-            self._deeds[deed]()
+            self._do()
         if self._rng.random() < scenario.prune:
             self._prune()
         if self._rng.random() < scenario.restart:
             self._restart()
         self.driver.turn()
+
+    def _do(self) -> None:
+        (deed,) = self._rng.choices(self._names, self._chances)
+        self.deeds[deed] += 1
+        self._deeds[deed]()
 
     def drain(self) -> None:
         """The faults stop, what is held back is let go: everything that can end ends."""

@@ -1,5 +1,7 @@
-"""A thin driver of `Core.step`, like the live loop: an inbox, one commit a step, effects that leave only after it."""
+"""A thin driver of the core, like the live loop: an inbox, commits in their order, effects that leave after them."""
 
+from collections import Counter
+from collections.abc import Callable
 from hashlib import blake2b
 from random import Random
 from typing import Final
@@ -17,9 +19,9 @@ from tests.simulation.scenario import Scenario
 from tests.simulation.small import Known, small_core
 from tests.simulation.world import World
 from wsaios.kernel.engine import Attempt, Ended, Receipt, Report, Verdict, Work
-from wsaios.kernel.errors import LedgerUnavailable, Unacknowledged
+from wsaios.kernel.errors import Fenced, LedgerBroken, LedgerUnavailable, Unacknowledged
 from wsaios.kernel.events import Effects, Event, HandlerKnown, Hold, LaneKnown, Only, Reported
-from wsaios.kernel.ledger import Committed, Ledger, Opening
+from wsaios.kernel.ledger import Commit, Committed, Ledger, Opening
 from wsaios.kernel.task import Failure, LaneSpec
 from wsaios.scheduler.core import Core
 from wsaios.simulation.clock import SimClock
@@ -30,8 +32,23 @@ _FETCH: Final = -1
 Standing = Hold | Only | HandlerKnown | LaneKnown
 
 
+class Flight:
+    """A commit that is made or on its way; works before `decided` were decided before the last events came in."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.decided = 0
+        self.now_us = 0
+        self.effects = Effects(Commit(0, 0))
+        self.write: Callable[[], Committed] | None = None
+
+    def land(self) -> Committed | None:
+        """Have the ledger write it."""
+        return None if self.write is None else self.write()
+
+
 class Driver:
-    """One owner at work. Steps and commits alternate, and the owner may die between any two things that it does.
+    """One owner at work, and the owner may die between any two things that it does.
 
     Streams of chance are apart: what one part of the scheduler asks of them does not change what others are dealt.
     """
@@ -56,6 +73,8 @@ class Driver:
         self.purpose = Purpose(tables)
         self.dice = Random(f"driver {seed}")
         self.again = True
+        self.next = Flight()
+        self.met: Counter[str] = Counter()
         self.wake_us: int | None = None
         self._rng = Random(f"core {seed}")
         script = Handlers(Random(f"script {seed}"), scenario.longest_us)
@@ -73,7 +92,7 @@ class Driver:
     @property
     def hears(self) -> bool:
         """Whether the next step takes up what the ledger answered: until then nothing of it may be pruned."""
-        return self._answer is not None
+        return self._answer is not None or self.core.drafting
 
     def post(self, event: Event) -> None:
         """Hand an event to the next step."""
@@ -86,43 +105,98 @@ class Driver:
             self.stale += self.core.book.counts["stale"]
         self._answer, self.again, self.wake_us = None, True, None
         self._visiting = not recover
+        self.next = Flight()
         hub = self.purpose.hub(opening, died=died) if recover else None
         self.core = small_core(self.known, self.scenario, opening, self._rng, hub, died=died)
 
     def step(self, death: Mishap | None = None, *, faults: bool = True) -> None:
-        """One step with its commit and its effects.
+        """Decide, commit, let go; sometimes more comes in while the commit is on its way, or another one follows it.
 
         Raises:
             OwnerDiedError: the owner died at the place that `death` names.
             Red: a check failed.
         """
         self.steps += 1
-        events = self._gathered()
-        now_us = self.clock.now_us()
+        # What changes the checks' own knowledge waits until everything that was decided before it has left.
+        self._take(self._until_told() if self.core.drafting else self._gathered())
+        flights = [self._launch()]
+        die_here(death, Mishap.DEATH_DECIDED)
+        if not self._visiting and not flights[0].effects.alone and self.dice.random() < self.scenario.overlap:
+            self._meanwhile(flights)
+        while flights:
+            flight = flights[0]
+            written = self.fault(flight.effects) if faults else None
+            try:
+                told = flight.land()
+            except LedgerUnavailable as error:
+                self._rebuild(flights, error, written=written is not False)
+                return
+            except (Fenced, LedgerBroken) as error:
+                raise Red(Check.STEP, f"the commit was refused: {type(error).__name__}: {error}") from error
+            self._arrive(flights.pop(0), told, death)
+        if self.core.drafting:
+            self.again = True
+        elif not self._visiting:
+            self.invariants.after(self._after(flight))
+            self.purpose.check()
+
+    def _take(self, events: list[Event]) -> None:
+        """Half a step. What was decided before is not held against what came in only now."""
+        self.next.events += events
+        self.next.decided = len(self.core.book.effects.works) if self.core.drafting else 0
+        self.next.now_us = self.clock.now_us()
+        answer, self._answer = self._answer, None
         try:
-            effects = self.core.step(events, now_us, self._answer)
+            self.core.take(events, self.next.now_us, answer)
         except Exception as error:
             raise Red(Check.STEP, f"{type(error).__name__}: {error}") from error
-        die_here(death, Mishap.DEATH_DECIDED)
-        effects.commit.purge_rows = self.scenario.purge_rows
-        # Ids and times in it tell any two runs apart.
-        self._print.update(msgspec.json.encode((effects.commit, effects.works, effects.cancels, effects.wake_us)))
-        written = self.fault(effects) if faults else None
+
+    def _launch(self) -> Flight:
+        """The other half: the commit is taken down, and nothing that comes later may change it."""
+        flight, self.next = self.next, Flight()
         try:
-            told = self._commit(effects)
-        except LedgerUnavailable as error:
-            self._rebuild(events, effects, error, written=written is not False)
-            return
+            flight.effects = effects = self.core.finish()
+            effects.commit.purge_rows = self.scenario.purge_rows
+            # Ids and times in it tell any two runs apart.
+            self._print.update(msgspec.json.encode((effects.commit, effects.works, effects.cancels, effects.wake_us)))
+            commit = effects.commit
+            if commit.writes() or commit.questions or commit.fetch:
+                flight.write = self.ledger.prepare(commit)
+        except Exception as error:
+            raise Red(Check.STEP, f"{type(error).__name__}: {error}") from error
+        self.core.handed(effects)
+        return flight
+
+    def _meanwhile(self, flights: list[Flight]) -> None:
+        """The commit is on its way, and more comes in."""
+        for _ in range(self.dice.randint(1, 2)):
+            self.crowd()
+            self.clock.advance(self.dice.randint(0, 500))
+            reports = self.engine.reports(self.clock.now_us())
+            if reports:
+                self.inbox.append(Reported(None, reports))
+            events = self._until_told()
+            self._take(events)
+            self.met["taken in during a commit"] += bool(events)
+        if not flights[0].effects.again and self.dice.random() < 1 / 2:
+            flights.append(self._launch())
+            self.met["a commit behind another one"] += 1
+
+    def _arrive(self, flight: Flight, told: Committed | None, death: Mishap | None) -> None:
+        """A commit is durable."""
+        effects = flight.effects
         self.core.committed(effects)
-        self.invariants.committed(effects, events)
+        self.invariants.committed(effects, flight.events)
         die_here(death, Mishap.DEATH_COMMITTED)
-        self._seat(effects, events)
+        self._seat(flight)
         self._let_go(effects, told, death)
-        self._answer = told if effects.commit.questions or effects.commit.purged else None
-        self.again, self.wake_us = effects.again or bool(self.inbox), effects.wake_us
-        if not self._visiting:
-            self.invariants.after(self._after(effects, now_us))
-            self.purpose.check()
+        if effects.again:
+            self._answer = told
+        self.again, self.wake_us = effects.again or bool(self.inbox), self.core.wake_us()
+
+    def crowd(self) -> None:
+        """Somebody may say something while a commit is on its way."""
+        raise NotImplementedError
 
     def fault(self, effects: Effects) -> bool | None:
         """Have the commit fail: True, all of it is written; False, nothing is; None, it does not fail."""
@@ -146,30 +220,31 @@ class Driver:
                 self.only = event.batch
         return events
 
-    def _commit(self, effects: Effects) -> Committed | None:
-        commit = effects.commit
-        if not (commit.writes() or commit.questions or commit.fetch):
-            return None
-        try:
-            return self.ledger.commit(commit)
-        except (LedgerUnavailable, Red):
-            raise
-        except Exception as error:
-            raise Red(Check.STEP, f"the commit was refused: {type(error).__name__}: {error}") from error
+    def _until_told(self) -> list[Event]:
+        """The events up to one that changes what the checks must know of handlers, lanes and holds."""
+        inbox = self.inbox
+        cut = next((place for place, event in enumerate(inbox) if isinstance(event, Standing)), len(inbox))
+        events, self.inbox = inbox[:cut], inbox[cut:]
+        return events
 
-    def _rebuild(self, events: list[Event], effects: Effects, error: Exception, *, written: bool) -> None:
-        """As the live loop does it: who waited is told that nobody knows, and the ledger is read again."""
+    def _rebuild(self, flights: list[Flight], error: Exception, *, written: bool) -> None:
+        """As the live loop does it: who waited is told that nobody knows, and the ledger is read again.
+
+        The first of `flights` failed, so those behind it did not take place.
+        """
+        events = [event for flight in (*flights, self.next) for event in flight.events]
         asked = {getattr(event, "token", None) for event in events} | set(self.core.unanswered())
         waiting = {token for token in asked if isinstance(token, int)}
-        silent = sorted({reply.token for reply in effects.replies} - waiting)
+        replies = {reply.token for flight in flights for reply in flight.effects.replies}
+        silent = sorted(replies - waiting)
         require(not silent, Check.ANSWERED, "nobody would tell {}, whose replies were in the failed commit", silent)
         self.engine.cancel(self.core.held(), self.clock.now_us())
         if written:
-            self.invariants.committed(effects, events)
+            self.invariants.committed(flights[0].effects, flights[0].events)
         self.invariants.everything()
         old = self.core
         self.begin(self.ledger.reopen(self.clock.now_us()), died=False)
-        self.core.inherit(old)
+        self.core.inherit(old, [flight.effects for flight in flights])
         self._hear(events)
         standing: list[Event] = [Hold(self.held), Only(self.only)]
         self.inbox[:0] = standing
@@ -210,29 +285,30 @@ class Driver:
                 self.post(Reported(None, ends))
         die_here(death, Mishap.DEATH_DISPATCHED)
 
-    def _seat(self, effects: Effects, events: list[Event]) -> None:
-        self._hear(events)
+    def _seat(self, flight: Flight) -> None:
+        self._hear(flight.events)
         keys = []
-        for work in effects.works:
+        for work in flight.effects.works:
             key = self.tables.shards[self.tables.live[work.attempts[0].task].shard].concurrency_key
             keys.append(key)
             self.occupancy.take(work, key, self.clock.now_us())
-        self.occupancy.check_started(effects.works, self.known.lanes, keys)
+        self.occupancy.check_started(flight.effects.works, self.known.lanes, keys)
 
     def _hear(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Reported):
                 self.occupancy.hear(event.reports)
 
-    def _after(self, effects: Effects, now_us: int) -> After:
+    def _after(self, flight: Flight) -> After:
         return After(
             self.core,
-            effects,
+            flight.effects,
+            flight.effects.works[flight.decided :],
             self.tables,
             self.engine,
             self.known,
             self.occupancy,
-            now_us,
+            flight.now_us,
             self.scenario,
             self.held,
             self.only,

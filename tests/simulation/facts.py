@@ -7,6 +7,7 @@ import msgspec
 from tests.simulation.occupancy import Occupancy
 from tests.simulation.scenario import Scenario
 from tests.simulation.small import Known
+from wsaios.kernel.engine import Work
 from wsaios.kernel.events import Effects
 from wsaios.kernel.task import BatchState, HandlerSpec, LaneSpec, Shard, Task
 from wsaios.scheduler.core import Core
@@ -15,10 +16,14 @@ from wsaios.simulation.ledger_store import Tables
 
 
 class After(msgspec.Struct):
-    """The world right after a committed step: what it wanted, what the ledger holds, who runs."""
+    """The world right after a committed step: what it wanted, what the ledger holds, who runs.
+
+    `started` are the works that were decided on all that the step knew.
+    """
 
     core: Core
     effects: Effects
+    started: Sequence[Work]
     tables: Tables
     engine: SimEngine
     known: Known

@@ -33,6 +33,8 @@ class Fate(Driver):
         self.calm = False
         self.specs: dict[str, HandlerSpec] = {}
         self.visitor: Callable[[], None] = self.world.submit
+        self.passer_by: Callable[[], None] = self.world.submit
+        self.meddler: Callable[[int], None] = lambda _: None
         self._line_up()
         self.begin(self.ledger.open(self.clock.now_us(), "the first owner"), died=True)
 
@@ -70,6 +72,14 @@ class Fate(Driver):
         self.ledger.fail_next(CommitFault.APPLIED if written else CommitFault.LOST)
         self.mishaps[Mishap.COMMIT_UNKNOWN if written else Mishap.COMMIT_LOST] += 1
         return written
+
+    def crowd(self) -> None:
+        """As the dice say; once the faults have stopped nobody comes any more."""
+        while not self.calm and self.dice.random() < self.scenario.overlap:
+            self.passer_by()
+        if not self.calm and self.core.drafting and self.core.book.effects.works and self.dice.random() < 1 / 2:
+            # Somebody meddles with what was decided and has not left.
+            self.meddler(self.dice.choice(self.core.book.effects.works).attempts[0].task)
 
     def die(self, how: Mishap) -> None:
         """The owner dies at once; what it had not committed is gone."""

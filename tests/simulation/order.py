@@ -52,7 +52,7 @@ class OrderCheck:
         self._check_free(after, best)
 
     def _check_started(self, after: After, best: dict[str, Waiting]) -> None:
-        for work in after.effects.works:
+        for work in after.started:
             waiting = best.get(work.lane)
             if waiting is None:
                 continue
@@ -84,7 +84,7 @@ class OrderCheck:
 
 def _check_let(after: After) -> None:
     """Nothing has started that was not let."""
-    for work in after.effects.works:
+    for work in after.started:
         shard = after.shard(after.tables.live[work.attempts[0].task].shard)
         let = not after.held and not after.paused(shard, work.lane) and after.only in {0, shard.batch}
         require(let, Check.PAUSES, "a task of {} starts", shard)

@@ -46,6 +46,8 @@ MUST_BE_MET: Final = frozenset(
         "a plan carried on",
         "ended by Poison",
         "ended by TimedOut",
+        "taken in during a commit",
+        "a commit behind another one",
         "more of ReadyAfter",
         "more of DueAfter",
         "more of ExpiringAfter",
@@ -120,7 +122,7 @@ def _met(day: Day) -> dict[str, int]:
     _add(met, "mishap ", {mishap.name: count for mishap, count in driver.mishaps.items()})
     _add(met, "deed ", day.deeds)
     _add(met, "asked ", day.world.counts)
-    for counts in (invariants.lives.met, invariants.leaving.met, invariants.met, driver.purpose.met):
+    for counts in (invariants.lives.met, invariants.leaving.met, invariants.met, driver.purpose.met, driver.met):
         _add(met, "", counts)
     met["unanswered at a death"] = day.world.counts["unanswered at a death"]
     met["stale reports refused"] = driver.stale

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 from unittest.mock import patch
 
+from tests.simulation.driver import Flight
 from tests.simulation.fate import Fate
 from tests.simulation.red import Check
 from wsaios.components.executor.executor import TaskExecutor
@@ -12,7 +13,7 @@ from wsaios.components.executor.policy import PriorityAgeing
 from wsaios.components.executor.slots import Slots
 from wsaios.components.executor.timers import TimerWindow
 from wsaios.components.executor.window import ShardWindow
-from wsaios.kernel.events import Effects, Reply
+from wsaios.kernel.events import Reply
 from wsaios.kernel.ledger import Commit, Committed
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Flag, Outcome, Task, clamp_priority
@@ -44,9 +45,10 @@ class UnfencedLedger(SimLedger):
 class HastyFate(Fate):
     """A driver that lets go before its commit."""
 
-    def _commit(self, effects: Effects) -> Committed | None:
-        self._let_go(effects, None, None)
-        return super()._commit(effects)
+    def _launch(self) -> Flight:
+        flight = super()._launch()
+        self._let_go(flight.effects, None, None)
+        return flight
 
 
 def _patched(owner: object, name: str, instead: object) -> Broken:
@@ -113,6 +115,22 @@ def _suspects_beside_others() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _nothing_missed() -> Iterator[None]:
+    extend = ShardWindow.extend
+
+    def extended(self: ShardWindow, tasks: Any, bound: tuple[int, int] | None) -> None:
+        self.missed = None
+        extend(self, tasks, bound)
+
+    with patch.object(ShardWindow, "extend", extended):
+        yield
+
+
+def _taken_down_later(self: Any, batch: Commit) -> Callable[[], Committed]:
+    return lambda: self.commit(batch)
+
+
 def _start_suspects(self: Any) -> bool:
     for task in list(self._executor.suspects.values()):
         lane = self._suspect_lane(task)
@@ -165,6 +183,21 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
         {Check.TIMERS},
         "batches",
         _patched(Cycle, "next_us", _wakes_though_held),
+    ),
+    "a commit is taken down when it is written": (
+        {Check.MEMORY, Check.STEP, Check.HISTORY},
+        "wild",
+        _patched(SimLedger, "prepare", _taken_down_later),
+    ),
+    "what came in while the ledger was asked is forgotten": (
+        {Check.ORDER, Check.IDLE},
+        "meanwhile",
+        _nothing_missed,
+    ),
+    "an attempt that was cancelled before it left leaves": (
+        {Check.EFFECTS},
+        "meanwhile",
+        _patched(Book, "_take_back", lambda *_: False),
     ),
     "windows wake nobody": ({Check.IDLE}, "calm", _patched(TaskExecutor, "awake", lambda *_: None)),
 }

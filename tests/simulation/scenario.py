@@ -69,6 +69,7 @@ class Scenario(msgspec.Struct, frozen=True):
     engine_survives: float = 0.5
     visit: float = 0.3
     split: float = 0.1
+    overlap: float = 0.3
     prune: float = 0.02
     replay: float = 0.1
     busy: float = 0.25
@@ -92,6 +93,17 @@ SCENARIOS: Final = (
         "families", faults=FAILING, busy=0.4, replay=0.8, piece=1, weights={"submit": 40, "family": 40, "replay": 20}
     ),
     Scenario("verbs", faults=FAILING, busy=0.5, weights={"act": 60, "sweep": 4}),
+    Scenario(
+        "meanwhile",
+        faults=CALM,
+        overlap=0.9,
+        busy=0.6,
+        room=4,
+        timers=512,
+        death=0.003,
+        longest_us=5_000,
+        weights={"submit": 80, "act": 80, "batch": 4, "family": 0, "act on batch": 0, "act on lane": 0, "sweep": 0},
+    ),
     Scenario("roomy", room=4096, timers=512, piece=1000, purge_rows=10_000, lines=HISTORY_KEPT),
 )
 

@@ -1,12 +1,14 @@
 """The changes of tasks: each goes through the transition table, the history and the fence."""
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from wsaios.kernel.engine import Attempt
+from wsaios.kernel.engine import Attempt, AttemptRef
 from wsaios.kernel.errors import IllegalTransition
 from wsaios.kernel.events import Closed
+from wsaios.kernel.executor import Seat
 from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Payload
 from wsaios.kernel.states import ALLOWED, State
@@ -19,7 +21,12 @@ _STARTED: Final = Flag.STARTED
 
 
 class Book(Draft):
-    """A draft that knows how tasks change."""
+    """A draft that knows how tasks change.
+
+    `key_freed` is told of every place under a concurrency key that became free.
+    """
+
+    key_freed: Callable[[str], None]
 
     def add(self, task: Task, payload: Payload) -> None:
         """Accept a new task; its first history entry is there already."""
@@ -102,10 +109,12 @@ class Book(Draft):
         was = task.state
         if (was, state) not in ALLOWED:
             raise IllegalTransition(encode(task.id), State(was).word, state.word)
-        born = task.stored_fence == 0
-        if born:
+        stored = task.stored_fence
+        if not stored:
+            # It comes and goes with one commit: its row stands as it was until now.
             self._settle_birth(task)
-        elif fence:
+            stored = task.fence
+        if fence:
             task.fence += 1
         body = task.body
         body.reason = reason
@@ -113,7 +122,7 @@ class Book(Draft):
         self.transitions[was, state] += 1
         outcome = Outcome(
             task.id,
-            task.fence if born else task.stored_fence,
+            stored,
             task.fence,
             state,
             task.shard,
@@ -137,6 +146,22 @@ class Book(Draft):
                 self.commit.releases_done.remove(task.id)
         if shard.batch:
             self._count(shard.batch, state)
+
+    def cancel_attempt(self, task: Task) -> bool:
+        """Have the engine end what it runs for this task; True: it was not yet on its way, and never will be."""
+        ref = AttemptRef(task.id, task.fence)
+        # What started before this commit was begun has left, or leaves with an earlier one.
+        if task.body.history[-1][1] >= self._begun_us and self._take_back(ref):
+            return True
+        self.effects.cancels.append(ref)
+        return False
+
+    def free(self, ref: tuple[int, int]) -> Seat | None:
+        """An attempt leaves its slot and its place under a concurrency key; its seat the first time."""
+        seat = self.executor.slots.leave(ref)
+        if seat is not None and seat.key:
+            self.key_freed(seat.key)
+        return seat
 
     def replay(self, outcome: Outcome) -> Task:
         """Make a live task of a failed one again; what it failed with goes into its history.
@@ -164,6 +189,18 @@ class Book(Draft):
         if shard.batch:
             self._count(shard.batch, State(outcome.state), -1)
         return task
+
+    def _take_back(self, ref: AttemptRef) -> bool:
+        """Remove an attempt from the works that this commit would send to the engine."""
+        works = self.effects.works
+        for place, work in enumerate(works):
+            if any((attempt.task, attempt.fence) == ref for attempt in work.attempts):
+                work.attempts = [attempt for attempt in work.attempts if (attempt.task, attempt.fence) != ref]
+                if not work.attempts:
+                    del works[place]
+                self.free(ref)
+                return True
+        return False
 
     def _settle_birth(self, task: Task) -> None:
         row = msgspec.structs.replace(task)

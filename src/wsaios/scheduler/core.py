@@ -53,9 +53,10 @@ class Core:
         self.book = book = Book(executor, opening)
         self.executor = executor
         self.cycle = Cycle(book)
+        book.key_freed = self.cycle.wake_key
         self._intake = Intake(book)
         self._batches = Batches(book)
-        self._reports = Reports(book, rng, self.cycle.wake_key)
+        self._reports = Reports(book, rng)
         self._links = Links(book)
         self._verbs = Verbs(book)
         self._leftovers = Leftovers(book)
@@ -221,14 +222,16 @@ class Core:
 
     def _recall(self, _: ev.Recall) -> None:
         for task in [task for task in self.book.tasks.values() if task.state == State.RUNNING]:
-            self.book.cancel_attempt(task)
-            self._again(task, "the scheduler stopped while it ran")
+            if self.book.cancel_attempt(task):
+                self._again(task, "the scheduler stopped before it ran", ran=False)
+            else:
+                self._again(task, "the scheduler stopped while it ran")
 
-    def _again(self, task: Task, reason: str) -> None:
+    def _again(self, task: Task, reason: str, *, ran: bool = True) -> None:
         """Once more, or lost where that is not allowed."""
         book, executor = self.book, self.executor
         shard = book.shards[task.shard]
-        if task.body.flags & Flag.ONCE or executor.options(task, shard.handler).at_most_once:
+        if ran and (task.body.flags & Flag.ONCE or executor.options(task, shard.handler).at_most_once):
             reason = f"{reason}, and it may run at most once"
             book.close(task, State.LOST, reason, failure=Failure("Lost", reason), fence=True)
             return

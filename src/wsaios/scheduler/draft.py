@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
-from wsaios.kernel.engine import AttemptRef
 from wsaios.kernel.events import Effects, Reply, Token
 from wsaios.kernel.executor import Executor
 from wsaios.kernel.ids import IdMaker
@@ -61,12 +60,14 @@ class Draft:
         self.effects = Effects(Commit(self.epoch, self.now_us))
         self.commit = self.effects.commit
         self.drafting = False
+        self._begun_us = self.now_us
 
     def begin(self, now_us: int) -> None:
         """Go on at a time that never steps back; the first time after `finish` with an empty commit."""
         self.now_us = max(now_us, self.now_us)
         if not self.drafting:
             self.drafting = True
+            self._begun_us = self.now_us
             self.effects = Effects(Commit(self.epoch, self.now_us))
             self.commit = self.effects.commit
 
@@ -120,10 +121,6 @@ class Draft:
     def touch_batch(self, batch: Batch) -> None:
         """Write a batch."""
         self._touched_batches[batch.id] = batch
-
-    def cancel_attempt(self, task: Task) -> None:
-        """Have the engine end what it runs for this task."""
-        self.effects.cancels.append(AttemptRef(task.id, task.fence))
 
     def finish(self) -> tuple[Effects, list[tuple[Question, Any]]]:
         """End the step: everything that changed is in the commit, what need not be in memory is forgotten."""

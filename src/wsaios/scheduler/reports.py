@@ -3,7 +3,6 @@
 Those whose fence is over are counted and refused.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from wsaios.kernel.engine import Ended, Freed, Noted, Report, Started, Verdict, WorkerLost
@@ -25,11 +24,9 @@ _NO_FAILURE: Final = Failure("Unknown", "the engine gave no reason")
 class Reports:
     """Applies reports to tasks and slots."""
 
-    def __init__(self, book: Book, rng: Rng, key_freed: Callable[[str], None]) -> None:
-        """`key_freed` is told when a place under a concurrency key became free."""
+    def __init__(self, book: Book, rng: Rng) -> None:
         self._book = book
         self._rng = rng
-        self._key_freed = key_freed
 
     def take(self, report: Report) -> None:
         """One report; a slot is freed exactly once, an outcome counts only under the current fence."""
@@ -40,14 +37,14 @@ class Reports:
         elif type(report) is WorkerLost:
             self._lost(report)
         elif type(report) is Freed:
-            self._free((report.task, report.fence))
+            self._book.free((report.task, report.fence))
         else:
             assert type(report) is Started
             self._book.counts["started"] += 1
 
     def _ended(self, report: Ended) -> None:
         ref = (report.task, report.fence)
-        seat = self._free(ref) if report.freed else self._book.executor.slots.seat(ref)
+        seat = self._book.free(ref) if report.freed else self._book.executor.slots.seat(ref)
         task = self._holder(ref)
         if task is None:
             return
@@ -106,7 +103,7 @@ class Reports:
         book = self._book
         alone = len(report.held) == 1
         for ref in report.held:
-            seat = self._free((ref.task, ref.fence))
+            seat = self._book.free((ref.task, ref.fence))
             task = self._holder((ref.task, ref.fence))
             if task is None:
                 continue
@@ -140,12 +137,6 @@ class Reports:
             self._book.counts["stale"] += 1
             return None
         return task
-
-    def _free(self, ref: tuple[int, int]) -> Seat | None:
-        seat = self._book.executor.slots.leave(ref)
-        if seat is not None and seat.key:
-            self._key_freed(seat.key)
-        return seat
 
     def _options(self, task: Task) -> Effective:
         shard = self._book.shards[task.shard]
