@@ -71,6 +71,9 @@ class TaskExecutor(Shelf):
                 self.awake(window)
             elif window.queued is None or (task.key, task.id) < window.queued:
                 self.awake(window)
+        elif window.parked == "fill":
+            # Trimmed while it waited: the rows that would fill the batch are beyond what is in memory.
+            self.unpark(window)
 
     def suspect(self, task: Task) -> bool:
         """Whether a ready task was in flight at so many deaths of its owner that it must run alone."""

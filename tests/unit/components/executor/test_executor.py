@@ -32,3 +32,18 @@ def test_a_window_that_fills_up_is_looked_at_again_when_its_handler_changes() ->
     executor.handler(HandlerSpec("echo", "default", 1))
 
     assert executor.choose("default") is executor.windows[SHARD.id]
+
+
+def test_a_window_that_fills_up_is_looked_at_again_when_a_row_comes_that_stays_in_the_ledger() -> None:
+    executor = TaskExecutor(PriorityAgeing())
+    executor.lane(LaneSpec("default", 1))
+    executor.handler(HandlerSpec("echo", "default", 4))
+    for number in (1, 2, 3):
+        executor.offer(ready(number, number), SHARD)
+    window = executor.windows[SHARD.id]
+    window.parked = "fill"
+    window.trim(2)
+
+    executor.offer(ready(4, 4), SHARD)
+
+    assert executor.choose("default") is window
