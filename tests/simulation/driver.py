@@ -289,7 +289,10 @@ class Driver:
         self._hear(flight.events)
         keys = []
         for work in flight.effects.works:
-            key = self.tables.shards[self.tables.live[work.attempts[0].task].shard].concurrency_key
+            row = self.tables.live.get(work.attempts[0].task)
+            require(row is not None, Check.EFFECTS, "{} leaves and does not live", work)
+            assert row is not None
+            key = self.tables.shards[row.shard].concurrency_key
             keys.append(key)
             self.occupancy.take(work, key, self.clock.now_us())
         self.occupancy.check_started(flight.effects.works, self.known.lanes, keys)

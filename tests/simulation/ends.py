@@ -3,7 +3,7 @@
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import HANDLERS
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Effective, Outcome, effective
+from wsaios.kernel.task import Effective, Flag, Outcome, effective
 
 _OPTIONS = {spec.name: spec.options for spec in HANDLERS}
 
@@ -11,7 +11,7 @@ _OPTIONS = {spec.name: spec.options for spec in HANDLERS}
 def check_end(outcome: Outcome, handler: str) -> None:
     """The end of a task has a reason that its options and its history allow."""
     options = effective(outcome.body.options, _OPTIONS[handler])
-    ran = outcome.body.spilled > 0 or any(line[0] == State.RUNNING for line in outcome.body.history)
+    ran = bool(outcome.body.flags & Flag.STARTED)
     if outcome.state == State.EXPIRED:
         late = outcome.expires_us is not None and outcome.expires_us <= outcome.ended_us
         require(late and not ran, Check.OUTCOME, "{} expired", outcome)

@@ -31,6 +31,7 @@ class Fate(Driver):
         self._make_ledger = ledger
         self.mishaps: Counter[Mishap] = Counter()
         self.calm = False
+        self._closing = False
         self.specs: dict[str, HandlerSpec] = {}
         self.visitor: Callable[[], None] = self.world.submit
         self.passer_by: Callable[[], None] = self.world.submit
@@ -74,10 +75,12 @@ class Fate(Driver):
         return written
 
     def crowd(self) -> None:
-        """As the dice say; once the faults have stopped nobody comes any more."""
-        while not self.calm and self.dice.random() < self.scenario.overlap:
+        """As the dice say; once the faults have stopped, or the owner is about to stop, nobody comes any more."""
+        if self.calm or self._closing:
+            return
+        while self.dice.random() < self.scenario.overlap:
             self.passer_by()
-        if not self.calm and self.core.drafting and self.core.book.effects.works and self.dice.random() < 1 / 2:
+        if self.core.drafting and self.core.book.effects.works and self.dice.random() < 1 / 2:
             # Somebody meddles with what was decided and has not left.
             self.meddler(self.dice.choice(self.core.book.effects.works).attempts[0].task)
 
@@ -95,8 +98,10 @@ class Fate(Driver):
         """Stop in good order and start again: what still runs goes back into the queue."""
         generation = self.world.generation
         self.post(Recall())
+        self._closing = True
         while self.inbox or self.again:
             self.step_or_die()
+        self._closing = False
         if self.world.generation == generation:
             running = [task.id for task in self.tables.live.values() if task.state == State.RUNNING]
             require(not running, Check.PLACE, "{} run after everything was recalled", running)

@@ -181,7 +181,7 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
     "a verb on many tasks meets none": ({Check.EFFECTS}, "verbs", _patched(Verbs, "_meets", lambda *_: False)),
     "a core that is held wakes all the time": (
         {Check.TIMERS},
-        "batches",
+        "deadly",
         _patched(Cycle, "next_us", _wakes_though_held),
     ),
     "a commit is taken down when it is written": (

@@ -36,7 +36,9 @@ class Rig:
         pending: tuple[Event, ...] = events
         while True:
             effects = self.core.step(pending, self.now_us, told)
-            answer = self.ledger.commit(effects.commit)
+            write = self.ledger.prepare(effects.commit)
+            self.core.handed(effects)
+            answer = write()
             self.core.committed(effects)
             self.works.extend(effects.works)
             self.replies.update((reply.token, reply.error or reply.value) for reply in effects.replies)
