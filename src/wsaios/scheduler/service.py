@@ -194,8 +194,10 @@ class Submissions:
 class Service(Submissions):
     """Submit, wait, inspect and act."""
 
-    async def act(self, verb: Verb, scope: Scope, reason: str = "") -> int:
-        """Cancel, pause, resume or replay; returns the new state of a task, else how many tasks it met.
+    async def act(self, verb: Verb, scope: Scope, reason: str = "") -> str | int:
+        """Cancel, pause, resume or replay; returns the new state of a task in a word, else how many it met.
+
+        Pausing or resuming a batch, a lane or everything is one switch and counts as 1; a batch that is over as 0.
 
         Raises:
             UnknownTask, UnknownBatch, UnknownLane, NotPossible: nothing changed.
@@ -203,7 +205,8 @@ class Service(Submissions):
         if not isinstance(reason, str):
             raise InvalidInput("reason", f"must be text, not {type(reason).__name__}")
         told = storable(reason)
-        return int(await self._ask(lambda token: Act(token, verb, scope, told)))
+        answer = int(await self._ask(lambda token: Act(token, verb, scope, told)))
+        return State(answer).word if scope.kind == "task" else answer
 
     async def result(self, number: int, timeout_s: float | None = None) -> Any:
         """The result of a task, waiting for its end.

@@ -165,7 +165,7 @@ class AsyncClient:
         view: BatchView = await self._within(ask.BatchEnd(number_of(batch_id, "batch")), timeout_s, batch_id)
         return view
 
-    async def cancel(self, target: str, *, reason: str = "") -> int:
+    async def cancel(self, target: str, *, reason: str = "") -> str | int:
         """End a task, a batch, ``"lane:NAME"`` or ``"all"``, as `Scheduler.cancel`.
 
         Raises:
@@ -174,15 +174,15 @@ class AsyncClient:
         """
         return await self._act("cancel", target, reason)
 
-    async def pause(self, target: str, *, reason: str = "") -> int:
+    async def pause(self, target: str, *, reason: str = "") -> str | int:
         """Hold a task, or start nothing of a batch, ``"lane:NAME"`` or ``"all"`` until `resume`."""
         return await self._act("pause", target, reason)
 
-    async def resume(self, target: str) -> int:
+    async def resume(self, target: str) -> str | int:
         """Go on with what was paused under the same name."""
         return await self._act("resume", target, "")
 
-    async def replay(self, target: str) -> int:
+    async def replay(self, target: str) -> str | int:
         """Run failed and lost tasks again: one task, or all of a batch, ``"lane:NAME"`` or ``"all"``.
 
         Raises:
@@ -218,7 +218,7 @@ class AsyncClient:
     def _token(self) -> str:
         return f"{self._line.session}-{next(self._tokens)}"
 
-    async def _act(self, verb: Verb, target: str, reason: str) -> int:
+    async def _act(self, verb: Verb, target: str, reason: str) -> str | int:
         return await self._line.ask(ask.ActOn(verb, scope_of(target), reason))
 
     async def _within(self, question: ask.Ask[Any], timeout_s: float | None, what: object) -> Any:

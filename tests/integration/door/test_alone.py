@@ -59,10 +59,10 @@ async def test_several_clients_take_turns_at_the_ledger(absent: Owner, url: str)
 
 async def test_verbs_without_an_owner(client: AsyncClient) -> None:
     task = await client.submit("echo", {})
-    await client.pause(task.id, reason="wait")
+    assert await client.pause(task.id, reason="wait") == "paused"
     assert (await client.status(task.id)).reason == "wait"
-    await client.resume(task.id)
-    await client.cancel(task.id, reason="no")
+    assert await client.resume(task.id) == "ready"
+    assert await client.cancel(task.id, reason="no") == "cancelled"
     with pytest.raises(TaskFailed, match="cancelled: no"):
         await task.result()
     batch = await client.submit_many("echo", [{"value": i} for i in range(10)])
