@@ -85,7 +85,9 @@ async def test_retry_after_does_not_use_up_an_attempt_and_give_up_ends_at_once(s
         assert (await task.status()).attempt == 1
 
 
-@pytest.mark.parametrize("value", [float("nan"), {"deep": [1.0, float("inf")]}, object(), {1: {2, 3}, "x": object()}])
+@pytest.mark.parametrize(
+    "value", [float("nan"), {"deep": [1.0, float("inf")]}, object(), {1: {2, 3}, "x": object()}, {"a": {1: 2}}]
+)
 async def test_a_result_that_is_not_json_is_a_clear_failure(scheduler: Scheduler, value: Any) -> None:
     scheduler.add_handler("odd", lambda: value, max_attempts=1)
     async with scheduler:
@@ -274,6 +276,8 @@ async def test_at_most_once_is_not_tried_again(scheduler: Scheduler) -> None:
         ({"x": float("nan")}, {}, "arguments"),
         ({"x": object()}, {}, "arguments"),
         (["x"], {}, "arguments"),
+        ({1: "x"}, {}, "arguments"),
+        ({"a": {1: 2}}, {}, "arguments"),
         ({}, {"max_attempts": 0}, "max_attempts"),
         ({}, {"max_attempts": True}, "max_attempts"),
         ({}, {"timeout_s": -1}, "timeout_s"),
