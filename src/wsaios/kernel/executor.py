@@ -119,7 +119,10 @@ class Slots(Protocol):
     def key_taken(self, key: str) -> int:
         """How many attempts run under a concurrency key."""
 
-    def take(self, lane: str, key: str, refs: list[Ref]) -> None:
+    def key_room(self, key: str, limit: int) -> int:
+        """How many more may run under a concurrency key: the smallest limit counts, of those that run and this one."""
+
+    def take(self, lane: str, key: str, refs: list[Ref], key_limit: int = 1) -> None:
         """One slot for these attempts."""
 
     def seat(self, ref: Ref) -> Seat | None:

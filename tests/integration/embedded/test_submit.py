@@ -255,6 +255,28 @@ async def test_a_concurrency_key_lets_one_run_at_a_time(scheduler: Scheduler) ->
     assert [name for name in gate.came if name != "other"] == [0, 1, 2]
 
 
+async def test_under_one_key_the_smallest_limit_counts_and_is_not_overtaken(scheduler: Scheduler) -> None:
+    gates = {name: Gate() for name in ("wide", "narrow", "other")}
+    for name, gate in gates.items():
+        scheduler.add_handler(name, gate, concurrency_key="account 7")
+    async with scheduler:
+        wide = [await scheduler.submit("wide", concurrency_limit=3) for _ in range(2)]
+        await gates["wide"].seen(2)
+        narrow = await scheduler.submit("narrow", concurrency_limit=1)
+        other = await scheduler.submit("other", concurrency_limit=3)
+        assert [(await task.why()).waits_for for task in (narrow, other)] == ["limit", "limit"]
+        gates["wide"].open()
+        for task in wide:
+            await task.result(timeout_s=10)
+        await gates["narrow"].seen(1)
+        assert (await other.why()).waits_for == "limit"
+        assert not gates["other"].came
+        gates["narrow"].open()
+        await gates["other"].seen(1)
+        gates["other"].open()
+        await other.result(timeout_s=10)
+
+
 async def test_at_most_once_is_not_tried_again(scheduler: Scheduler) -> None:
     calls: list[int] = []
 
