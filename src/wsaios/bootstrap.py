@@ -203,7 +203,7 @@ class Parts:
         self.lanes: dict[str, LaneSpec] = {} if settings.only_client else lanes
         self.failpoint = failpoint = from_environment(os.environ.get("WSAIOS_FAILPOINT"))
         self.ledger = (VisitedLedger if settings.only_client else SqliteLedger)(url, failpoint=failpoint)
-        self.engine = LocalEngine(handlers, self.lanes, now_us=self.clock.now_us)
+        self.engine = LocalEngine(handlers, self.lanes, now_us=self.clock.now_us, warn=self.log.warning)
         self.notices = Notices(self._watcher_failed)
         self.loop = Loop(
             self.ledger,
