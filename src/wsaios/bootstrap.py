@@ -6,7 +6,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -23,9 +23,10 @@ from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import HandlerKnown
 from wsaios.kernel.faculties import Changes, Hub, load
 from wsaios.kernel.ledger import Opening, Reads
-from wsaios.kernel.task import HandlerSpec, LaneSpec, Options
+from wsaios.kernel.task import HandlerSpec, LaneKind, LaneSpec, Options
 from wsaios.ledger.failpoint_exit import from_environment
 from wsaios.ledger.sqlite import SqliteLedger
+from wsaios.planning.calls import whole
 from wsaios.scheduler.assemble import assemble
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.inspect import Read
@@ -39,6 +40,7 @@ from wsaios.scheduler.threads import CallThread
 API_HANDLER: Final = "wsaios.api"
 LANES: Final = (LaneSpec("default", 1000, "async"), LaneSpec("thread", 32, "thread"))
 GRACE_S: Final = 10.0
+MAX_SLOTS: Final = 100_000
 _GC_THRESHOLDS: Final = (20_000, 50, 100)
 _SWITCH_INTERVAL_S: Final = 0.0005
 
@@ -199,7 +201,7 @@ class Parts:
         self.clock = SystemClock()
         self.log: Log = Stderr()
         self._specs = specs
-        lanes = {lane.name: lane for lane in (*LANES, *settings.lanes)}
+        lanes = lanes_of(settings)
         self.lanes: dict[str, LaneSpec] = {} if settings.only_client else lanes
         self.failpoint = failpoint = from_environment(os.environ.get("WSAIOS_FAILPOINT"))
         self.ledger = (VisitedLedger if settings.only_client else SqliteLedger)(url, failpoint=failpoint)
@@ -280,9 +282,30 @@ def spec_of(
 ) -> HandlerSpec:
     """What the core knows of a handler."""
     required = () if handler.batched else handler.required
+    kind: LaneKind = "async" if handler.coroutine else "thread"
     return HandlerSpec(
-        handler.name, handler.lane, batch_size, int(max_wait_s * 1e6), options, required, dict(calls or {})
+        handler.name, handler.lane, batch_size, int(max_wait_s * 1e6), options, required, dict(calls or {}), kind
     )
+
+
+def lanes_of(settings: Settings) -> dict[str, LaneSpec]:
+    """All lanes by name.
+
+    Raises:
+        InvalidInput: one of them has no slots, a kind that there is not, or another kind than its name stands for.
+    """
+    fixed = {lane.name: lane.kind for lane in LANES}
+    for lane in settings.lanes:
+        field = f"lanes[{lane.name!r}]"
+        whole(f"{field}.slots", lane.slots, 1, MAX_SLOTS)
+        if lane.kind not in get_args(LaneKind):
+            raise InvalidInput(
+                f"{field}.kind", f"must be one of {', '.join(get_args(LaneKind))}, not {lane.kind!r:.80}"
+            )
+        if lane.kind != fixed.get(lane.name, lane.kind):
+            reason = f"must be {fixed[lane.name]!r}, handlers that name no lane rely on it; give the lane another name"
+            raise InvalidInput(f"{field}.kind", reason)
+    return {lane.name: lane for lane in (*LANES, *settings.lanes)}
 
 
 def check_lane(handler: Handler, lanes: Mapping[str, LaneSpec]) -> None:

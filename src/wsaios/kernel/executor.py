@@ -6,7 +6,7 @@ The component behind it is put in by `assemble`.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from wsaios.kernel.task import Effective, HandlerSpec, LaneSpec, Shard, Task
+from wsaios.kernel.task import Effective, HandlerSpec, LaneKind, LaneSpec, Shard, Task
 
 Ref = tuple[int, int]
 
@@ -149,6 +149,7 @@ class Shelf(Protocol):
     """The windows of all shards, and which of them the policy starts next."""
 
     handlers: dict[str, HandlerSpec]
+    kinds: dict[str, LaneKind]
 
     @property
     def policy(self) -> Order:

@@ -17,7 +17,15 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, NotRunning, QueueFull, TaskFailed, UnknownBatch
+from wsaios.kernel.errors import (
+    InvalidInput,
+    LedgerUnavailable,
+    NotRunning,
+    QueueFull,
+    TaskFailed,
+    UnknownBatch,
+    UnknownLane,
+)
 from wsaios.kernel.events import (
     AbortBatch,
     Act,
@@ -85,6 +93,8 @@ class Submissions:
             Unacknowledged: nobody knows whether it was accepted.
         """
         new = self._calls.build(handler, arguments, options, self._spec(handler), self._clock.now_us())
+        if new.lane:
+            self._check_lane(new)
         loop, size = self._loop, len(new.payload)
         if loop.pending_rows >= self._limits.pending_rows or loop.pending_bytes + size > self._limits.pending_bytes:
             raise QueueFull(loop.pending_rows, loop.pending_bytes, 0.1)
@@ -137,6 +147,7 @@ class Submissions:
         spec = self._spec(handler)
         chosen = {**spec.calls, **options} if spec is not None else options
         template = self._calls.build(handler, {}, chosen, None, self._clock.now_us())
+        self._check_lane(template)
         batch = Batch(0, 0, handler, template.tenant, 0, keep=keep, key=key, meta=kept)
         number = int(await self._ask(lambda token: OpenBatch(token, batch)))
         try:
@@ -185,6 +196,22 @@ class Submissions:
         token: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._loop.post(make(token), rows, size)
         return await token
+
+    def _check_lane(self, new: NewTask) -> None:
+        """Refuse a lane that is not there or cannot run the handler, as far as both are known here."""
+        core = self._loop.core
+        lanes = core.executor.kinds if core is not None else {}
+        if not new.lane or not lanes:
+            return
+        if new.lane not in lanes:
+            raise UnknownLane(new.lane, list(lanes))
+        spec = self._spec(new.handler)
+        if spec is not None and spec.kind not in {None, lanes[new.lane]}:
+            fitting = ", ".join(name for name, kind in lanes.items() if kind == spec.kind)
+            runs = "coroutines" if lanes[new.lane] == "async" else "plain functions"
+            raise InvalidInput(
+                "lane", f"lane {new.lane!r} runs {runs}, which handler {new.handler!r} is not; it fits {fitting}"
+            )
 
     def _spec(self, handler: str) -> HandlerSpec | None:
         core = self._loop.core

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.embedded.conftest import Gate
-from wsaios import Context, GiveUp, Limits, RetryAfter, Scheduler, errors
+from wsaios import Context, GiveUp, LaneSpec, Limits, RetryAfter, Scheduler, errors
 
 
 async def test_a_plain_function_and_a_coroutine_give_their_results(scheduler: Scheduler) -> None:
@@ -333,6 +333,42 @@ async def test_a_missing_argument_and_an_unknown_lane_are_refused(scheduler: Sch
             await scheduler.submit("need", {})
         with pytest.raises(errors.UnknownLane, match="default, thread"):
             await scheduler.submit("need", {"text": "x"}, lane="gpu")
+
+
+async def test_a_lane_that_cannot_run_the_handler_is_refused_at_submit(scheduler: Scheduler) -> None:
+    async def coroutine() -> int:
+        return 1
+
+    scheduler.add_handler("plain", lambda: 1)
+    scheduler.add_handler("coroutine", coroutine)
+    async with scheduler:
+        for name, lane in (("plain", "default"), ("coroutine", "thread")):
+            for submit in (scheduler.submit(name, lane=lane), scheduler.submit_many(name, [{}], lane=lane)):
+                with pytest.raises(errors.InvalidInput, match=f"lane {lane!r} runs .* it fits") as caught:
+                    await submit
+                assert caught.value.field == "lane"
+        with pytest.raises(errors.UnknownLane, match="default, thread"):
+            await scheduler.submit_many("plain", [{}], lane="gpu")
+        early = await scheduler.submit("future", lane="thread")
+        scheduler.add_handler("future", coroutine)
+        with pytest.raises(errors.TaskFailed, match="use a lane of kind 'async'"):
+            await early.result(timeout_s=10)
+        assert (await early.status()).attempt == 1
+
+
+@pytest.mark.parametrize(
+    "lane,field",
+    [
+        (LaneSpec("default", 4, "thread"), "lanes['default'].kind"),
+        (LaneSpec("thread", 4), "lanes['thread'].kind"),
+        (LaneSpec("gpu", 4, "gpu"), "lanes['gpu'].kind"),  # type: ignore[arg-type]  # what is refused
+        (LaneSpec("gpu", 0), "lanes['gpu'].slots"),
+    ],
+)
+def test_a_lane_that_could_never_serve_is_refused_where_it_is_defined(url: str, lane: LaneSpec, field: str) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        Scheduler(url, lanes={lane.name: lane})
+    assert caught.value.field == field
 
 
 async def test_a_task_without_its_handler_waits_and_says_so_until_it_comes(scheduler: Scheduler) -> None:

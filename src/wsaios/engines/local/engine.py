@@ -138,7 +138,7 @@ class LocalEngine:
         if handler.coroutine is not isinstance(lane, CoroutineLane):
             what, other = ("a coroutine", "async") if handler.coroutine else ("a plain function", "thread")
             message = f"{handler.name} is {what} and cannot run in lane {work.lane!r}; use a lane of kind {other!r}"
-            register.finish(run, failed(run.attempts, "WrongLane", message))
+            register.finish(run, failed(run.attempts, "WrongLane", message, for_good=True))
         elif not lane.begin(run):
             register.forget(run)
             return Receipt.REJECTED
