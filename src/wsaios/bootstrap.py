@@ -16,7 +16,7 @@ from wsaios.components.optimizer import ParamOptimizer
 from wsaios.components.relations import RelationStore
 from wsaios.components.rules import RuleEngine
 from wsaios.components.state import StateStore
-from wsaios.engines.local.answers import RetryAfter
+from wsaios.engines.local.answers import GiveUp, RetryAfter
 from wsaios.engines.local.engine import LocalEngine
 from wsaios.engines.local.handlers import Handler, Handlers
 from wsaios.kernel.errors import InvalidInput
@@ -40,6 +40,7 @@ from wsaios.scheduler.threads import CallThread
 API_HANDLER: Final = "wsaios.api"
 LANES: Final = (LaneSpec("default", 1000, "async"), LaneSpec("thread", 32, "thread"))
 GRACE_S: Final = 10.0
+_SOONEST_AGAIN_S: Final = 1.0
 MAX_SLOTS: Final = 100_000
 _GC_THRESHOLDS: Final = (20_000, 50, 100)
 _SWITCH_INTERVAL_S: Final = 0.0005
@@ -170,9 +171,13 @@ class Api:
         params: Any = None,
         timeout: float = 30.0,  # noqa: ASYNC109
     ) -> Any:
-        """Call the address; the result is ``{"status", "headers", "json" | "text"}``."""
+        """Call the address; the result is ``{"status", "headers", "json" | "text"}``.
+
+        A call that is refused or wrong in itself, and a status that says so (4xx but 408, 425, 429), end the task; a
+        429 or 503 that names a time is called again then, at the earliest in a second.
+        """
         # httpx takes 0.3 s to import, and most programs never call an address.
-        from wsaios.engines.http import HttpAction, StatusFailed  # noqa: PLC0415  # see above
+        from wsaios.engines.http import CallRefused, HttpAction, StatusFailed  # noqa: PLC0415  # see above
 
         if self._client is None:
             self._client = HttpAction()
@@ -180,10 +185,14 @@ class Api:
             return await self._client.call(
                 method, url, json=json, params=params, timeout_s=timeout, allow_private=self._allow_private
             )
+        except (CallRefused, InvalidInput) as error:
+            return GiveUp(str(error))
         except StatusFailed as error:
+            if error.permanent:
+                return GiveUp(str(error))
             if error.retry_after_s is None:
                 raise
-            return RetryAfter(error.retry_after_s, str(error))
+            return RetryAfter(max(_SOONEST_AGAIN_S, error.retry_after_s), str(error))
 
     async def close(self) -> None:
         """Close its connections."""
