@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -155,6 +155,9 @@ class SqliteLedger:
 
     def close(self) -> None:
         """As `Ledger.close`; also closes what `reads` gave out."""
+        self._close(OwnerLock.release)
+
+    def _close(self, let_go: Callable[[OwnerLock], None]) -> None:
         with self._gate:
             for reader in list(self._readers):
                 reader.close()
@@ -171,7 +174,7 @@ class SqliteLedger:
                 with suppress(apsw.Error):
                     session.connection.close(force=True)
             if self._lock is not None and self._holder is not None:
-                self._lock.release()
+                let_go(self._lock)
             self._holder = None
 
     def _open(self, holder: Holder) -> Opening:
@@ -184,7 +187,8 @@ class SqliteLedger:
             try:
                 return self._begin(holder)
             except BaseException:
-                self.close()
+                # A path that is refused is left as it was found.
+                self._close(OwnerLock.undo)
                 raise
 
     def _begin(self, holder: Holder) -> Opening:
