@@ -42,6 +42,8 @@ LANES: Final = (LaneSpec("default", 1000, "async"), LaneSpec("thread", 32, "thre
 GRACE_S: Final = 10.0
 _SOONEST_AGAIN_S: Final = 1.0
 MAX_SLOTS: Final = 100_000
+MAX_AGEING_US: Final = 1 << 50
+_AGEING_FACT: Final = ("policy", "ageing_us_per_point")
 _GC_THRESHOLDS: Final = (20_000, 50, 100)
 _SWITCH_INTERVAL_S: Final = 0.0005
 
@@ -49,14 +51,16 @@ _SWITCH_INTERVAL_S: Final = 0.0005
 class Settings(msgspec.Struct, frozen=True):
     """How a scheduler is set up; `lanes` are added to, or replace, the lanes ``default`` and ``thread``.
 
-    `serves` False: it works for its own process alone, pursues no goals and opens no door.
+    `serves` False: it works for its own process alone, pursues no goals and opens no door. `ageing_us_per_point` is
+    kept in the ledger, so that everyone who takes work in gives it its place by the same measure; None: as the ledger
+    says, else 600 s. What was accepted before keeps its place.
     """
 
     lanes: tuple[LaneSpec, ...] = ()
     limits: Limits = Limits()
     grace_s: float = GRACE_S
     retention_s: float = RETENTION_S
-    ageing_us_per_point: int = AGEING_US_PER_POINT
+    ageing_us_per_point: int | None = None
     only_client: bool = False
     serves: bool = True
     http_allow_private: bool = False
@@ -206,6 +210,8 @@ class Parts:
 
     def __init__(self, url: str, settings: Settings, handlers: Handlers, specs: Mapping[str, HandlerSpec]) -> None:
         """`specs` may grow until `start`; later ones go in by `know`."""
+        if settings.ageing_us_per_point is not None:
+            whole("ageing_us_per_point", settings.ageing_us_per_point, 1, MAX_AGEING_US)
         self.settings = settings
         self.clock = SystemClock()
         self.log: Log = Stderr()
@@ -266,19 +272,30 @@ class Parts:
             load(self.components, facts)
         else:
             self.changes.again()
+        stored = _ageing_of(opening)
+        ageing = self.settings.ageing_us_per_point or stored
         pursues = self.settings.serves and not self.settings.only_client
-        return assemble(
+        core = assemble(
             opening,
-            PriorityAgeing(self.settings.ageing_us_per_point),
+            PriorityAgeing(ageing),
             self._rng,
             specs=(*self.lanes.values(), *self._specs.values()),
             hub=Hub(self.components, self.changes) if pursues else None,
             died=died,
             recover=not self.settings.only_client,
         )
+        if ageing != stored:
+            core.first_facts.append((*_AGEING_FACT, ageing))
+        return core
 
     def _watcher_failed(self, error: BaseException) -> None:
         self.log.warning("a watcher of state raised", reason=f"{type(error).__name__}: {error}")
+
+
+def _ageing_of(opening: Opening) -> int:
+    """By which measure this ledger orders its work."""
+    found = (value for component, key, value in opening.facts if (component, key) == _AGEING_FACT)
+    return next((value for value in found if isinstance(value, int) and value > 0), AGEING_US_PER_POINT)
 
 
 def ledger_url(given: str | None) -> str:

@@ -7,7 +7,8 @@ import apsw
 import pytest
 
 from tests.integration.door.owners import Owner
-from wsaios import AsyncClient, Client
+from wsaios import AsyncClient, Client, Scheduler
+from wsaios.bootstrap import Settings
 from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, NoOwner, TaskFailed, UnknownTask
 
 
@@ -27,6 +28,30 @@ async def test_what_is_submitted_without_an_owner_runs_when_one_comes(absent: Ow
     assert [line.to_state for line in await client.history(task.id)] == ["ready"]
     absent.start()
     assert await task.result(timeout_s=20) == "HI"
+
+
+async def test_the_place_of_a_task_is_measured_as_the_ledger_says_whoever_takes_it_in(
+    ledger: Path, url: str, client: AsyncClient
+) -> None:
+    def places() -> list[int]:
+        """Place minus time of acceptance of what waits."""
+        connection = apsw.Connection(str(ledger), flags=apsw.SQLITE_OPEN_READONLY)
+        rows = connection.execute("SELECT key - json_extract(body, '$[0]') FROM live ORDER BY id").fetchall()
+        connection.close()
+        return [int(str(row[0])) for row in rows]
+
+    async with Scheduler(url, settings=Settings(ageing_us_per_point=7_000_000)) as first:
+        await first.submit("nobody", priority=5)
+    await client.submit("nobody", priority=5)
+    async with Scheduler(url) as second:
+        await second.submit("nobody", priority=5)
+    assert places() == [-35_000_000] * 3
+    async with Scheduler(url, settings=Settings(ageing_us_per_point=600_000_000)):
+        pass
+    await client.submit("nobody", priority=5)
+    assert places()[3:] == [-3_000_000_000]
+    with pytest.raises(InvalidInput, match="ageing_us_per_point"):
+        Scheduler(url, settings=Settings(ageing_us_per_point=0))
 
 
 async def test_a_batch_without_an_owner_runs_when_one_comes(absent: Owner, client: AsyncClient) -> None:
