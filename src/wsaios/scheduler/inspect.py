@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from wsaios.kernel.errors import UnknownBatch, UnknownTask
-from wsaios.kernel.ids import encode
+from wsaios.kernel.ids import IdRange, encode
 from wsaios.kernel.ledger import Reads, TaskView
 from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
@@ -31,6 +31,7 @@ class Inspector:
         self._reads = reads
         self._read = read
         self._core = core
+        self._sealed: Batch | None = None
 
     async def view(self, number: int) -> TaskView:
         """The ledger's word on a task.
@@ -76,6 +77,7 @@ class Inspector:
             note=note[1] if note else "",
             failure=outcome.failure if outcome is not None else None,
             losses=body.losses,
+            row=await self._row_of(record.id, shard.batch) if shard.batch else None,
         )
 
     async def history(self, number: int) -> list[Transition]:
@@ -199,6 +201,24 @@ class Inspector:
         known = core.book.batches.get(view.shard.batch) if core is not None else None
         batch = known or await self._read(self._reads.batch, view.shard.batch)
         return batch is not None and batch.state == BatchState.STAGING
+
+    async def _row_of(self, number: int, batch_number: int) -> int | None:
+        """The place of a task in its batch, from 1."""
+        batch, core = self._sealed, self._core()
+        if batch is None or batch.id != batch_number:
+            known = core.book.batches.get(batch_number) if core is not None else None
+            batch = known or await self._read(self._reads.batch, batch_number)
+            if batch is None:
+                return None
+            # The ranges of a sealed one never change, and lists ask for the same batch again and again.
+            self._sealed = batch if batch.state == BatchState.SEALED else None
+        before = 0
+        for part in (IdRange(*each) for each in batch.ranges):
+            place = part.place_of(number)
+            if place is not None:
+                return before + place + 1
+            before += part.length
+        return None
 
     def _lane(self, view: TaskView) -> str:
         return view.shard.lane or self._lane_of(view.shard.handler)

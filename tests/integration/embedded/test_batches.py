@@ -43,6 +43,7 @@ async def test_rows_keep_their_place(scheduler: Scheduler) -> None:
         assert await batch[8999].result() == 8999
         assert await batch[-1].result() == 8999
         assert [await task.result() for task in list(batch)[4090:4100]] == list(range(4090, 4100))
+        assert [(await batch[place].status()).row for place in (0, 4096, 8999)] == [1, 4097, 9000]
         with pytest.raises(IndexError):
             batch[9000]
 
