@@ -41,7 +41,7 @@ class _Session:
         self.connection = connection
         self.writer = CommitWriter(ledger, connection, sql, failpoint)
         self.answers = Answers(connection, sql)
-        self.pruner = Pruner(ledger, connection, sql)
+        self.pruner = Pruner(ledger, connection, sql, failpoint)
         self.sound = True
 
 
@@ -167,12 +167,16 @@ class SqliteLedger:
                 # What cannot be done now, the next owner does.
                 with suppress(apsw.Error):
                     if session.sound:
+                        self._failpoint("close.begin")
                         session.connection.execute(self._sql["owner_leave"], {"epoch": self._epoch})
+                        self._failpoint("close.left")
                         # A reader elsewhere must not hold up a stop; then the next owner empties the log.
                         session.connection.set_busy_timeout(0)
                         session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                        self._failpoint("close.emptied")
                 with suppress(apsw.Error):
                     session.connection.close(force=True)
+                self._failpoint("close.closed")
             if self._lock is not None and self._holder is not None:
                 let_go(self._lock)
             self._holder = None
@@ -185,6 +189,7 @@ class SqliteLedger:
                 self._lock.acquire(holder, self._lock_wait_s)
             self._holder = holder
             try:
+                self._failpoint("open.locked")
                 return self._begin(holder)
             except BaseException:
                 # A path that is refused is left as it was found.
@@ -219,8 +224,9 @@ class SqliteLedger:
     def _connect(self) -> apsw.Connection:
         connection = connect(self._location.path, self._synchronous)
         try:
-            upgrade(connection, self.name)
+            upgrade(connection, self.name, self._failpoint)
             write_ahead(connection)
+            self._failpoint("open.migrated")
         except BaseException:
             connection.close(force=True)
             raise
@@ -233,6 +239,8 @@ class SqliteLedger:
         with connection:
             epoch, slot, id_high, clock_us = connection.execute(sql["owner_take"], asdict(holder) | given).get
             connection.execute(sql["shards_forget"])
+            self._failpoint("open.taking")
+        self._failpoint("open.taken")
 
         def one(name: str) -> str:
             return str(connection.execute(sql[name]).get)
