@@ -10,6 +10,7 @@ import msgspec
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.ids import decode
 from wsaios.kernel.json_text import JsonWriter
+from wsaios.kernel.retry import LONGEST_WAIT_S
 from wsaios.kernel.task import IDEMPOTENCY_WINDOW_S, Delivery, Failure, HandlerSpec, NewTask, Options
 
 TRIES: Final = (
@@ -37,7 +38,6 @@ CALLS: Final = (
 CALL_DEFAULTS: Final = ("priority", "delay_s", "tenant", "concurrency_key")
 _NAME_LENGTH: Final = 200
 _MOST_DEPENDENCIES: Final = 10_000
-_FAR_S: Final = 1e11
 
 
 _SORTED: Final = msgspec.json.Encoder(order="sorted")
@@ -160,15 +160,27 @@ def whole(field: str, value: object, low: int, high: int) -> int:
     return value
 
 
-def seconds(field: str, value: object, low: float = 0.0, high: float = _FAR_S) -> float:
-    """A finite number of seconds within a range.
+def seconds(
+    field: str, value: object, low: float = 0.0, high: float = LONGEST_WAIT_S, *, what: str = "number of seconds"
+) -> float:
+    """A finite number of seconds (or of what `what` says) within a range.
 
     Raises:
         InvalidInput: it is not one.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or not low <= value <= high:
-        raise InvalidInput(field, f"must be a number of seconds from {low:g} to {high:g}, not {value!r:.80}")
+        raise InvalidInput(field, f"must be a {what} from {low:g} to {high:g}, not {value!r:.80}")
     return float(value)
+
+
+def patience(field: str, value: object) -> None:
+    """Check how long somebody waits: seconds, None for ever; below 0 is no time at all.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if value is not None:
+        seconds(field, value, -LONGEST_WAIT_S)
 
 
 def instant_us(field: str, value: object) -> int:
@@ -261,7 +273,7 @@ _CHECKS: Final[dict[str, Callable[[str, object], object]]] = {
     "max_attempts": lambda field, value: whole(field, value, 1, 1_000_000),
     "timeout_s": lambda field, value: seconds(field, value, 0.001),
     "backoff_initial_s": seconds,
-    "backoff_factor": lambda field, value: seconds(field, value, 1.0, 1000.0),
+    "backoff_factor": lambda field, value: seconds(field, value, 1.0, 1000.0, what="number"),
     "backoff_max_s": seconds,
     "delivery": _check_delivery,
     "concurrency_limit": lambda field, value: whole(field, value, 1, 1_000_000),

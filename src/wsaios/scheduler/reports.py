@@ -10,7 +10,7 @@ from wsaios.kernel.engine import Ended, Freed, Noted, Report, Started, Verdict, 
 from wsaios.kernel.executor import Seat
 from wsaios.kernel.ledger import Payload
 from wsaios.kernel.ports import Rng
-from wsaios.kernel.retry import POISON_LOSSES, backoff_s, exhausted, half
+from wsaios.kernel.retry import POISON_LOSSES, backoff_s, exhausted, half, wait_us
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Effective, Failure, Flag, Task
 from wsaios.kernel.text import storable
@@ -88,7 +88,7 @@ class Reports:
     def _retry(self, task: Task, wait_s: float, reason: str, *, fence: bool = False) -> None:
         book = self._book
         book.move(task, State.RETRYING, reason, fence=fence)
-        task.due_us = book.now_us + max(0, int(wait_s * 1_000_000))
+        task.due_us = book.now_us + wait_us(wait_s)
         book.executor.due.add(task)
 
     def _requeue(self, task: Task, reason: str, *, counted: bool = False) -> None:

@@ -46,7 +46,7 @@ from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, HandlerSpec, NewTask, Outcome
 from wsaios.kernel.text import storable
 from wsaios.kernel.views import BatchView
-from wsaios.planning.calls import Calls
+from wsaios.planning.calls import Calls, patience
 from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.places import Places
@@ -408,6 +408,7 @@ class Fresh:
 
 async def _patiently(ask: Callable[[], Awaitable[T | None]], timeout_s: float | None, what: str) -> T:
     """Ask until there is an answer; one that is None was missed, and is asked for again."""
+    patience("timeout_s", timeout_s)
     if timeout_s is None:
         while (found := await ask()) is None:
             pass

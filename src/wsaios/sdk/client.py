@@ -18,7 +18,7 @@ from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import Verb
 from wsaios.kernel.states import by_word
 from wsaios.kernel.views import BatchView, Overview, Status, Transition, Why
-from wsaios.planning.calls import Calls
+from wsaios.planning.calls import Calls, patience
 from wsaios.planning.calls import name as checked_name
 from wsaios.sdk.blocking import Blocking, BlockingBatch, BlockingTask, blocking
 from wsaios.sdk.handles import Batch, Task
@@ -222,6 +222,7 @@ class AsyncClient:
         return await self._line.ask(ask.ActOn(verb, scope_of(target), reason))
 
     async def _within(self, question: ask.Ask[Any], timeout_s: float | None, what: object) -> Any:
+        patience("timeout_s", timeout_s)
         try:
             async with asyncio.timeout(timeout_s) as limit:
                 return await self._line.ask(question, patient=timeout_s is not None)

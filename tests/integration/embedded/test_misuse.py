@@ -55,6 +55,27 @@ async def test_retry_after_with_odd_text_is_heeded(scheduler: Scheduler) -> None
     assert len(asked) == 2
 
 
+async def test_a_time_to_wait_that_no_ledger_can_hold_harms_nobody_else(scheduler: Scheduler) -> None:
+    class Later(RetryAfter):
+        """One that an engine is told of although nobody may say it."""
+
+        def __init__(self) -> None:
+            super().__init__(0)
+            self.seconds = 1e300
+
+    def never() -> None:
+        raise Later
+
+    scheduler.add_handler("never", never)
+    scheduler.add_handler("one", lambda: 1)
+    async with scheduler:
+        task = await scheduler.submit("never")
+        assert await (await scheduler.submit("one")).result(timeout_s=10) == 1
+        assert (await task.why()).waits_for == "time"
+        with pytest.raises(errors.InvalidInput, match="timeout_s"):
+            await task.result(timeout_s="soon")  # type: ignore[arg-type]  # what is refused
+
+
 @dataclasses.dataclass
 class Record:
     """A class that a handler returns by mistake instead of an instance."""
