@@ -161,7 +161,7 @@ class Inspector:
         if state == State.PAUSED:
             return "pause", body.reason or "paused"
         if body.dependencies_left:
-            return "dependency", f"waits for {body.dependencies_left} tasks that it depends on"
+            return "dependency", f"waits for {_tasks(body.dependencies_left)} that it depends on"
         if task.due_us is not None:
             what = "tried again" if state == State.RETRYING else "due"
             return "time", f"{what} at {moment(task.due_us):%Y-%m-%d %H:%M:%S} UTC" + (
@@ -231,14 +231,22 @@ class Inspector:
 
 def _missing(core: Core, view: TaskView, lane: str) -> tuple[str, str] | None:
     """What people switched off, or have not brought yet."""
-    for key in ("all:*", f"lane:{lane}", f"batch:{view.shard.batch}"):
-        if key in core.book.paused:
-            return "pause", f"{key.replace(':', ' ').replace(' *', '')} is paused"
+    paused = core.book.paused
+    if "all:*" in paused:
+        return "pause", "everything is paused"
+    if f"lane:{lane}" in paused:
+        return "pause", f"lane {lane!r} is paused"
+    if view.shard.batch and f"batch:{view.shard.batch}" in paused:
+        return "pause", f"its batch {encode(view.shard.batch, 'batch')} is paused"
     if view.shard.handler not in core.executor.handlers:
         return "handler", f"no handler {view.shard.handler!r} is registered in the scheduler's process"
     if lane not in core.executor.lanes:
         return "lane", f"the scheduler has no lane {lane!r}"
     return None
+
+
+def _tasks(count: int) -> str:
+    return "a task" if count == 1 else f"{count} tasks"
 
 
 def _parked(core: Core, view: TaskView, task: Task) -> tuple[str, str] | None:

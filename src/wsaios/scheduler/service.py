@@ -143,6 +143,8 @@ class Submissions:
         for option in ("idempotency_key", "depends_on"):
             if options.get(option):
                 raise InvalidInput(option, _FINAL.format(option))
+        if not isinstance(rows, Iterable | AsyncIterable):
+            raise InvalidInput("rows", f"must be an iterable of mappings, not {type(rows).__name__}")
         kept = self._calls.plain("name", dict(meta or {}))
         spec = self._spec(handler)
         chosen = {**spec.calls, **options} if spec is not None else options
@@ -293,6 +295,9 @@ class Service(Submissions):
 
         Those that have ended come first. Memory: one bit a task. Who consumes slowly is not waited for: what was
         missed is read again.
+
+        Raises:
+            UnknownTask: one of them (of a range the first that has not ended) is not in the ledger, or no longer.
         """
         parts = [IdRange(*part) for part in ranges]
         places, fresh, told = Places(ranges), Fresh(), False
@@ -303,16 +308,25 @@ class Service(Submissions):
                 if fresh.read_again():
                     if told and not self._loop.running():
                         raise NotRunning
-                    told = True
                     async for number, state in self._ended_pages(parts):
                         if places.mark(number):
                             yield number, state
+                    if not told:
+                        await self._refuse_missing(places)
+                    told = True
                 for number, state in fresh.take():
                     yield number, state
                 if places.left and not fresh.more():
                     await self._signalled(fresh.signal)
         finally:
             stop()
+
+    async def _refuse_missing(self, places: Places) -> None:
+        """What is neither live nor ended would be waited for without end."""
+        for number in list(places.first_left()):
+            core = self._loop.core
+            if core is None or number not in core.book.tasks:
+                await self.inspector.view(number)
 
     async def outcomes(self, ranges: Sequence[tuple[int, int]]) -> AsyncIterator[tuple[Outcome, bytes]]:
         """Every outcome of these ranges by id, which is input order, with its result bytes."""

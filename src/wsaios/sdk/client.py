@@ -86,6 +86,8 @@ class AsyncClient:
             Interrupted: the owner went away meanwhile; nothing was accepted.
             Unacknowledged: no owner came back to say what became of it.
         """
+        if not isinstance(rows, Iterable | AsyncIterable):
+            raise InvalidInput("rows", f"must be an iterable of mappings, not {type(rows).__name__}")
         outgoing = await self.outgoing(handler, keep=keep, name=name, options=options)
         try:
             if isinstance(rows, AsyncIterable):
@@ -127,7 +129,7 @@ class AsyncClient:
         if isinstance(tasks, Batch):
             ranges = [(part.first, part.length) for part in tasks.ranges]
         else:
-            ranges = [(task.number, 1) for task in dict.fromkeys(tasks)]
+            ranges = [(number, 1) for number in dict.fromkeys(number_of(task) for task in tasks)]
         async with aclosing(self._line.follow(ranges)) as pages:
             async for page in pages:
                 yield [Task(self, number) for number, _ in page]

@@ -121,8 +121,9 @@ async def test_everything_can_be_cancelled(scheduler: Scheduler) -> None:
     scheduler.add_handler("one", lambda: 1)
     async with scheduler:
         await scheduler.pause("all")
+        assert (await (await scheduler.submit("one")).why()).detail == "everything is paused"
         tasks = [await scheduler.submit("one") for _ in range(5)]
-        assert await scheduler.cancel("all", reason="closing") == 5
+        assert await scheduler.cancel("all", reason="closing") == 6
         assert {(await task.status()).state for task in tasks} == {"cancelled"}
 
 
