@@ -53,7 +53,7 @@ async def test_rows_keep_their_place(scheduler: Scheduler) -> None:
     scheduler.add_handler("echo", echo)
     async with scheduler:
         batch = await scheduler.submit_many("echo", rows())
-        await batch.wait(timeout_s=30)
+        await batch.wait(timeout_s=120)
         assert await batch[0].result() == 0
         assert await batch[8999].result() == 8999
         assert await batch[-1].result() == 8999
