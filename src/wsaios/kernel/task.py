@@ -135,6 +135,10 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     message: str
     traceback: str = ""
 
+    def __str__(self) -> str:
+        """In one phrase; many exceptions have a name only."""
+        return f"{self.kind}: {self.message}" if self.message else self.kind
+
 
 class Outcome(msgspec.Struct, array_like=True, gc=False):
     """How a task ended: one row, written once. `size` is the length of the result in bytes."""

@@ -69,7 +69,7 @@ class Reports:
             self._failed(task, options, failure if report.failure else _UNASKED)
 
     def _failed(self, task: Task, options: Effective, failure: Failure) -> None:
-        reason = f"{failure.kind}: {failure.message}"
+        reason = str(failure)
         if exhausted(options, task.body.attempts):
             self._book.close(task, State.FAILED, reason, failure=failure)
         else:
@@ -80,10 +80,10 @@ class Reports:
             task.body.cap = half(seat.size)
             self._requeue(task, f"its micro-batch of {seat.size} timed out; tried again in halves")
         elif exhausted(options, task.body.attempts):
-            self._book.close(task, State.FAILED, f"{failure.kind}: {failure.message}", failure=failure, fence=True)
+            self._book.close(task, State.FAILED, str(failure), failure=failure, fence=True)
         else:
             wait_s = backoff_s(options, task.body.attempts, self._rng)
-            self._retry(task, wait_s, f"{failure.kind}: {failure.message}", fence=True)
+            self._retry(task, wait_s, str(failure), fence=True)
 
     def _retry(self, task: Task, wait_s: float, reason: str, *, fence: bool = False) -> None:
         book = self._book

@@ -448,8 +448,9 @@ def unpack(outcome: Outcome, result: bytes) -> Any:
     if state == State.SUCCEEDED:
         return msgspec.json.decode(result)
     failure = outcome.failure
-    kind, message, trace = (failure.kind, failure.message, failure.traceback) if failure else ("", "", "")
-    raise TaskFailed(encode(outcome.id), state.word, kind, message or outcome.body.reason or "", trace)
+    if failure is None:
+        raise TaskFailed(encode(outcome.id), state.word, "", outcome.body.reason or "")
+    raise TaskFailed(encode(outcome.id), state.word, failure.kind, failure.message, failure.traceback)
 
 
 async def _either(

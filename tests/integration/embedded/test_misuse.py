@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -186,6 +187,27 @@ async def test_actions_are_accepted_together_or_not_at_all(scheduler: Scheduler)
         (task,) = await scheduler.executor.submit([{"target": "note", "params": {"number": 2}}])
         await scheduler.result(task, timeout_s=10)
     assert ran == [2]
+
+
+@pytest.mark.parametrize("actions", [None, 5, "f", {"target": "f"}])
+async def test_what_is_no_list_of_actions_is_refused(scheduler: Scheduler, actions: Any) -> None:
+    async with scheduler:
+        with pytest.raises(errors.InvalidInput, match="actions: must be a list"):
+            await scheduler.executor.submit(actions)
+
+
+async def test_an_exception_without_a_text_is_told_by_its_name_alone(scheduler: Scheduler) -> None:
+    def fails() -> None:
+        raise ConnectionError
+
+    scheduler.add_handler("fails", fails, max_attempts=1)
+    async with scheduler:
+        task = await scheduler.submit("fails")
+        with pytest.raises(errors.TaskFailed) as caught:
+            await task.result(timeout_s=10)
+        status = await task.status()
+    assert str(caught.value) == f"{task.id} failed: ConnectionError"
+    assert (status.reason, caught.value.kind, caught.value.message) == ("ConnectionError", "ConnectionError", "")
 
 
 async def test_a_handler_carries_defaults_of_its_tasks_and_a_failed_registration_leaves_its_name_free(url: str) -> None:
