@@ -310,7 +310,15 @@ def spec_of(
     required = () if handler.batched else handler.required
     kind: LaneKind = "async" if handler.coroutine else "thread"
     return HandlerSpec(
-        handler.name, handler.lane, batch_size, int(max_wait_s * 1e6), options, required, dict(calls or {}), kind
+        handler.name,
+        handler.lane,
+        batch_size,
+        int(max_wait_s * 1e6),
+        options,
+        required,
+        dict(calls or {}),
+        kind,
+        handler.accepts,
     )
 
 

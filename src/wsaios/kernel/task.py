@@ -70,7 +70,7 @@ LaneKind = Literal["async", "thread"]
 class HandlerSpec(msgspec.Struct, frozen=True):
     """What the core knows of a handler; `batch_size` 1 means not batched, `calls` are options of its tasks.
 
-    `kind` is that of the lanes that can run it; None: any.
+    `kind` is that of the lanes that can run it; None: any. `required` and `accepts` are names of arguments; None: any.
     """
 
     name: str
@@ -81,6 +81,7 @@ class HandlerSpec(msgspec.Struct, frozen=True):
     required: tuple[str, ...] = ()
     calls: dict[str, Any] = {}
     kind: LaneKind | None = None
+    accepts: frozenset[str] | None = None
 
 
 class LaneSpec(msgspec.Struct, frozen=True):

@@ -78,7 +78,7 @@ class Calls:
 
         Raises:
             InvalidInput: not a mapping with string keys, not JSON, too large, or one that the handler requires is
-            missing.
+            missing or that it does not take is given.
         """
         given: Mapping[str, object] = {} if arguments is None else arguments
         if not isinstance(given, Mapping):
@@ -90,6 +90,10 @@ class Calls:
             for required in spec.required:
                 if required not in given:
                     raise InvalidInput("arguments", f"handler {spec.name!r} needs {required!r}, which is missing")
+            if spec.accepts is not None and not given.keys() <= spec.accepts:
+                odd = min(given.keys() - spec.accepts)
+                known = ", ".join(sorted(spec.accepts)) or "none"
+                raise InvalidInput("arguments", f"handler {spec.name!r} has no argument {odd!r}; it takes {known}")
         return data
 
     def plain(self, what: str, value: dict[str, Any]) -> dict[str, Any]:

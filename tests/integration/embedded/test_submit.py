@@ -326,9 +326,13 @@ async def test_bad_input_names_the_field_and_changes_nothing(
     assert sum(totals.live.values()) + sum(totals.ended.values()) == 0
 
 
-async def test_a_missing_argument_and_an_unknown_lane_are_refused(scheduler: Scheduler) -> None:
+async def test_a_missing_or_odd_argument_and_an_unknown_lane_are_refused(scheduler: Scheduler) -> None:
     scheduler.add_handler("need", lambda text: text)
     async with scheduler:
+        with pytest.raises(errors.InvalidInput, match="no argument 'txt'; it takes text"):
+            await scheduler.submit("need", {"text": "x", "txt": "y"})
+        with pytest.raises(errors.InvalidInput, match=r"row 2, arguments: .* no argument 'txt'"):
+            await scheduler.submit_many("need", [{"text": "x"}, {"text": "x", "txt": "y"}])
         with pytest.raises(errors.InvalidInput, match="'text'"):
             await scheduler.submit("need", {})
         with pytest.raises(errors.UnknownLane, match="default, thread"):
