@@ -43,6 +43,7 @@ GRACE_S: Final = 10.0
 _SOONEST_AGAIN_S: Final = 1.0
 MAX_SLOTS: Final = 100_000
 MAX_AGEING_US: Final = 1 << 50
+MAX_LIMIT: Final = 1 << 40
 _AGEING_FACT: Final = ("policy", "ageing_us_per_point")
 _GC_THRESHOLDS: Final = (20_000, 50, 100)
 _SWITCH_INTERVAL_S: Final = 0.0005
@@ -210,8 +211,7 @@ class Parts:
 
     def __init__(self, url: str, settings: Settings, handlers: Handlers, specs: Mapping[str, HandlerSpec]) -> None:
         """`specs` may grow until `start`; later ones go in by `know`."""
-        if settings.ageing_us_per_point is not None:
-            whole("ageing_us_per_point", settings.ageing_us_per_point, 1, MAX_AGEING_US)
+        _check(settings)
         self.settings = settings
         self.clock = SystemClock()
         self.log: Log = Stderr()
@@ -320,6 +320,18 @@ def spec_of(
         kind,
         handler.accepts,
     )
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what no scheduler could work with, before anything is made."""
+    if not isinstance(settings, Settings):
+        raise InvalidInput("settings", f"must be Settings(…), not {settings!r:.80}")
+    if not isinstance(settings.limits, Limits):
+        raise InvalidInput("limits", f"must be Limits(…), not {settings.limits!r:.80}")
+    for field in msgspec.structs.fields(Limits):
+        whole(f"limits.{field.name}", getattr(settings.limits, field.name), 1, MAX_LIMIT)
+    if settings.ageing_us_per_point is not None:
+        whole("ageing_us_per_point", settings.ageing_us_per_point, 1, MAX_AGEING_US)
 
 
 def lanes_of(settings: Settings) -> dict[str, LaneSpec]:

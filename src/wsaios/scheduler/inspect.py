@@ -278,5 +278,6 @@ def batch_view(batch: Batch) -> BatchView:
 
 def _ended(outcome: Outcome) -> Why:
     word = State(outcome.state).word
-    detail = outcome.body.reason or f"ended after {outcome.body.attempts} attempts"
+    attempts = outcome.body.attempts
+    detail = outcome.body.reason or f"ended after {attempts} attempt{'' if attempts == 1 else 's'}"
     return Why(encode(outcome.id), word, "nothing", detail, moment(outcome.ended_us))

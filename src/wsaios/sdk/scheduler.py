@@ -392,6 +392,8 @@ def scope_of(target: object) -> Scope:
 
 
 def _lanes(given: Mapping[str, int | LaneSpec]) -> tuple[LaneSpec, ...]:
+    if not isinstance(given, Mapping):
+        raise InvalidInput("lanes", f"must be a mapping of names to slots, not {given!r:.80}")
     found = []
     for name, lane in given.items():
         if isinstance(lane, LaneSpec):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from wsaios import Context, GiveUp, RetryAfter, Scheduler, errors
+from wsaios import Context, GiveUp, Limits, RetryAfter, Scheduler, errors
 from wsaios.bootstrap import Settings
 
 SURROGATE = os.fsdecode(b"caf\xe9.txt")
@@ -234,6 +234,22 @@ async def test_an_idempotency_key_does_not_mind_the_order_of_arguments(scheduler
     async with scheduler:
         one = await scheduler.submit("pair", {"a": 1, "b": {"x": 1, "y": 2}}, idempotency_key="k")
         assert await scheduler.submit("pair", {"b": {"y": 2, "x": 1}, "a": 1}, idempotency_key="k") == one
+
+
+@pytest.mark.parametrize(
+    "settings, field",
+    [
+        ({"limits": Limits(pending_rows=0)}, "limits.pending_rows"),
+        ({"limits": Limits(payload_bytes=True)}, "limits.payload_bytes"),
+        ({"limits": 5}, "limits"),
+        ({"settings": 5}, "settings"),
+        ({"lanes": 5}, "lanes"),
+    ],
+)
+def test_settings_that_nothing_could_work_with_are_refused(url: str, settings: dict[str, Any], field: str) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        Scheduler(url, **settings)
+    assert caught.value.field == field
 
 
 def test_settings_stand_alone(url: str) -> None:

@@ -85,7 +85,7 @@ class ThreadLane:
             self._occupied -= 1
             self._register.replace(run)
         elif not self._warned:
-            # Once, until a stuck one comes back: each further one says the same.
+            # Once, until all stuck ones came back: each further one says the same.
             self._warned = True
             self._register.warn(
                 "a lane loses slots: threads outlived their timeout_s and no more of them are replaced; have the "
@@ -146,7 +146,7 @@ class ThreadLane:
         run, ended = over
         if run.told:
             self.stuck -= 1
-            self._warned = False
+            self._warned = self._warned and self.stuck > 0
         if run.replaced:
             # Pool and replacement are one thread too many now; whichever takes this leaves.
             self._replaced -= 1
