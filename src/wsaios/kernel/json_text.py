@@ -39,8 +39,8 @@ class JsonWriter:
         except Exception as error:  # noqa: BLE001  # whatever stops the encoder is a fault of this value
             return Failure("ResultNotJson", _first_flaw(value, what, _not_encodable) or f"{what}: {error}")
         if len(data) > self._max_bytes:
-            message = f"{what} has {len(data)} bytes, the limit is {self._max_bytes}; store it and return its place"
-            return Failure("ResultTooLarge", message)
+            sizes = f"{len(data)} bytes, the limit is {self._max_bytes}"
+            return Failure("ResultTooLarge", f"{what} has {sizes}; store it elsewhere and hand on its place")
         # The encoder writes NaN and Infinity as null, so only a value with a null in its text can hold one.
         if b"null" in data and value is not None:
             flaw = _first_flaw(value, what, _not_finite)

@@ -16,6 +16,7 @@ from wsaios.scheduler.core import Core
 
 AHEAD_COUNTED: Final = 10_000
 Read = Callable[..., Awaitable[Any]]
+_NO_OWNER: Final = "no scheduler owns this ledger now"
 _PARKED: Final = {
     "pause": ("pause", "its batch is paused"),
     "seal": ("seal", "its batch is not sealed yet"),
@@ -157,7 +158,11 @@ class Inspector:
     async def _waits_for(self, view: TaskView, task: Task) -> tuple[str, str]:
         state, body = State(task.state), task.body
         if state == State.RUNNING:
-            return "nothing", f"attempt {body.attempts} runs"
+            lives = self._core() is not None
+            attempt = f"attempt {body.attempts}"
+            return (
+                ("nothing", f"{attempt} runs") if lives else ("slot", f"{_NO_OWNER}; {attempt} ran when the last died")
+            )
         if state == State.PAUSED:
             return "pause", body.reason or "paused"
         if body.dependencies_left:
@@ -174,7 +179,7 @@ class Inspector:
     def _line(self, view: TaskView, task: Task) -> tuple[str, str]:
         core = self._core()
         if core is None:
-            return "slot", "no scheduler owns this ledger now"
+            return "slot", _NO_OWNER
         lane, slots = self._lane(view), core.executor.slots
         held = _missing(core, view, lane) or _parked(core, view, task)
         if held is not None:
