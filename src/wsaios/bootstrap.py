@@ -6,7 +6,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -16,16 +16,17 @@ from wsaios.components.optimizer import ParamOptimizer
 from wsaios.components.relations import RelationStore
 from wsaios.components.rules import RuleEngine
 from wsaios.components.state import StateStore
-from wsaios.engines.local.answers import RetryAfter
+from wsaios.engines.local.answers import GiveUp, RetryAfter
 from wsaios.engines.local.engine import LocalEngine
 from wsaios.engines.local.handlers import Handler, Handlers
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import HandlerKnown
 from wsaios.kernel.faculties import Changes, Hub, load
 from wsaios.kernel.ledger import Opening, Reads
-from wsaios.kernel.task import HandlerSpec, LaneSpec, Options
+from wsaios.kernel.task import HandlerSpec, LaneKind, LaneSpec, Options
 from wsaios.ledger.failpoint_exit import from_environment
 from wsaios.ledger.sqlite import SqliteLedger
+from wsaios.planning.calls import whole
 from wsaios.scheduler.assemble import assemble
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.inspect import Read
@@ -39,6 +40,11 @@ from wsaios.scheduler.threads import CallThread
 API_HANDLER: Final = "wsaios.api"
 LANES: Final = (LaneSpec("default", 1000, "async"), LaneSpec("thread", 32, "thread"))
 GRACE_S: Final = 10.0
+_SOONEST_AGAIN_S: Final = 1.0
+MAX_SLOTS: Final = 100_000
+MAX_AGEING_US: Final = 1 << 50
+MAX_LIMIT: Final = 1 << 40
+_AGEING_FACT: Final = ("policy", "ageing_us_per_point")
 _GC_THRESHOLDS: Final = (3_000, 50, 100)
 _SWITCH_INTERVAL_S: Final = 0.0001
 
@@ -46,14 +52,16 @@ _SWITCH_INTERVAL_S: Final = 0.0001
 class Settings(msgspec.Struct, frozen=True):
     """How a scheduler is set up; `lanes` are added to, or replace, the lanes ``default`` and ``thread``.
 
-    `serves` False: it works for its own process alone, pursues no goals and opens no door.
+    `serves` False: it works for its own process alone, pursues no goals and opens no door. `ageing_us_per_point` is
+    kept in the ledger, so that everyone who takes work in gives it its place by the same measure; None: as the ledger
+    says, else 600 s. What was accepted before keeps its place.
     """
 
     lanes: tuple[LaneSpec, ...] = ()
     limits: Limits = Limits()
     grace_s: float = GRACE_S
     retention_s: float = RETENTION_S
-    ageing_us_per_point: int = AGEING_US_PER_POINT
+    ageing_us_per_point: int | None = None
     only_client: bool = False
     serves: bool = True
     http_allow_private: bool = False
@@ -169,9 +177,13 @@ class Api:
         params: Any = None,
         timeout: float = 30.0,  # noqa: ASYNC109
     ) -> Any:
-        """Call the address; the result is ``{"status", "headers", "json" | "text"}``."""
+        """Call the address; the result is ``{"status", "headers", "json" | "text"}``.
+
+        A call that is refused or wrong in itself, and a status that says so (4xx but 408, 425, 429), end the task; a
+        429 or 503 that names a time is called again then, at the earliest in a second.
+        """
         # httpx takes 0.3 s to import, and most programs never call an address.
-        from wsaios.engines.http import HttpAction, StatusFailed  # noqa: PLC0415  # see above
+        from wsaios.engines.http import CallRefused, HttpAction, StatusFailed  # noqa: PLC0415  # see above
 
         if self._client is None:
             self._client = HttpAction()
@@ -179,10 +191,14 @@ class Api:
             return await self._client.call(
                 method, url, json=json, params=params, timeout_s=timeout, allow_private=self._allow_private
             )
+        except (CallRefused, InvalidInput) as error:
+            return GiveUp(str(error))
         except StatusFailed as error:
+            if error.permanent:
+                return GiveUp(str(error))
             if error.retry_after_s is None:
                 raise
-            return RetryAfter(error.retry_after_s, str(error))
+            return RetryAfter(max(_SOONEST_AGAIN_S, error.retry_after_s), str(error))
 
     async def close(self) -> None:
         """Close its connections."""
@@ -196,15 +212,16 @@ class Parts:
 
     def __init__(self, url: str, settings: Settings, handlers: Handlers, specs: Mapping[str, HandlerSpec]) -> None:
         """`specs` may grow until `start`; later ones go in by `know`."""
+        _check(settings)
         self.settings = settings
         self.clock = SystemClock()
         self.log: Log = Stderr()
         self._specs = specs
-        lanes = {lane.name: lane for lane in (*LANES, *settings.lanes)}
+        lanes = lanes_of(settings)
         self.lanes: dict[str, LaneSpec] = {} if settings.only_client else lanes
         self.failpoint = failpoint = from_environment(os.environ.get("WSAIOS_FAILPOINT"))
         self.ledger = (VisitedLedger if settings.only_client else SqliteLedger)(url, failpoint=failpoint)
-        self.engine = LocalEngine(handlers, self.lanes, now_us=self.clock.now_us)
+        self.engine = LocalEngine(handlers, self.lanes, now_us=self.clock.now_us, warn=self.log.warning)
         self.notices = Notices(self._watcher_failed)
         self.loop = Loop(
             self.ledger,
@@ -256,19 +273,30 @@ class Parts:
             load(self.components, facts)
         else:
             self.changes.again()
+        stored = _ageing_of(opening)
+        ageing = self.settings.ageing_us_per_point or stored
         pursues = self.settings.serves and not self.settings.only_client
-        return assemble(
+        core = assemble(
             opening,
-            PriorityAgeing(self.settings.ageing_us_per_point),
+            PriorityAgeing(ageing),
             self._rng,
             specs=(*self.lanes.values(), *self._specs.values()),
             hub=Hub(self.components, self.changes) if pursues else None,
             died=died,
             recover=not self.settings.only_client,
         )
+        if ageing != stored:
+            core.first_facts.append((*_AGEING_FACT, ageing))
+        return core
 
     def _watcher_failed(self, error: BaseException) -> None:
         self.log.warning("a watcher of state raised", reason=f"{type(error).__name__}: {error}")
+
+
+def _ageing_of(opening: Opening) -> int:
+    """By which measure this ledger orders its work."""
+    found = (value for component, key, value in opening.facts if (component, key) == _AGEING_FACT)
+    return next((value for value in found if isinstance(value, int) and value > 0), AGEING_US_PER_POINT)
 
 
 def ledger_url(given: str | None) -> str:
@@ -281,9 +309,50 @@ def spec_of(
 ) -> HandlerSpec:
     """What the core knows of a handler."""
     required = () if handler.batched else handler.required
+    kind: LaneKind = "async" if handler.coroutine else "thread"
     return HandlerSpec(
-        handler.name, handler.lane, batch_size, int(max_wait_s * 1e6), options, required, dict(calls or {})
+        handler.name,
+        handler.lane,
+        batch_size,
+        int(max_wait_s * 1e6),
+        options,
+        required,
+        dict(calls or {}),
+        kind,
+        handler.accepts,
     )
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what no scheduler could work with, before anything is made."""
+    if not isinstance(settings, Settings):
+        raise InvalidInput("settings", f"must be Settings(…), not {settings!r:.80}")
+    if not isinstance(settings.limits, Limits):
+        raise InvalidInput("limits", f"must be Limits(…), not {settings.limits!r:.80}")
+    for field in msgspec.structs.fields(Limits):
+        whole(f"limits.{field.name}", getattr(settings.limits, field.name), 1, MAX_LIMIT)
+    if settings.ageing_us_per_point is not None:
+        whole("ageing_us_per_point", settings.ageing_us_per_point, 1, MAX_AGEING_US)
+
+
+def lanes_of(settings: Settings) -> dict[str, LaneSpec]:
+    """All lanes by name.
+
+    Raises:
+        InvalidInput: one of them has no slots, a kind that there is not, or another kind than its name stands for.
+    """
+    fixed = {lane.name: lane.kind for lane in LANES}
+    for lane in settings.lanes:
+        field = f"lanes[{lane.name!r}]"
+        whole(f"{field}.slots", lane.slots, 1, MAX_SLOTS)
+        if lane.kind not in get_args(LaneKind):
+            raise InvalidInput(
+                f"{field}.kind", f"must be one of {', '.join(get_args(LaneKind))}, not {lane.kind!r:.80}"
+            )
+        if lane.kind != fixed.get(lane.name, lane.kind):
+            reason = f"must be {fixed[lane.name]!r}, handlers that name no lane rely on it; give the lane another name"
+            raise InvalidInput(f"{field}.kind", reason)
+    return {lane.name: lane for lane in (*LANES, *settings.lanes)}
 
 
 def check_lane(handler: Handler, lanes: Mapping[str, LaneSpec]) -> None:

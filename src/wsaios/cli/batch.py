@@ -118,13 +118,21 @@ def cancel(batch_id: BatchArgument, ledger: LedgerOption = None, *, as_json: Jso
 def errors(
     batch_id: BatchArgument, ledger: LedgerOption = None, limit: MostOption = 50, *, as_json: JsonOption = False
 ) -> None:
-    """List rows of a batch that ended without a result, and why."""
+    """List rows of a batch that ended without a result, and why, as the file of errors does."""
     from wsaios.cli.views import error_json, error_lines, unsuccessful
+    from wsaios.kernel.errors import InputError
+    from wsaios.sdk.batch_ids import ids_of
+    from wsaios.sdk.result_files import RowId
 
     with asking(ledger, as_json=as_json) as client:
         view = client.batch_status(batch_id)
         found = unsuccessful(client, view, limit)
+        ids: dict[int, RowId] = {}
+        try:
+            ids = ids_of(view.meta, {each.row for each in found if each.row})
+        except InputError as error:
+            typer.echo(f"wsaios: no ids, they stand in the input: {error}", err=True)
         if as_json:
-            print_json([error_json(each) for each in found])
+            print_json([error_json(each, ids.get(each.row or 0)) for each in found])
         else:
-            print_lines(error_lines(view, found))
+            print_lines(error_lines(view, found, ids))

@@ -89,8 +89,7 @@ def cancel(
     """End a task; what runs is told to stop and can no longer commit."""
     with asking(ledger, as_json=as_json) as client:
         client.status(task_id)
-        client.cancel(task_id, reason=reason)
-        _say(task_id, client.status(task_id).state, as_json=as_json)
+        _say(task_id, client.cancel(task_id, reason=reason), as_json=as_json)
 
 
 @task.command()
@@ -98,11 +97,10 @@ def replay(task_id: TaskArgument, ledger: LedgerOption = None, *, as_json: JsonO
     """Run a task again that failed or was lost."""
     with asking(ledger, as_json=as_json) as client:
         client.status(task_id)
-        client.replay(task_id)
-        _say(task_id, client.status(task_id).state, as_json=as_json)
+        _say(task_id, client.replay(task_id), as_json=as_json)
 
 
-def _say(task_id: str, state: str, *, as_json: bool) -> None:
+def _say(task_id: str, state: str | int, *, as_json: bool) -> None:
     if as_json:
         print_json({"id": task_id, "state": state})
     else:

@@ -1,6 +1,6 @@
 """Batches and tasks as people and programs read them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from wsaios.cli.output import fields, plain, table
@@ -9,6 +9,7 @@ from wsaios.kernel.views import BatchView, Status, Transition
 
 if TYPE_CHECKING:
     from wsaios.sdk.client import Client
+    from wsaios.sdk.result_files import RowId
 
 UNSUCCESSFUL: Final = ("failed", "cancelled", "expired", "lost")
 _PAGE: Final = 1000
@@ -85,18 +86,20 @@ def unsuccessful(client: "Client", view: BatchView, limit: int) -> list[Status]:
     return found[:wanted]
 
 
-def error_json(status: Status) -> dict[str, Any]:
-    """Why a row has no result."""
+def error_json(status: Status, row_id: "RowId | None") -> dict[str, Any]:
+    """Why a row has no result, as in the file of errors, and the task that stands for it."""
     kind, message = told(status)
-    return {"id": status.id, "state": status.state, "type": kind, "message": message}
+    row = {"id": row_id, "row": status.row, "type": kind, "message": message}
+    return row | {"task": status.id, "state": status.state}
 
 
-def error_lines(view: BatchView, found: Sequence[Status]) -> Iterator[str]:
+def error_lines(view: BatchView, found: Sequence[Status], ids: "Mapping[int, RowId]") -> Iterator[str]:
     """A table of rows without a result, and where all of them are."""
     if not found:
         yield f"every row of {view.id} that has ended has a result" if view.done else f"no row of {view.id} has ended"
         return
-    yield from table(("task", "state", "type", "message"), [(each.id, each.state, *told(each)) for each in found])
+    rows = [(str(ids.get(each.row or 0, "")), str(each.row), *told(each), each.id, each.state) for each in found]
+    yield from table(("id", "row", "type", "message", "task", "state"), rows)
     if missing(view) > len(found):
         yield f"… {missing(view) - len(found):,} more; --limit shows up to 1000"
 

@@ -125,7 +125,7 @@ class Desk:
             unpack(closed.outcome, closed.result)
         return closed.result
 
-    async def _act(self, ask: ActOn) -> int:
+    async def _act(self, ask: ActOn) -> str | int:
         whole("number", ask.scope.number, 0, MAX_NUMBER)
         return await self._service.act(ask.verb, ask.scope, ask.reason)
 

@@ -25,7 +25,6 @@ from wsaios.kernel.errors import (
     UnknownLane,
     WsaiosError,
 )
-from wsaios.kernel.states import by_word
 from wsaios.kernel.version import __version__
 from wsaios.ledger.location import locate
 from wsaios.scheduler.places import Places
@@ -93,8 +92,9 @@ class Line:
                 wire = await self.reach()
                 return await (self.alone.ask(ask) if wire is None else wire.ask(ask))
             except (Lost, WsaiosError) as error:
-                if trouble.lost and _reached(ask, error):
-                    return by_word(getattr(error, "state", ""))  # type: ignore[return-value]  # ActOn is an Ask[int]
+                wanted = _reached(ask, error) if trouble.lost else None
+                if wanted is not None:
+                    return wanted  # type: ignore[return-value]  # ActOn is an Ask[str | int]
                 await trouble.meet(error, again=repeats(ask))
 
     async def follow(self, ranges: Ranges) -> AsyncGenerator[Ranges, None]:
@@ -209,6 +209,8 @@ class Trouble:
         raise error
 
 
-def _reached(ask: Ask[Any], error: Exception) -> bool:
-    """Whether a verb that is asked for again finds that the first time has worked."""
-    return isinstance(ask, ActOn) and isinstance(error, NotPossible) and error.state in _WANTED.get(ask.verb, ())
+def _reached(ask: Ask[Any], error: Exception) -> str | None:
+    """The state of a task, when a verb that is asked for again finds that the first time has worked."""
+    if isinstance(ask, ActOn) and isinstance(error, NotPossible) and error.state in _WANTED.get(ask.verb, ()):
+        return error.state
+    return None

@@ -99,8 +99,8 @@ class WhyOf(Ask[Why], frozen=True, tag="why"):
     task: Number
 
 
-class ActOn(Ask[int], frozen=True, tag="act"):
-    """Cancel, pause, resume or replay."""
+class ActOn(Ask[str | int], frozen=True, tag="act"):
+    """Cancel, pause, resume or replay; the answer is the state of a task in a word, else a count."""
 
     writes: ClassVar[bool] = True
     verb: Verb

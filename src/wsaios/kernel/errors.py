@@ -150,7 +150,7 @@ class TaskFailed(CallerError):
     """The task ended without a result."""
 
     def __init__(self, task_id: str, state: str, kind: str, message: str, traceback: str = "") -> None:
-        super().__init__(f"{task_id} {state}: {kind + ': ' if kind else ''}{message}")
+        super().__init__(f"{task_id} {state}: {': '.join(part for part in (kind, message) if part)}")
         self.task_id = task_id
         self.state = state
         self.kind = kind

@@ -6,7 +6,7 @@ The component behind it is put in by `assemble`.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from wsaios.kernel.task import Effective, HandlerSpec, LaneSpec, Shard, Task
+from wsaios.kernel.task import Effective, HandlerSpec, LaneKind, LaneSpec, Shard, Task
 
 Ref = tuple[int, int]
 
@@ -119,7 +119,10 @@ class Slots(Protocol):
     def key_taken(self, key: str) -> int:
         """How many attempts run under a concurrency key."""
 
-    def take(self, lane: str, key: str, refs: list[Ref]) -> None:
+    def key_room(self, key: str, limit: int) -> int:
+        """How many more may run under a concurrency key: the smallest limit counts, of those that run and this one."""
+
+    def take(self, lane: str, key: str, refs: list[Ref], key_limit: int = 1) -> None:
         """One slot for these attempts."""
 
     def seat(self, ref: Ref) -> Seat | None:
@@ -146,6 +149,7 @@ class Shelf(Protocol):
     """The windows of all shards, and which of them the policy starts next."""
 
     handlers: dict[str, HandlerSpec]
+    kinds: dict[str, LaneKind]
 
     @property
     def policy(self) -> Order:

@@ -27,12 +27,32 @@ FAMILIES: Final = (
 )
 """What a commit writes, in its order; the names are fields of `Commit`."""
 
+OPENING: Final = ("open.locked", "open.migrating", "open.migrated", "open.taking", "open.taken")
+"""Lock, schema (``migrating`` only where one is missing), and the owner's row, before and after its commit."""
+
+PRUNING: Final = (
+    "prune.begin",
+    "prune.outcomes",
+    "prune.keys",
+    "prune.facts",
+    "prune.batches",
+    "prune.before_commit",
+    "prune.after_commit",
+)
+"""One step of pruning."""
+
+CLOSING: Final = ("close.begin", "close.left", "close.emptied", "close.closed")
+"""The owner's row, the log moved into the file, the connection; then the lock goes."""
+
 FAILPOINTS: Final = (
+    *OPENING,
     "ledger.begin",
     "ledger.owner",
     *(f"ledger.{family}" for family in FAMILIES),
     "ledger.before_commit",
     "ledger.after_commit",
+    *PRUNING,
+    *CLOSING,
     "driver.after_commit",
     "driver.after_acknowledge",
     "driver.before_dispatch",

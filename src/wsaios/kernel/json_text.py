@@ -2,14 +2,16 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, Final
 
 import msgspec
 
 from wsaios.kernel.task import Failure
 
 MAX_DEPTH: Final = 100
+
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 _encode: Final = msgspec.json.Encoder().encode
 Test = Callable[[object], str | None]
@@ -28,22 +30,62 @@ class JsonWriter:
     def write(self, value: object, what: str = "result") -> bytes | Failure:
         """The value as JSON, or why it has none; `what` names the value in that message.
 
-        NaN and Infinity are refused wherever they stand. Beyond JSON's own types, tuples, sets, dataclasses, Structs,
-        enums, dates and bytes (base64) are written as msgspec does.
+        NaN and Infinity are refused wherever they stand, and keys that are no str: they would come back as text.
+        Beyond JSON's own types, tuples, sets, dataclasses, Structs, enums, dates and bytes (base64) are written as
+        msgspec does.
         """
         try:
             data = _encode(value)
         except Exception as error:  # noqa: BLE001  # whatever stops the encoder is a fault of this value
             return Failure("ResultNotJson", _first_flaw(value, what, _not_encodable) or f"{what}: {error}")
         if len(data) > self._max_bytes:
-            message = f"{what} has {len(data)} bytes, the limit is {self._max_bytes}; store it and return its place"
-            return Failure("ResultTooLarge", message)
+            sizes = f"{len(data)} bytes, the limit is {self._max_bytes}"
+            return Failure("ResultTooLarge", f"{what} has {sizes}; store it elsewhere and hand on its place")
         # The encoder writes NaN and Infinity as null, so only a value with a null in its text can hold one.
         if b"null" in data and value is not None:
             flaw = _first_flaw(value, what, _not_finite)
             if flaw:
                 return Failure("ResultNotJson", flaw)
+        # The encoder writes keys that are numbers or dates as text. A flat dict is seen at once, a list has none.
+        if b"{" in data and not (type(value) is dict and data.count(b"{") == 1 and _has_text_keys(value)):
+            flaw = _first_flaw(value, what, _not_a_key) if _odd_key_inside(value) else None
+            if flaw:
+                return Failure("ResultNotJson", flaw)
         return data
+
+
+def _has_text_keys(value: dict[object, object]) -> bool:
+    for key in value:  # noqa: SIM110  # for the few keys that arguments have all() takes twice as long
+        if not isinstance(key, str):
+            return False
+    return True
+
+
+def _odd_key_inside(value: object) -> bool:
+    """Whether some key is no text. Without places, which cost most, and past whatever holds scalars only."""
+    left: list[Any] = [value]
+    while left:
+        item = left.pop()
+        kind = type(item)
+        if kind in _SCALARS:
+            continue
+        if kind is dict:
+            if not _has_text_keys(item):
+                return True
+            inner: Collection[Any] = item.values()
+        elif kind is list or kind is tuple:
+            inner = item
+        else:
+            if isinstance(item, dict) and not _has_text_keys(item):
+                return True
+            inner = [part for _, part in _inner(item, "") or ()]
+        if not _SCALARS.issuperset(map(type, inner)):
+            left.extend(inner)
+    return False
+
+
+def _not_a_key(value: object) -> str | None:
+    return "cannot be a key in JSON; use str" if isinstance(value, _BadKey) else None
 
 
 def _not_finite(value: object) -> str | None:
@@ -54,7 +96,7 @@ def _not_finite(value: object) -> str | None:
 
 def _not_encodable(value: object) -> str | None:
     if isinstance(value, _BadKey):
-        return "cannot be a key in JSON; use str"
+        return _not_a_key(value)
     try:
         _encode(value)
     except UnicodeEncodeError as error:
@@ -96,10 +138,16 @@ def _inner(value: object, place: str) -> Iterator[tuple[str, object]] | None:
 
 def _entries(value: dict[object, object], place: str) -> Iterator[tuple[str, object]]:
     for key, item in value.items():
-        # Numbers and dates are keys too: the encoder writes them as text.
-        if not isinstance(key, str) or not key.isascii():
-            try:
-                _encode({key: None})
-            except Exception:  # noqa: BLE001  # whatever stops the encoder is a fault of this key
-                yield f"{place}: the key {key!r}", _BadKey()
+        if not isinstance(key, str) or not _encodable(key):
+            yield f"{place}: the key {key!r}", _BadKey()
         yield f"{place}[{key!r}]", item
+
+
+def _encodable(key: str) -> bool:
+    if key.isascii():
+        return True
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

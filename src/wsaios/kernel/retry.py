@@ -7,6 +7,8 @@ from wsaios.kernel.task import Effective
 
 POISON_LOSSES: Final = 3
 SUSPECT_DEATHS: Final = 3
+LONGEST_WAIT_S: Final = 1e11
+"""Some 3,000 years: what comes after that fits into no ledger."""
 
 
 def backoff_s(options: Effective, attempt: int, rng: Rng) -> float:
@@ -20,6 +22,12 @@ def backoff_s(options: Effective, attempt: int, rng: Rng) -> float:
     except OverflowError:
         ceiling = options.backoff_max_s
     return rng.random() * min(options.backoff_max_s, ceiling)
+
+
+def wait_us(seconds: float) -> int:
+    """A time to wait in µs that every ledger can hold, whatever an engine asks for."""
+    # NaN compares with nothing, so it must be what is left over.
+    return int(seconds * 1e6) if 0 <= seconds <= LONGEST_WAIT_S else 0 if seconds < 0 else int(LONGEST_WAIT_S * 1e6)
 
 
 def exhausted(options: Effective, attempts: int) -> bool:

@@ -63,8 +63,15 @@ class Effective(msgspec.Struct, frozen=True):
     concurrency_limit: int
 
 
+LaneKind = Literal["async", "thread"]
+"""``"async"`` for coroutines, ``"thread"`` for plain functions."""
+
+
 class HandlerSpec(msgspec.Struct, frozen=True):
-    """What the core knows of a handler; `batch_size` 1 means not batched, `calls` are options of its tasks."""
+    """What the core knows of a handler; `batch_size` 1 means not batched, `calls` are options of its tasks.
+
+    `kind` is that of the lanes that can run it; None: any. `required` and `accepts` are names of arguments; None: any.
+    """
 
     name: str
     lane: str
@@ -73,6 +80,8 @@ class HandlerSpec(msgspec.Struct, frozen=True):
     options: Options = Options()
     required: tuple[str, ...] = ()
     calls: dict[str, Any] = {}
+    kind: LaneKind | None = None
+    accepts: frozenset[str] | None = None
 
 
 class LaneSpec(msgspec.Struct, frozen=True):
@@ -80,7 +89,7 @@ class LaneSpec(msgspec.Struct, frozen=True):
 
     name: str
     slots: int
-    kind: Literal["async", "thread"] = "async"
+    kind: LaneKind = "async"
 
 
 class Body(msgspec.Struct, array_like=True, gc=False):
@@ -126,6 +135,10 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     kind: str
     message: str
     traceback: str = ""
+
+    def __str__(self) -> str:
+        """In one phrase; many exceptions have a name only."""
+        return f"{self.kind}: {self.message}" if self.message else self.kind
 
 
 class Outcome(msgspec.Struct, array_like=True, gc=False):

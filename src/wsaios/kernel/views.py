@@ -19,7 +19,10 @@ class Transition(NamedTuple):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Where a task stands. Times are UTC; `attempt` counts those used so far, `progress` is 0…1 or None."""
+    """Where a task stands. Times are UTC; `attempt` counts those used so far, `progress` is 0…1 or None.
+
+    `row` is its place in its batch, from 1.
+    """
 
     id: str
     state: str
@@ -39,6 +42,7 @@ class Status(msgspec.Struct, frozen=True):
     note: str = ""
     failure: Failure | None = None
     losses: int = 0
+    row: int | None = None
 
 
 class Why(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ _MEANINGS: Final[tuple[tuple[type[apsw.Error], type[LedgerBroken | LedgerUnavail
     (apsw.FullError, LedgerUnavailable, "the disk is full; make room and start again"),
     (apsw.ReadOnlyError, LedgerUnavailable, "it cannot be written; check the permissions of the file and its folder"),
     (apsw.CantOpenError, LedgerUnavailable, "it cannot be opened; check that it is a file and its permissions"),
+    (apsw.IOError, LedgerUnavailable, "it cannot be read or written; check that it is a file, and the disk"),
     (apsw.BusyError, LedgerUnavailable, "another program has locked the database file; end its transaction"),
     (apsw.LockedError, LedgerUnavailable, "another program has locked the database file; end its transaction"),
 )

@@ -6,6 +6,7 @@ import socket
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -17,6 +18,7 @@ from wsaios.kernel.errors import LedgerOwned, LedgerUnavailable
 Kind = Literal["owner", "client"]
 _POLL_S: Final = 0.01
 _WRITING_S: Final = 0.2
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -75,6 +77,7 @@ class OwnerLock:
         self._ledger = ledger
         self._path = path
         self._file: int | None = None
+        self._made = False
 
     def acquire(self, holder: Holder, wait_s: float) -> None:
         """Take the lock; a client that holds it for its one commit is waited for.
@@ -83,9 +86,8 @@ class OwnerLock:
             LedgerOwned: an owner holds it, or a client for longer than `wait_s`.
             LedgerUnavailable: the lock file cannot be made.
         """
-        file = self._open()
+        file = self._locked(wait_s)
         try:
-            self._wait(file, wait_s)
             os.ftruncate(file, 0)
             os.pwrite(file, msgspec.json.encode(holder), 0)
         except OSError as error:
@@ -104,22 +106,55 @@ class OwnerLock:
             os.ftruncate(self._file, 0)
             self.drop()
 
+    def undo(self) -> None:
+        """Let go, and take the file away if this made it."""
+        if self._file is not None and self._made:
+            self._path.unlink(missing_ok=True)
+        self.release()
+
     def drop(self) -> None:
         """Close the file; a lock that another process inherited it from stays as it is."""
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
 
+    def _locked(self, wait_s: float) -> int:
+        while True:
+            file = self._open()
+            try:
+                self._wait(file, wait_s)
+                if self._is_there(file):
+                    return file
+            except OSError as error:
+                os.close(file)
+                raise LedgerUnavailable(self._ledger, f"cannot lock {self._path}: {error.strerror}") from error
+            except BaseException:
+                os.close(file)
+                raise
+            # Whoever held it took the file away, and another may hold the one that is there now.
+            os.close(file)
+
     def _open(self) -> int:
         folder = self._path.parent
+        self._made = False
         try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with suppress(FileExistsError):
+                file = os.open(self._path, _FLAGS | os.O_EXCL, 0o600)
+                self._made = True
+                return file
+            return os.open(self._path, _FLAGS, 0o600)
         except FileNotFoundError as error:
             reason = f"there is no folder {folder}; create it, or use another path"
             raise LedgerUnavailable(self._ledger, reason) from error
         except OSError as error:
             reason = f"cannot write in {folder}: {error.strerror}; a ledger keeps files beside it there"
             raise LedgerUnavailable(self._ledger, reason) from error
+
+    def _is_there(self, file: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def _wait(self, file: int, wait_s: float) -> None:
         began = time.monotonic()

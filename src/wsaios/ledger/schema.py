@@ -5,13 +5,14 @@ from typing import Final
 import apsw
 
 from wsaios.kernel.errors import LedgerBroken, LedgerTooNew, LedgerUnavailable
+from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.ledger.statements import migrations
 
 APPLICATION_ID: Final = 0x57534149
 """What marks a SQLite file as a ledger: "WSAI" in its header."""
 
 
-def upgrade(connection: apsw.Connection, ledger: str) -> None:
+def upgrade(connection: apsw.Connection, ledger: str, failpoint: Failpoint = nothing) -> None:
     """Apply the migrations that are missing, each in one transaction. The caller holds the lock of the ledger.
 
     Raises:
@@ -25,6 +26,7 @@ def upgrade(connection: apsw.Connection, ledger: str) -> None:
             connection.execute(steps[version - 1])
             connection.pragma("application_id", APPLICATION_ID)
             connection.pragma("user_version", version)
+            failpoint("open.migrating")
 
 
 def require(connection: apsw.Connection, ledger: str) -> None:

@@ -42,7 +42,7 @@ class _Session:
         self.connection = connection
         self.writer = CommitWriter(ledger, connection, sql, failpoint)
         self.answers = Answers(connection, sql)
-        self.pruner = Pruner(ledger, connection, sql)
+        self.pruner = Pruner(ledger, connection, sql, failpoint)
         self.sound = True
 
 
@@ -146,6 +146,9 @@ class SqliteLedger:
 
     def close(self) -> None:
         """As `Ledger.close`; also closes what `reads` gave out."""
+        self._close(OwnerLock.release)
+
+    def _close(self, let_go: Callable[[OwnerLock], None]) -> None:
         with self._gate:
             for reader in list(self._readers):
                 reader.close()
@@ -155,14 +158,18 @@ class SqliteLedger:
                 # What cannot be done now, the next owner does.
                 with suppress(apsw.Error):
                     if session.sound:
+                        self._failpoint("close.begin")
                         session.connection.execute(self._sql["owner_leave"], {"epoch": self._epoch})
+                        self._failpoint("close.left")
                         # A reader elsewhere must not hold up a stop; then the next owner empties the log.
                         session.connection.set_busy_timeout(0)
                         session.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                        self._failpoint("close.emptied")
                 with suppress(apsw.Error):
                     session.connection.close(force=True)
+                self._failpoint("close.closed")
             if self._lock is not None and self._holder is not None:
-                self._lock.release()
+                let_go(self._lock)
             self._holder = None
 
     def _commit(self, batch: Prepared) -> Committed:
@@ -191,9 +198,11 @@ class SqliteLedger:
                 self._lock.acquire(holder, self._lock_wait_s)
             self._holder = holder
             try:
+                self._failpoint("open.locked")
                 return self._begin(holder)
             except BaseException:
-                self.close()
+                # A path that is refused is left as it was found.
+                self._close(OwnerLock.undo)
                 raise
 
     def _begin(self, holder: Holder) -> Opening:
@@ -224,8 +233,9 @@ class SqliteLedger:
     def _connect(self) -> apsw.Connection:
         connection = connect(self._location.path, self._synchronous)
         try:
-            upgrade(connection, self.name)
+            upgrade(connection, self.name, self._failpoint)
             write_ahead(connection)
+            self._failpoint("open.migrated")
         except BaseException:
             connection.close(force=True)
             raise
@@ -238,6 +248,8 @@ class SqliteLedger:
         with connection:
             epoch, slot, id_high, clock_us = connection.execute(sql["owner_take"], asdict(holder) | given).get
             connection.execute(sql["shards_forget"])
+            self._failpoint("open.taking")
+        self._failpoint("open.taken")
 
         def one(name: str, **parameters: str) -> str:
             return str(connection.execute(sql[name], parameters).get)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.ledger.sqlite_commit import hold
 from wsaios.ledger.sqlite_rows import as_json
 
@@ -35,7 +36,10 @@ _CHECKS: Final = {
 class Pruner:
     """Deletes old outcomes step by step; each call goes on where the one before it came to."""
 
-    def __init__(self, ledger: str, connection: apsw.Connection, sql: Mapping[str, str]) -> None:
+    def __init__(
+        self, ledger: str, connection: apsw.Connection, sql: Mapping[str, str], failpoint: Failpoint = nothing
+    ) -> None:
+        self._failpoint = failpoint
         self._ledger = ledger
         self._connection = connection
         self._sql = sql
@@ -49,23 +53,30 @@ class Pruner:
         """
         self._run("commit_begin")
         try:
+            self._failpoint("prune.begin")
             hold(
                 self._connection, self._sql["owner_advance"], self._ledger, {"epoch": epoch, "id_high": 0, "now_us": 0}
             )
             removed = self._outcomes(before_us, limit)
+            self._failpoint("prune.outcomes")
             clock_us = self._connection.execute(self._sql["clock_of"]).get
             removed += self._run("keys_forget", now_us=clock_us, limit=limit)
+            self._failpoint("prune.keys")
             removed += self._run("fact_log_forget", before_us=before_us, limit=limit)
+            self._failpoint("prune.facts")
             if in_memory is not None:
                 removed += self._run("shards_forget_unused", held=as_json(list(in_memory)), limit=limit)
             if removed < limit:
                 self._run("batches_forget", before_us=before_us)
                 self._run("shards_forget_batches")
+                self._failpoint("prune.batches")
+            self._failpoint("prune.before_commit")
             self._run("commit_end")
         except BaseException:
             if self._connection.in_transaction:
                 self._run("commit_undo")
             raise
+        self._failpoint("prune.after_commit")
         return removed
 
     def _outcomes(self, before_us: int, limit: int) -> int:

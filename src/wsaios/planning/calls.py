@@ -10,6 +10,7 @@ import msgspec
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.ids import decode
 from wsaios.kernel.json_text import JsonWriter
+from wsaios.kernel.retry import LONGEST_WAIT_S
 from wsaios.kernel.task import IDEMPOTENCY_WINDOW_S, Delivery, Failure, HandlerSpec, NewTask, Options
 
 TRIES: Final = (
@@ -37,7 +38,6 @@ CALLS: Final = (
 CALL_DEFAULTS: Final = ("priority", "delay_s", "tenant", "concurrency_key")
 _NAME_LENGTH: Final = 200
 _MOST_DEPENDENCIES: Final = 10_000
-_FAR_S: Final = 1e11
 
 
 _SORTED: Final = msgspec.json.Encoder(order="sorted")
@@ -78,7 +78,7 @@ class Calls:
 
         Raises:
             InvalidInput: not a mapping with string keys, not JSON, too large, or one that the handler requires is
-            missing.
+            missing or that it does not take is given.
         """
         given: Mapping[str, object] = {} if arguments is None else arguments
         if not isinstance(given, Mapping):
@@ -90,6 +90,10 @@ class Calls:
             for required in spec.required:
                 if required not in given:
                     raise InvalidInput("arguments", f"handler {spec.name!r} needs {required!r}, which is missing")
+            if spec.accepts is not None and not given.keys() <= spec.accepts:
+                odd = min(given.keys() - spec.accepts)
+                known = ", ".join(sorted(spec.accepts)) or "none"
+                raise InvalidInput("arguments", f"handler {spec.name!r} has no argument {odd!r}; it takes {known}")
         return data
 
     def plain(self, what: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -160,15 +164,27 @@ def whole(field: str, value: object, low: int, high: int) -> int:
     return value
 
 
-def seconds(field: str, value: object, low: float = 0.0, high: float = _FAR_S) -> float:
-    """A finite number of seconds within a range.
+def seconds(
+    field: str, value: object, low: float = 0.0, high: float = LONGEST_WAIT_S, *, what: str = "number of seconds"
+) -> float:
+    """A finite number of seconds (or of what `what` says) within a range.
 
     Raises:
         InvalidInput: it is not one.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or not low <= value <= high:
-        raise InvalidInput(field, f"must be a number of seconds from {low:g} to {high:g}, not {value!r:.80}")
+        raise InvalidInput(field, f"must be a {what} from {low:g} to {high:g}, not {value!r:.80}")
     return float(value)
+
+
+def patience(field: str, value: object) -> None:
+    """Check how long somebody waits: seconds, None for ever; below 0 is no time at all.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if value is not None:
+        seconds(field, value, -LONGEST_WAIT_S)
 
 
 def instant_us(field: str, value: object) -> int:
@@ -261,7 +277,7 @@ _CHECKS: Final[dict[str, Callable[[str, object], object]]] = {
     "max_attempts": lambda field, value: whole(field, value, 1, 1_000_000),
     "timeout_s": lambda field, value: seconds(field, value, 0.001),
     "backoff_initial_s": seconds,
-    "backoff_factor": lambda field, value: seconds(field, value, 1.0, 1000.0),
+    "backoff_factor": lambda field, value: seconds(field, value, 1.0, 1000.0, what="number"),
     "backoff_max_s": seconds,
     "delivery": _check_delivery,
     "concurrency_limit": lambda field, value: whole(field, value, 1, 1_000_000),

@@ -169,7 +169,7 @@ class Book(Draft):
         Dependents that were not told of its failure yet wait for it again.
         """
         body, failure = outcome.body, outcome.failure
-        what = f"{failure.kind}: {failure.message}" if failure else ""
+        what = str(failure) if failure else ""
         reason = f"replayed after {State(outcome.state).word}{' with ' + what if what else ''}"
         body.attempts = body.losses = body.deaths = body.cap = 0
         body.flags |= Flag.REPLAYED

@@ -67,6 +67,7 @@ class Core:
         self._waiting: list[tuple[Any, Callable[[Answer], None]]] = []
         self._opening: Opening | None = opening if recover else None
         self._died = died
+        self.first_facts: list[tuple[str, str, Any]] = []
         self._handle: dict[type, Callable[[Any], None]] = {
             ev.Submit: self._intake.submit,
             ev.Reported: self._reported,
@@ -100,6 +101,9 @@ class Core:
         book = self.book
         book.begin(now_us)
         self._intake.begin()
+        if self.first_facts:
+            book.commit.facts += self.first_facts
+            self.first_facts = []
         if self._opening is not None:
             self._recover(self._opening)
             self._opening = None

@@ -104,8 +104,8 @@ class Cycle:
             book.close(head, State.EXPIRED, "not started by its expires_at")
             return False
         if shard.concurrency_key:
-            room = options.concurrency_limit - executor.slots.key_taken(shard.concurrency_key)
-            if room <= 0:
+            room = executor.slots.key_room(shard.concurrency_key, options.concurrency_limit)
+            if room <= 0 or self._after_others(shard.concurrency_key, head):
                 window.parked = "key"
                 self._keyed.setdefault(shard.concurrency_key, []).append(shard.id)
                 return False
@@ -116,6 +116,19 @@ class Cycle:
         self._dispatch(tasks, lane, shard.handler, options)
         return True
 
+    def _after_others(self, key: str, head: Task) -> bool:
+        """Whether a better one waits under this key: with a smaller limit it would wait for ever behind such as this.
+
+        It waits for one that runs, so its end wakes both.
+        """
+        windows = self._executor.windows
+        for number in self._keyed.get(key, ()):
+            window = windows.get(number)
+            place = window.place() if window is not None and window.parked == "key" else None
+            if place is not None and place < (head.key, head.id):
+                return True
+        return False
+
     def _dispatch(self, tasks: list[Task], lane: str, handler: str, options: Effective) -> None:
         """One slot for all of these tasks."""
         book = self._book
@@ -123,7 +136,8 @@ class Cycle:
         attempts = book.start(tasks, shard)
         if options.at_most_once:
             _mark_once(tasks)
-        self._executor.slots.take(lane, shard.concurrency_key, [(task.id, task.fence) for task in tasks])
+        refs = [(task.id, task.fence) for task in tasks]
+        self._executor.slots.take(lane, shard.concurrency_key, refs, options.concurrency_limit)
         book.effects.works.append(Work(handler, lane, attempts, options.timeout_s, options.at_most_once))
 
     def _dispatch_each(self, tasks: list[Task], lane: str, shard: Shard) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from wsaios.kernel.errors import UnknownBatch, UnknownTask
-from wsaios.kernel.ids import encode
+from wsaios.kernel.ids import IdRange, encode
 from wsaios.kernel.ledger import Reads, TaskView
 from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
@@ -16,6 +16,7 @@ from wsaios.scheduler.core import Core
 
 AHEAD_COUNTED: Final = 10_000
 Read = Callable[..., Awaitable[Any]]
+_NO_OWNER: Final = "no scheduler owns this ledger now"
 _PARKED: Final = {
     "pause": ("pause", "its batch is paused"),
     "seal": ("seal", "its batch is not sealed yet"),
@@ -31,6 +32,7 @@ class Inspector:
         self._reads = reads
         self._read = read
         self._core = core
+        self._sealed: Batch | None = None
 
     async def view(self, number: int) -> TaskView:
         """The ledger's word on a task.
@@ -76,6 +78,7 @@ class Inspector:
             note=note[1] if note else "",
             failure=outcome.failure if outcome is not None else None,
             losses=body.losses,
+            row=await self._row_of(record.id, shard.batch) if shard.batch else None,
         )
 
     async def history(self, number: int) -> list[Transition]:
@@ -155,11 +158,15 @@ class Inspector:
     async def _waits_for(self, view: TaskView, task: Task) -> tuple[str, str]:
         state, body = State(task.state), task.body
         if state == State.RUNNING:
-            return "nothing", f"attempt {body.attempts} runs"
+            lives = self._core() is not None
+            attempt = f"attempt {body.attempts}"
+            return (
+                ("nothing", f"{attempt} runs") if lives else ("slot", f"{_NO_OWNER}; {attempt} ran when the last died")
+            )
         if state == State.PAUSED:
             return "pause", body.reason or "paused"
         if body.dependencies_left:
-            return "dependency", f"waits for {body.dependencies_left} tasks that it depends on"
+            return "dependency", f"waits for {_tasks(body.dependencies_left)} that it depends on"
         if task.due_us is not None:
             what = "tried again" if state == State.RETRYING else "due"
             return "time", f"{what} at {moment(task.due_us):%Y-%m-%d %H:%M:%S} UTC" + (
@@ -172,7 +179,7 @@ class Inspector:
     def _line(self, view: TaskView, task: Task) -> tuple[str, str]:
         core = self._core()
         if core is None:
-            return "slot", "no scheduler owns this ledger now"
+            return "slot", _NO_OWNER
         lane, slots = self._lane(view), core.executor.slots
         held = _missing(core, view, lane) or _parked(core, view, task)
         if held is not None:
@@ -200,6 +207,24 @@ class Inspector:
         batch = known or await self._read(self._reads.batch, view.shard.batch)
         return batch is not None and batch.state == BatchState.STAGING
 
+    async def _row_of(self, number: int, batch_number: int) -> int | None:
+        """The place of a task in its batch, from 1."""
+        batch, core = self._sealed, self._core()
+        if batch is None or batch.id != batch_number:
+            known = core.book.batches.get(batch_number) if core is not None else None
+            batch = known or await self._read(self._reads.batch, batch_number)
+            if batch is None:
+                return None
+            # The ranges of a sealed one never change, and lists ask for the same batch again and again.
+            self._sealed = batch if batch.state == BatchState.SEALED else None
+        before = 0
+        for part in (IdRange(*each) for each in batch.ranges):
+            place = part.place_of(number)
+            if place is not None:
+                return before + place + 1
+            before += part.length
+        return None
+
     def _lane(self, view: TaskView) -> str:
         return view.shard.lane or self._lane_of(view.shard.handler)
 
@@ -211,14 +236,22 @@ class Inspector:
 
 def _missing(core: Core, view: TaskView, lane: str) -> tuple[str, str] | None:
     """What people switched off, or have not brought yet."""
-    for key in ("all:*", f"lane:{lane}", f"batch:{view.shard.batch}"):
-        if key in core.book.paused:
-            return "pause", f"{key.replace(':', ' ').replace(' *', '')} is paused"
+    paused = core.book.paused
+    if "all:*" in paused:
+        return "pause", "everything is paused"
+    if f"lane:{lane}" in paused:
+        return "pause", f"lane {lane!r} is paused"
+    if view.shard.batch and f"batch:{view.shard.batch}" in paused:
+        return "pause", f"its batch {encode(view.shard.batch, 'batch')} is paused"
     if view.shard.handler not in core.executor.handlers:
         return "handler", f"no handler {view.shard.handler!r} is registered in the scheduler's process"
     if lane not in core.executor.lanes:
         return "lane", f"the scheduler has no lane {lane!r}"
     return None
+
+
+def _tasks(count: int) -> str:
+    return "a task" if count == 1 else f"{count} tasks"
 
 
 def _parked(core: Core, view: TaskView, task: Task) -> tuple[str, str] | None:
@@ -250,5 +283,6 @@ def batch_view(batch: Batch) -> BatchView:
 
 def _ended(outcome: Outcome) -> Why:
     word = State(outcome.state).word
-    detail = outcome.body.reason or f"ended after {outcome.body.attempts} attempts"
+    attempts = outcome.body.attempts
+    detail = outcome.body.reason or f"ended after {attempts} attempt{'' if attempts == 1 else 's'}"
     return Why(encode(outcome.id), word, "nothing", detail, moment(outcome.ended_us))

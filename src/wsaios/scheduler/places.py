@@ -1,7 +1,7 @@
 """Which of many tasks have been seen: one bit each, found by id without looking at every range."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from wsaios.kernel.ids import SEQUENCE_BITS, SLOTS, IdRange
@@ -47,6 +47,26 @@ class Places:
         self._seen[byte] |= bit
         self.left -= 1
         return True
+
+    def first_left(self) -> Iterator[int]:
+        """Of each range the first id that is not marked."""
+        for found in self._parts.values():
+            for part, before in found:
+                place = self._unmarked(before, before + part.length)
+                if place is not None:
+                    yield part.at(place - before)
+
+    def _unmarked(self, place: int, end: int) -> int | None:
+        while place < end:
+            if not place & 7:
+                rest = self._seen[place >> 3 : end >> 3]
+                place += 8 * (len(rest) - len(rest.lstrip(b"\xff")))
+                if place >= end:
+                    return None
+            if not self._seen[place >> 3] & 1 << (place & 7):
+                return place
+            place += 1
+        return None
 
 
 def _slot(number: int) -> int:

@@ -9,7 +9,7 @@ from wsaios.kernel.engine import Ended, Freed, Noted, Report, Started, Verdict, 
 from wsaios.kernel.executor import Seat
 from wsaios.kernel.ledger import Payload
 from wsaios.kernel.ports import Rng
-from wsaios.kernel.retry import POISON_LOSSES, backoff_s, exhausted, half
+from wsaios.kernel.retry import POISON_LOSSES, backoff_s, exhausted, half, wait_us
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Effective, Failure, Flag, Task
 from wsaios.kernel.text import storable
@@ -66,7 +66,7 @@ class Reports:
             self._failed(task, options, failure if report.failure else _UNASKED)
 
     def _failed(self, task: Task, options: Effective, failure: Failure) -> None:
-        reason = f"{failure.kind}: {failure.message}"
+        reason = str(failure)
         if exhausted(options, task.body.attempts):
             self._book.close(task, State.FAILED, reason, failure=failure)
         else:
@@ -77,15 +77,15 @@ class Reports:
             task.body.cap = half(seat.size)
             self._requeue(task, f"its micro-batch of {seat.size} timed out; tried again in halves")
         elif exhausted(options, task.body.attempts):
-            self._book.close(task, State.FAILED, f"{failure.kind}: {failure.message}", failure=failure, fence=True)
+            self._book.close(task, State.FAILED, str(failure), failure=failure, fence=True)
         else:
             wait_s = backoff_s(options, task.body.attempts, self._rng)
-            self._retry(task, wait_s, f"{failure.kind}: {failure.message}", fence=True)
+            self._retry(task, wait_s, str(failure), fence=True)
 
     def _retry(self, task: Task, wait_s: float, reason: str, *, fence: bool = False) -> None:
         book = self._book
         book.move(task, State.RETRYING, reason, fence=fence)
-        task.due_us = book.now_us + max(0, int(wait_s * 1_000_000))
+        task.due_us = book.now_us + wait_us(wait_s)
         book.executor.due.add(task)
 
     def _requeue(self, task: Task, reason: str, *, counted: bool = False) -> None:

@@ -17,7 +17,15 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, NotRunning, QueueFull, TaskFailed, UnknownBatch
+from wsaios.kernel.errors import (
+    InvalidInput,
+    LedgerUnavailable,
+    NotRunning,
+    QueueFull,
+    TaskFailed,
+    UnknownBatch,
+    UnknownLane,
+)
 from wsaios.kernel.events import (
     AbortBatch,
     Act,
@@ -38,7 +46,7 @@ from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, HandlerSpec, NewTask, Outcome
 from wsaios.kernel.text import storable
 from wsaios.kernel.views import BatchView
-from wsaios.planning.calls import Calls
+from wsaios.planning.calls import Calls, patience
 from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.places import Places
@@ -87,6 +95,8 @@ class Submissions:
             Unacknowledged: nobody knows whether it was accepted.
         """
         new = self._calls.build(handler, arguments, options, self._spec(handler), self._clock.now_us())
+        if new.lane:
+            self._check_lane(new)
         loop, size = self._loop, len(new.payload)
         if loop.pending_rows >= self._limits.pending_rows or loop.pending_bytes + size > self._limits.pending_bytes:
             raise QueueFull(loop.pending_rows, loop.pending_bytes, 0.1)
@@ -135,10 +145,13 @@ class Submissions:
         for option in ("idempotency_key", "depends_on"):
             if options.get(option):
                 raise InvalidInput(option, _FINAL.format(option))
+        if not isinstance(rows, Iterable | AsyncIterable):
+            raise InvalidInput("rows", f"must be an iterable of mappings, not {type(rows).__name__}")
         kept = self._calls.plain("name", dict(meta or {}))
         spec = self._spec(handler)
         chosen = {**spec.calls, **options} if spec is not None else options
         template = self._calls.build(handler, {}, chosen, None, self._clock.now_us())
+        self._check_lane(template)
         batch = Batch(0, 0, handler, template.tenant, 0, keep=keep, key=key, meta=kept)
         number = int(await self._ask(lambda token: OpenBatch(token, batch)))
         try:
@@ -203,6 +216,22 @@ class Submissions:
         self._loop.post(make(token), rows, size)
         return token
 
+    def _check_lane(self, new: NewTask) -> None:
+        """Refuse a lane that is not there or cannot run the handler, as far as both are known here."""
+        core = self._loop.core
+        lanes = core.executor.kinds if core is not None else {}
+        if not new.lane or not lanes:
+            return
+        if new.lane not in lanes:
+            raise UnknownLane(new.lane, list(lanes))
+        spec = self._spec(new.handler)
+        if spec is not None and spec.kind not in {None, lanes[new.lane]}:
+            fitting = ", ".join(name for name, kind in lanes.items() if kind == spec.kind)
+            runs = "coroutines" if lanes[new.lane] == "async" else "plain functions"
+            raise InvalidInput(
+                "lane", f"lane {new.lane!r} runs {runs}, which handler {new.handler!r} is not; it fits {fitting}"
+            )
+
     def _spec(self, handler: str) -> HandlerSpec | None:
         core = self._loop.core
         return core.executor.handlers.get(handler) if core is not None else None
@@ -211,8 +240,10 @@ class Submissions:
 class Service(Submissions):
     """Submit, wait, inspect and act."""
 
-    async def act(self, verb: Verb, scope: Scope, reason: str = "") -> int:
-        """Cancel, pause, resume or replay; returns the new state of a task, else how many tasks it met.
+    async def act(self, verb: Verb, scope: Scope, reason: str = "") -> str | int:
+        """Cancel, pause, resume or replay; returns the new state of a task in a word, else how many it met.
+
+        Pausing or resuming a batch, a lane or everything is one switch and counts as 1; a batch that is over as 0.
 
         Raises:
             UnknownTask, UnknownBatch, UnknownLane, NotPossible: nothing changed.
@@ -220,7 +251,8 @@ class Service(Submissions):
         if not isinstance(reason, str):
             raise InvalidInput("reason", f"must be text, not {type(reason).__name__}")
         told = storable(reason)
-        return int(await self._ask(lambda token: Act(token, verb, scope, told)))
+        answer = int(await self._ask(lambda token: Act(token, verb, scope, told)))
+        return State(answer).word if scope.kind == "task" else answer
 
     async def result(self, number: int, timeout_s: float | None = None) -> Any:
         """The result of a task, waiting for its end.
@@ -288,6 +320,9 @@ class Service(Submissions):
 
         Those that have ended come first. Memory: one bit a task. Who consumes slowly is not waited for: what was
         missed is read again.
+
+        Raises:
+            UnknownTask: one of them (of a range the first that has not ended) is not in the ledger, or no longer.
         """
         parts = [IdRange(*part) for part in ranges]
         places, fresh, told = Places(ranges), Fresh(), False
@@ -298,16 +333,25 @@ class Service(Submissions):
                 if fresh.read_again():
                     if told and not self._loop.running():
                         raise NotRunning
-                    told = True
                     async for number, state in self._ended_pages(parts):
                         if places.mark(number):
                             yield number, state
+                    if not told:
+                        await self._refuse_missing(places)
+                    told = True
                 for number, state in fresh.take():
                     yield number, state
                 if places.left and not fresh.more():
                     await self._signalled(fresh.signal)
         finally:
             stop()
+
+    async def _refuse_missing(self, places: Places) -> None:
+        """What is neither live nor ended would be waited for without end."""
+        for number in list(places.first_left()):
+            core = self._loop.core
+            if core is None or number not in core.book.tasks:
+                await self.inspector.view(number)
 
     async def outcomes(self, ranges: Sequence[tuple[int, int]]) -> AsyncIterator[tuple[Outcome, bytes]]:
         """Every outcome of these ranges by id, which is input order, with its result bytes."""
@@ -403,6 +447,7 @@ class Fresh:
 
 async def _patiently(ask: Callable[[], Awaitable[T | None]], timeout_s: float, what: str) -> T:
     """Ask until there is an answer; one that is None was missed, and is asked for again."""
+    patience("timeout_s", timeout_s)
     try:
         async with asyncio.timeout(timeout_s):
             while True:
@@ -424,8 +469,9 @@ def unpack(outcome: Outcome, result: bytes) -> Any:
     if state == State.SUCCEEDED:
         return msgspec.json.decode(result)
     failure = outcome.failure
-    kind, message, trace = (failure.kind, failure.message, failure.traceback) if failure else ("", "", "")
-    raise TaskFailed(encode(outcome.id), state.word, kind, message or outcome.body.reason or "", trace)
+    if failure is None:
+        raise TaskFailed(encode(outcome.id), state.word, "", outcome.body.reason or "")
+    raise TaskFailed(encode(outcome.id), state.word, failure.kind, failure.message, failure.traceback)
 
 
 async def _pieces(

@@ -1,6 +1,6 @@
 """The executor as programs see it: actions registered by name, submitted as lists, counted."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from wsaios.bootstrap import API_HANDLER
@@ -63,6 +63,8 @@ class Actions:
         Raises:
             InvalidInput: names the action (from 1) and what is wrong with it; none was accepted.
         """
+        if isinstance(actions, str | Mapping) or not isinstance(actions, Iterable):
+            raise InvalidInput("actions", f"must be a list of mappings, not {type(actions).__name__}")
         calls = [_call(number, action) for number, action in enumerate(actions, start=1)]
         return await self._runner.submit_each(calls)
 

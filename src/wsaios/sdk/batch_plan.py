@@ -16,7 +16,7 @@ from wsaios.planning.calls import retries, whole
 from wsaios.planning.inputs import Checked, Intake, check, entries, kind_of, read_rows
 from wsaios.planning.mapping import Mapping as Columns
 from wsaios.planning.mapping import row_id
-from wsaios.sdk.handler_import import accepted_arguments, import_function
+from wsaios.sdk.handler_import import import_function
 from wsaios.sdk.input_file import InputFile, OnBytes
 from wsaios.sdk.result_files import Paths, RowId
 
@@ -151,7 +151,7 @@ def _callee(
     function = import_function(request.callee, folder)
     handler = handlers.add(request.callee, function, lane=request.lane, batched=size is not None)
     check_lane(handler, lanes)
-    return handler, size or 1, frozenset(handler.required if not handler.batched else ()), accepted_arguments(handler)
+    return handler, size or 1, frozenset(handler.required if not handler.batched else ()), handler.accepts
 
 
 def _key(request: Request, columns: Columns, checked: Checked) -> str:

@@ -18,7 +18,7 @@ from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import Verb
 from wsaios.kernel.states import by_word
 from wsaios.kernel.views import BatchView, Overview, Status, Transition, Why
-from wsaios.planning.calls import Calls
+from wsaios.planning.calls import Calls, patience
 from wsaios.planning.calls import name as checked_name
 from wsaios.sdk.blocking import Blocking, BlockingBatch, BlockingTask, blocking
 from wsaios.sdk.handles import Batch, Task
@@ -86,6 +86,8 @@ class AsyncClient:
             Interrupted: the owner went away meanwhile; nothing was accepted.
             Unacknowledged: no owner came back to say what became of it.
         """
+        if not isinstance(rows, Iterable | AsyncIterable):
+            raise InvalidInput("rows", f"must be an iterable of mappings, not {type(rows).__name__}")
         outgoing = await self.outgoing(handler, keep=keep, name=name, options=options)
         try:
             if isinstance(rows, AsyncIterable):
@@ -127,7 +129,7 @@ class AsyncClient:
         if isinstance(tasks, Batch):
             ranges = [(part.first, part.length) for part in tasks.ranges]
         else:
-            ranges = [(task.number, 1) for task in dict.fromkeys(tasks)]
+            ranges = [(number, 1) for number in dict.fromkeys(number_of(task) for task in tasks)]
         async with aclosing(self._line.follow(ranges)) as pages:
             async for page in pages:
                 yield [Task(self, number) for number, _ in page]
@@ -165,7 +167,7 @@ class AsyncClient:
         view: BatchView = await self._within(ask.BatchEnd(number_of(batch_id, "batch")), timeout_s, batch_id)
         return view
 
-    async def cancel(self, target: str, *, reason: str = "") -> int:
+    async def cancel(self, target: str, *, reason: str = "") -> str | int:
         """End a task, a batch, ``"lane:NAME"`` or ``"all"``, as `Scheduler.cancel`.
 
         Raises:
@@ -174,15 +176,15 @@ class AsyncClient:
         """
         return await self._act("cancel", target, reason)
 
-    async def pause(self, target: str, *, reason: str = "") -> int:
+    async def pause(self, target: str, *, reason: str = "") -> str | int:
         """Hold a task, or start nothing of a batch, ``"lane:NAME"`` or ``"all"`` until `resume`."""
         return await self._act("pause", target, reason)
 
-    async def resume(self, target: str) -> int:
+    async def resume(self, target: str) -> str | int:
         """Go on with what was paused under the same name."""
         return await self._act("resume", target, "")
 
-    async def replay(self, target: str) -> int:
+    async def replay(self, target: str) -> str | int:
         """Run failed and lost tasks again: one task, or all of a batch, ``"lane:NAME"`` or ``"all"``.
 
         Raises:
@@ -218,10 +220,11 @@ class AsyncClient:
     def _token(self) -> str:
         return f"{self._line.session}-{next(self._tokens)}"
 
-    async def _act(self, verb: Verb, target: str, reason: str) -> int:
+    async def _act(self, verb: Verb, target: str, reason: str) -> str | int:
         return await self._line.ask(ask.ActOn(verb, scope_of(target), reason))
 
     async def _within(self, question: ask.Ask[Any], timeout_s: float | None, what: object) -> Any:
+        patience("timeout_s", timeout_s)
         try:
             async with asyncio.timeout(timeout_s) as limit:
                 return await self._line.ask(question, patient=timeout_s is not None)

@@ -9,11 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from wsaios.engines.local.handlers import Handler
 from wsaios.kernel.errors import InvalidInput, UnknownHandler
 
 _FORM: Final = "is not of the form module:function, such as work:embed for the function embed in work.py"
-_BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _OWN: Final = (__file__, "<frozen importlib", importlib.__file__)
 
 
@@ -40,19 +38,6 @@ def import_function(text: str, folder: Path) -> Callable[..., Any]:
         raise UnknownHandler(text, f"{attribute} in {name} is {type(found).__name__}, which cannot be called")
     function: Callable[..., Any] = found
     return function
-
-
-def accepted_arguments(handler: Handler) -> frozenset[str] | None:
-    """The names that a call of this handler may give; None: any."""
-    if handler.batched:
-        return None
-    try:
-        parameters = inspect.signature(handler.function).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return None
-    return frozenset(each.name for each in parameters if each.kind in _BY_NAME and each.name != handler.context)
 
 
 def _module(name: str, text: str, folder: Path) -> ModuleType:

@@ -23,7 +23,7 @@ class Verbs(Protocol):
     async def why(self, task_id: str) -> Why:
         """What it waits for."""
 
-    async def cancel(self, target: str, *, reason: str = "") -> int:
+    async def cancel(self, target: str, *, reason: str = "") -> str | int:
         """End it."""
 
     async def batch_status(self, batch_id: str) -> BatchView:
@@ -68,9 +68,9 @@ class Task:
         """What it waits for."""
         return await self._verbs.why(self.id)
 
-    async def cancel(self, reason: str = "") -> None:
-        """End it; what runs is told to stop and can no longer commit."""
-        await self._verbs.cancel(self.id, reason=reason)
+    async def cancel(self, reason: str = "") -> str:
+        """End it; what runs is told to stop and can no longer commit. Returns its state in a word."""
+        return str(await self._verbs.cancel(self.id, reason=reason))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Task) and other.number == self.number
@@ -130,7 +130,7 @@ class Batch:
 
     async def cancel(self, reason: str = "") -> int:
         """End what has not ended; returns how many rows that were."""
-        return await self._verbs.cancel(self.id, reason=reason)
+        return int(await self._verbs.cancel(self.id, reason=reason))
 
     def __repr__(self) -> str:
         return f"<Batch {self.id} of {self.length}>"

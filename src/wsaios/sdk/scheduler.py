@@ -310,29 +310,33 @@ class Scheduler:
         return await self._service.batch_end(number_of(batch_id, "batch"), timeout_s)
 
     @at_home
-    async def cancel(self, target: str, *, reason: str = "") -> int:
+    async def cancel(self, target: str, *, reason: str = "") -> str | int:
         """End a task, a batch, ``"lane:NAME"`` or ``"all"``; what runs is told to stop and can no longer commit.
 
-        Returns the new state of a task, else how many tasks it met.
+        Returns the new state of a task in a word such as ``"cancelled"``, else how many tasks it met.
         """
         return await self._act("cancel", target, reason)
 
     @at_home
-    async def pause(self, target: str, *, reason: str = "") -> int:
+    async def pause(self, target: str, *, reason: str = "") -> str | int:
         """Hold a task (also a running one), or start nothing of a batch.
 
-        ``"lane:NAME"`` or ``"all"`` until `resume`.
+        ``"lane:NAME"`` or ``"all"`` until `resume`. Returns the new state of a task in a word, else 1 (0: the batch
+        is over).
         """
         return await self._act("pause", target, reason)
 
     @at_home
-    async def resume(self, target: str) -> int:
-        """Go on with what was paused under the same name."""
+    async def resume(self, target: str) -> str | int:
+        """Go on with what was paused under the same name; returns as `pause`."""
         return await self._act("resume", target, "")
 
     @at_home
-    async def replay(self, target: str) -> int:
-        """Run failed and lost tasks again: one task, or all of a batch, ``"lane:NAME"`` or ``"all"``."""
+    async def replay(self, target: str) -> str | int:
+        """Run failed and lost tasks again: one task, or all of a batch, ``"lane:NAME"`` or ``"all"``.
+
+        Returns the new state of a task in a word, else how many tasks it met.
+        """
         return await self._act("replay", target, "")
 
     @at_home
@@ -353,7 +357,7 @@ class Scheduler:
             if each.handler in self._counting:
                 self._stats["ok" if each.outcome.state == State.SUCCEEDED else "fail"] += 1
 
-    async def _act(self, verb: Verb, target: str, reason: str) -> int:
+    async def _act(self, verb: Verb, target: str, reason: str) -> str | int:
         return await self._service.act(verb, scope_of(target), reason)
 
 
@@ -385,6 +389,8 @@ def scope_of(target: object) -> Scope:
 
 
 def _lanes(given: Mapping[str, int | LaneSpec]) -> tuple[LaneSpec, ...]:
+    if not isinstance(given, Mapping):
+        raise InvalidInput("lanes", f"must be a mapping of names to slots, not {given!r:.80}")
     found = []
     for name, lane in given.items():
         if isinstance(lane, LaneSpec):

@@ -67,12 +67,27 @@ def test_a_batch_says_where_it_stands_and_where_its_files_are(finished: tuple[Fo
 def test_errors_of_a_batch_are_its_rows_without_a_result(finished: tuple[Folder, str]) -> None:
     folder, batch_id = finished
     found = asked(folder, "batch", "errors", batch_id)
-    assert [(each["type"], each["message"]) for each in found] == [
-        ("ValueError", "no threes: text 3"),
-        ("ValueError", "no threes: text 13"),
+    assert [(each["id"], each["row"], each["type"], each["message"]) for each in found] == [
+        (3, 3, "ValueError", "no threes: text 3"),
+        (13, 13, "ValueError", "no threes: text 13"),
     ]
+    columns = ("id", "row", "type", "message")
+    assert [{name: each[name] for name in columns} for each in found] == folder.lines("r.errors.jsonl")
+    assert folder.run("batch", "errors", batch_id).out.splitlines()[0].split()[:4] == list(columns)
     assert len(asked(folder, "batch", "errors", batch_id, "--limit", "1")) == 1
     assert "1 more" in folder.run("batch", "errors", batch_id, "--limit", "1").out
+
+
+def test_errors_of_a_batch_carry_the_ids_of_the_column_as_long_as_the_input_is_there(folder: Folder) -> None:
+    folder.texts("in.csv", 14)
+    batch_id = folder.batch("in.csv", "work:picky", "--id", "text", "--max-attempts", "1", "--json").summary["id"]
+    found = asked(folder, "batch", "errors", batch_id)
+    assert [(each["id"], each["row"]) for each in found] == [("text 3", 3), ("text 13", 13)]
+    with (folder.path / "in.csv").open("a") as file:
+        file.write("another\n")
+    done = folder.run("batch", "errors", batch_id, "--json")
+    assert [(each["id"], each["row"]) for each in done.json] == [(None, 3), (None, 13)]
+    assert "in.csv" in done.err
 
 
 def test_tasks_are_listed_by_state_and_shown_with_result_or_failure(finished: tuple[Folder, str]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
 
-from wsaios.kernel.failpoints import FAILPOINTS, FAMILIES
+from wsaios.kernel.failpoints import CLOSING, FAILPOINTS, FAMILIES, OPENING, PRUNING
 
 Kind = Literal["failpoint", "random", "submit", "execution"]
 Acknowledge = Literal["journal", "pipe"]
@@ -19,6 +19,8 @@ SELDOM: Final = frozenset(
     if family in {"shards", "replayed", "spilled", "keys", "facts", "purged"} or family.startswith(("link", "release"))
 )
 """Reached only once or twice in some lives, so that a higher count would let the worker live."""
+ONCE_IN_A_LIFE: Final = frozenset({*OPENING, *PRUNING, *CLOSING})
+"""Reached once in a life, `open.migrating` in the first one only."""
 _HITS: Final = (1, 2, 3, 5, 9, 17)
 _LONGEST_S: Final = 0.45
 _SUBMISSIONS: Final = 40
@@ -66,9 +68,10 @@ def plan(seed: int, number: int, failpoints: Sequence[str] = OF_A_WORKER) -> Pla
     for place in (2 * number, 2 * number + 1):
         name = failpoints[place % len(failpoints)]
         few = place < len(failpoints)
-        hit = 1 if few else rng.choice((1, 1, 2) if name in SELDOM else _HITS)
+        hit = 1 if few or name in ONCE_IN_A_LIFE else rng.choice((1, 1, 2) if name in SELDOM else _HITS)
         deaths.append(Death("failpoint", _drawn(rng), name, hit))
     rng.shuffle(deaths)
+    deaths.sort(key=lambda death: death.failpoint != "open.migrating")
     return Plan(f"{seed}.{number}", tuple(deaths))
 
 

@@ -59,7 +59,9 @@ async def live(options: argparse.Namespace) -> None:
     client = Client(scheduler, journal, acknowledge, options.life, options.dies_at)
     os.write(1, b"begun\n")
     await scheduler.start()
-    await asyncio.gather(resume(client, earlier), repeat(client, earlier, rng), perform(client, work, rng))
+    # Nothing is old enough to go; but a step of pruning stands among the commits, and may be where a life ends.
+    prune = scheduler._parts.pruning.round  # noqa: SLF001  # it comes by itself only every ten minutes
+    await asyncio.gather(resume(client, earlier), repeat(client, earlier, rng), perform(client, work, rng), prune())
     await drained(folder / "work.db")
     core = scheduler._parts.loop.core  # noqa: SLF001  # no public figure says how many reports were refused
     assert core is not None

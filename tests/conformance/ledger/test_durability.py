@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.conformance.ledger.desk import NOW_US, Desk
-from tests.conformance.ledger.victim import before, fatal
-from wsaios.kernel.failpoints import FAILPOINTS
+from tests.conformance.ledger.victim import age, before, fatal, prune
+from wsaios.kernel.failpoints import CLOSING, FAILPOINTS, OPENING, PRUNING
 from wsaios.kernel.ledger import Commit, DependentsOf, IdempotencyOf
 from wsaios.ledger.sqlite import SqliteLedger
 
@@ -34,9 +34,9 @@ EARLIER = {
 }
 
 
-def _victim(ledger: Path, **environment: str) -> subprocess.Popen[str]:
+def _victim(ledger: Path, *act: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.conformance.ledger.victim", str(ledger)],
+        [sys.executable, "-m", "tests.conformance.ledger.victim", str(ledger), *act],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])} | environment,
         stdin=subprocess.PIPE,
@@ -61,6 +61,7 @@ def _picture(desk: Desk) -> dict[str, Any]:
 
 
 def _expected(folder: Path, *steps: Any) -> tuple[dict[str, Any], Any]:
+    folder.mkdir(exist_ok=True)
     path = folder / f"expected{len(steps)}.db"
     ledger = SqliteLedger(path)
     desk = Desk(ledger)
@@ -91,12 +92,42 @@ def test_a_commit_is_there_as_a_whole_or_not_at_all(tmp_path: Path, place: str) 
     assert _after(tmp_path / "work.db") == _expected(tmp_path, before, *([fatal] if written else []))
 
 
+@pytest.mark.parametrize("place", PRUNING)
+def test_a_step_of_pruning_is_there_as_a_whole_or_not_at_all(tmp_path: Path, place: str) -> None:
+    with _victim(tmp_path / "work.db", "prune", WSAIOS_FAILPOINT=place) as process:
+        out, _ = process.communicate(timeout=60)
+    assert (out, process.returncode) == ("armed\n", -signal.SIGKILL)
+    last, other = (prune, age) if place == "prune.after_commit" else (age, prune)
+    assert _after(tmp_path / "work.db") == _expected(tmp_path, before, fatal, last)
+    assert _after(tmp_path / "work.db") != _expected(tmp_path / "other", before, fatal, other)
+
+
+@pytest.mark.parametrize("place", CLOSING)
+def test_a_death_while_closing_loses_nothing(tmp_path: Path, place: str) -> None:
+    with _victim(tmp_path / "work.db", "close", WSAIOS_FAILPOINT=place) as process:
+        out, _ = process.communicate(timeout=60)
+    assert (out, process.returncode) == ("armed\n", -signal.SIGKILL)
+    assert _after(tmp_path / "work.db") == _expected(tmp_path, before, fatal)
+
+
+@pytest.mark.parametrize("place", OPENING)
+def test_a_death_while_opening_leaves_what_was_there(tmp_path: Path, place: str) -> None:
+    steps: list[Any] = [] if place == "open.migrating" else [before, fatal]
+    if steps:
+        with _victim(tmp_path / "work.db", "close") as process:
+            process.communicate(timeout=60)
+    with _victim(tmp_path / "work.db", "open", WSAIOS_FAILPOINT=place) as process:
+        out, _ = process.communicate(timeout=60)
+    assert (out, process.returncode) == ("armed\n", -signal.SIGKILL)
+    assert _after(tmp_path / "work.db") == _expected(tmp_path, *steps)
+
+
 def test_every_place_between_two_writes_is_reached(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     with _victim(tmp_path / "work.db", WSAIOS_FAILPOINT_TRACE=str(trace)) as process:
         process.communicate(timeout=60)
     assert process.returncode == 0
-    assert sorted(trace.read_text().split()) == sorted(PLACES)
+    assert sorted(trace.read_text().split()) == sorted([*OPENING, *PLACES])
 
 
 def test_a_killed_owner_makes_room_at_once_and_its_work_is_there(tmp_path: Path) -> None:

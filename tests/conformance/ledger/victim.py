@@ -1,4 +1,7 @@
-"""A process that owns the ledger it is given, and is killed while it commits: the environment names the place."""
+"""A process that owns the ledger it is given, and is killed at a place that the environment names.
+
+While it commits; with a second argument, while it opens an existing ledger, prunes or closes.
+"""
 
 import os
 import sys
@@ -41,15 +44,44 @@ def fatal(desk: Desk) -> None:
     )
 
 
+def prune(desk: Desk) -> None:
+    """Everything that `fatal` left to go: outcomes, a key whose time is over, an old value of a fact."""
+    age(desk)
+    desk.ledger.prune(desk.now_us, 1000)
+
+
+def age(desk: Desk) -> None:
+    """Let all times be over."""
+    desk.now_us += NOW_US * 2
+    desk.write(shards=[shard(9)])
+
+
 def main() -> None:
     """Say when it is about to die."""
     ledger = SqliteLedger(sys.argv[1], failpoint=from_environment(os.environ.get("WSAIOS_FAILPOINT")))
+    act = sys.argv[2] if len(sys.argv) > 2 else "commit"
+    if act == "open":
+        say("armed")
+        Desk(ledger)
+        return
     desk = Desk(ledger)
     before(desk)
-    sys.stdout.write("armed\n")
-    sys.stdout.flush()
+    if act == "commit":
+        say("armed")
+        fatal(desk)
+        sys.stdin.read()
+        return
     fatal(desk)
-    sys.stdin.read()
+    say("armed")
+    if act == "prune":
+        prune(desk)
+    ledger.close()
+
+
+def say(word: str) -> None:
+    """Tell the test."""
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import apsw
 import pytest
 
 from tests.integration.door.owners import Owner
-from wsaios import AsyncClient, Client
+from wsaios import AsyncClient, Client, Scheduler
+from wsaios.bootstrap import Settings
 from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, NoOwner, TaskFailed, UnknownTask
 
 
@@ -27,6 +28,30 @@ async def test_what_is_submitted_without_an_owner_runs_when_one_comes(absent: Ow
     assert [line.to_state for line in await client.history(task.id)] == ["ready"]
     absent.start()
     assert await task.result(timeout_s=20) == "HI"
+
+
+async def test_the_place_of_a_task_is_measured_as_the_ledger_says_whoever_takes_it_in(
+    ledger: Path, url: str, client: AsyncClient
+) -> None:
+    def places() -> list[int]:
+        """Place minus time of acceptance of what waits."""
+        connection = apsw.Connection(str(ledger), flags=apsw.SQLITE_OPEN_READONLY)
+        rows = connection.execute("SELECT key - json_extract(body, '$[0]') FROM live ORDER BY id").fetchall()
+        connection.close()
+        return [int(str(row[0])) for row in rows]
+
+    async with Scheduler(url, settings=Settings(ageing_us_per_point=7_000_000)) as first:
+        await first.submit("nobody", priority=5)
+    await client.submit("nobody", priority=5)
+    async with Scheduler(url) as second:
+        await second.submit("nobody", priority=5)
+    assert places() == [-35_000_000] * 3
+    async with Scheduler(url, settings=Settings(ageing_us_per_point=600_000_000)):
+        pass
+    await client.submit("nobody", priority=5)
+    assert places()[3:] == [-3_000_000_000]
+    with pytest.raises(InvalidInput, match="ageing_us_per_point"):
+        Scheduler(url, settings=Settings(ageing_us_per_point=0))
 
 
 async def test_a_batch_without_an_owner_runs_when_one_comes(absent: Owner, client: AsyncClient) -> None:
@@ -59,10 +84,10 @@ async def test_several_clients_take_turns_at_the_ledger(absent: Owner, url: str)
 
 async def test_verbs_without_an_owner(client: AsyncClient) -> None:
     task = await client.submit("echo", {})
-    await client.pause(task.id, reason="wait")
+    assert await client.pause(task.id, reason="wait") == "paused"
     assert (await client.status(task.id)).reason == "wait"
-    await client.resume(task.id)
-    await client.cancel(task.id, reason="no")
+    assert await client.resume(task.id) == "ready"
+    assert await client.cancel(task.id, reason="no") == "cancelled"
     with pytest.raises(TaskFailed, match="cancelled: no"):
         await task.result()
     batch = await client.submit_many("echo", [{"value": i} for i in range(10)])
@@ -84,6 +109,7 @@ async def test_what_ran_when_its_owner_died_is_left_to_the_next_owner(
     absent.kill()
     other = await client.submit("echo", {"value": 1})
     assert (await client.status(held.id)).state == "running"
+    assert "no scheduler owns this ledger now; attempt 1 ran" in (await client.why(held.id)).detail
     assert deaths(ledger) == [0, 0]
     absent.start()
     assert await other.result(timeout_s=20) == 1

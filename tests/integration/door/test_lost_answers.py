@@ -79,7 +79,7 @@ async def test_a_cancel_whose_answer_is_lost_has_worked(owner: Owner, ledger: Pa
     await client.aclose()
     async with Proxy(ledger) as proxy, AsyncClient(client.url) as other:
         proxy.arm(b"cancel")
-        await other.cancel(task.id)
+        assert await other.cancel(task.id) == "cancelled"
         assert proxy.dropped == 1
         proxy.arm(b"pause")
         with pytest.raises(TaskFailed, match="cancelled"):
@@ -92,10 +92,10 @@ async def test_a_pause_and_a_resume_whose_answers_are_lost_have_worked(
     async with Proxy(ledger) as proxy:
         task = await client.submit("nobody", {})
         proxy.arm(b"pause")
-        await client.pause(task.id)
+        assert await client.pause(task.id) == "paused"
         assert (await client.status(task.id)).state == "paused"
         proxy.arm(b"resume")
-        await client.resume(task.id)
+        assert await client.resume(task.id) == "ready"
         assert (await client.status(task.id)).state == "ready"
         assert proxy.dropped == 2
 

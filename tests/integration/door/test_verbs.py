@@ -98,12 +98,12 @@ async def test_handles_and_times_travel_as_options(owner: Owner, client: AsyncCl
 async def test_cancel_pause_resume_and_replay(owner: Owner, client: AsyncClient) -> None:
     task = await client.submit("holds", {"name": "a"})
     owner.await_line("holds a")
-    await client.pause(task.id, reason="lunch")
+    assert await client.pause(task.id, reason="lunch") == "paused"
     status = await client.status(task.id)
     assert (status.state, status.reason) == ("paused", "lunch")
-    await client.resume(task.id)
+    assert await client.resume(task.id) == "ready"
     owner.await_line("holds a")
-    await client.cancel(task.id, reason="enough")
+    assert await client.cancel(task.id, reason="enough") == "cancelled"
     with pytest.raises(TaskFailed, match="cancelled: enough"):
         await task.result(timeout_s=20)
     with pytest.raises(NotPossible, match="it has ended"):
@@ -111,14 +111,14 @@ async def test_cancel_pause_resume_and_replay(owner: Owner, client: AsyncClient)
     failed = await client.submit("fails", {"text": "x"})
     with pytest.raises(TaskFailed):
         await failed.result(timeout_s=20)
-    await client.replay(failed.id)
+    assert await client.replay(failed.id) == "ready"
     with pytest.raises(TaskFailed):
         await failed.result(timeout_s=20)
     assert "replayed" in str(await failed.history())
 
 
 async def test_a_lane_is_paused_from_outside(owner: Owner, client: AsyncClient) -> None:
-    await client.pause("lane:default")
+    assert await client.pause("lane:default") == 1
     task = await client.submit("echo", {"value": 1})
     assert (await client.why(task.id)).waits_for == "pause"
     await client.resume("lane:default")

@@ -27,6 +27,21 @@ async def test_every_row_is_told_once_whenever_it_ended(scheduler: Scheduler) ->
     assert (view.state, view.ended) == ("sealed", {"succeeded": 3333, "failed": 1667})
 
 
+async def test_following_what_is_not_in_the_ledger_is_refused(scheduler: Scheduler) -> None:
+    scheduler.add_handler("one", lambda: 1)
+    async with scheduler:
+        batch = await scheduler.submit_many("one", [{}] * 10)
+        await batch.wait(timeout_s=30)
+        for unknown in (["task_0000000000001"], [batch[0], "task_0000000000001"]):
+            with pytest.raises(errors.UnknownTask, match="task_0000000000001"):
+                async for _ in scheduler.as_completed(unknown):  # type: ignore[arg-type]  # ids do as well
+                    pass
+        await scheduler._parts.loop.upkeep(scheduler._parts.ledger.prune, 1 << 62, 1000)  # noqa: SLF001  # as after 7 days
+        with pytest.raises(errors.UnknownTask, match="pruned"):
+            async for _ in scheduler.as_completed(batch):
+                pass
+
+
 async def test_rows_keep_their_place(scheduler: Scheduler) -> None:
     async def echo(number: int) -> int:
         return number
@@ -38,11 +53,12 @@ async def test_rows_keep_their_place(scheduler: Scheduler) -> None:
     scheduler.add_handler("echo", echo)
     async with scheduler:
         batch = await scheduler.submit_many("echo", rows())
-        await batch.wait(timeout_s=30)
+        await batch.wait(timeout_s=120)
         assert await batch[0].result() == 0
         assert await batch[8999].result() == 8999
         assert await batch[-1].result() == 8999
         assert [await task.result() for task in list(batch)[4090:4100]] == list(range(4090, 4100))
+        assert [(await batch[place].status()).row for place in (0, 4096, 8999)] == [1, 4097, 9000]
         with pytest.raises(IndexError):
             batch[9000]
 
@@ -75,6 +91,7 @@ async def test_a_batch_can_be_paused_resumed_cancelled_and_replayed(scheduler: S
         batch = await scheduler.submit_many("gate", ({"name": n} for n in range(50)))
         await gate.seen(4)
         await scheduler.pause(batch.id)
+        assert (await batch[49].why()).detail == f"its batch {batch.id} is paused"
         why = await batch[20].why()
         other = await scheduler.submit("gate", {"name": "other"})
         gate.open()

@@ -1,6 +1,7 @@
 """The hub: goals pursued at their cadence, durable; actions; watchers."""
 
 import asyncio
+import datetime as dt
 import http.server
 import threading
 from collections.abc import Iterator
@@ -111,7 +112,10 @@ async def test_the_executor_alone_runs_and_counts_actions() -> None:
 class Server(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = b'{"path": "%s"}' % self.path.encode()
-        self.send_response(200)
+        last = self.path.rpartition("/")[2]
+        self.send_response(int(last) if last.isdecimal() else 200)
+        if self.path.startswith("/later"):
+            self.send_header("retry-after", "7")
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -139,4 +143,54 @@ async def test_an_api_action_calls_an_address_unless_it_is_private(url: str, add
         (task,) = await guarded.executor.submit([action])
         with pytest.raises(errors.TaskFailed, match=r"127\.0\.0\.1"):
             await guarded.result(task, timeout_s=30)
+        assert (await guarded.status(task)).attempt == 1
     assert (reply["status"], reply["json"]) == (200, {"path": "/rank?q=x"})
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 410, 422])
+async def test_an_api_action_that_the_service_blames_on_the_call_is_given_up(
+    url: str, address: str, status: int
+) -> None:
+    async with Scheduler(url, settings=Settings(http_allow_private=True)) as scheduler:
+        (task,) = await scheduler.executor.submit([{"type": "api", "target": f"{address}/{status}"}])
+        with pytest.raises(errors.TaskFailed, match=f"status {status}"):
+            await scheduler.result(task, timeout_s=10)
+        assert (await scheduler.status(task)).attempt == 1
+
+
+async def test_an_api_action_with_arguments_that_cannot_be_used_is_given_up(url: str) -> None:
+    async with Scheduler(url) as scheduler:
+        (task,) = await scheduler.executor.submit(
+            [{"type": "api", "target": "https://example.org/", "params": {"method": "SHOUT"}}]
+        )
+        with pytest.raises(errors.TaskFailed, match="SHOUT"):
+            await scheduler.result(task, timeout_s=10)
+        assert (await scheduler.status(task)).attempt == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_an_api_action_waits_as_long_as_the_service_asks(url: str, address: str, status: int) -> None:
+    async with Scheduler(url, settings=Settings(http_allow_private=True)) as scheduler:
+        (task,) = await scheduler.executor.submit([{"type": "api", "target": f"{address}/later/{status}"}])
+        at = await tried_again(scheduler, task)
+        status_now = await scheduler.status(task)
+        assert status_now.due_at is not None
+        assert (status_now.due_at - at).total_seconds() == 7
+        assert status_now.attempt == 0
+
+
+@pytest.mark.parametrize("status", [408, 425, 500])
+async def test_an_api_action_is_tried_again_when_another_moment_may_help(url: str, address: str, status: int) -> None:
+    async with Scheduler(url, settings=Settings(http_allow_private=True)) as scheduler:
+        (task,) = await scheduler.executor.submit([{"type": "api", "target": f"{address}/{status}"}])
+        await tried_again(scheduler, task)
+
+
+async def tried_again(scheduler: Scheduler, task: str) -> dt.datetime:
+    """When it first failed and was to be tried again."""
+    async with asyncio.timeout(10):
+        while True:
+            for line in await scheduler.history(task):
+                if line.to_state == "retrying":
+                    return line.at
+            await asyncio.sleep(0.01)

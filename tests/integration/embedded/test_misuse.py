@@ -7,10 +7,11 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from wsaios import Context, GiveUp, RetryAfter, Scheduler, errors
+from wsaios import Context, GiveUp, Limits, RetryAfter, Scheduler, errors
 from wsaios.bootstrap import Settings
 
 SURROGATE = os.fsdecode(b"caf\xe9.txt")
@@ -53,6 +54,27 @@ async def test_retry_after_with_odd_text_is_heeded(scheduler: Scheduler) -> None
     async with scheduler:
         assert await (await scheduler.submit("later")).result(timeout_s=10) == 7
     assert len(asked) == 2
+
+
+async def test_a_time_to_wait_that_no_ledger_can_hold_harms_nobody_else(scheduler: Scheduler) -> None:
+    class Later(RetryAfter):
+        """One that an engine is told of although nobody may say it."""
+
+        def __init__(self) -> None:
+            super().__init__(0)
+            self.seconds = 1e300
+
+    def never() -> None:
+        raise Later
+
+    scheduler.add_handler("never", never)
+    scheduler.add_handler("one", lambda: 1)
+    async with scheduler:
+        task = await scheduler.submit("never")
+        assert await (await scheduler.submit("one")).result(timeout_s=10) == 1
+        assert (await task.why()).waits_for == "time"
+        with pytest.raises(errors.InvalidInput, match="timeout_s"):
+            await task.result(timeout_s="soon")  # type: ignore[arg-type]  # what is refused
 
 
 @dataclasses.dataclass
@@ -167,6 +189,27 @@ async def test_actions_are_accepted_together_or_not_at_all(scheduler: Scheduler)
     assert ran == [2]
 
 
+@pytest.mark.parametrize("actions", [None, 5, "f", {"target": "f"}])
+async def test_what_is_no_list_of_actions_is_refused(scheduler: Scheduler, actions: Any) -> None:
+    async with scheduler:
+        with pytest.raises(errors.InvalidInput, match="actions: must be a list"):
+            await scheduler.executor.submit(actions)
+
+
+async def test_an_exception_without_a_text_is_told_by_its_name_alone(scheduler: Scheduler) -> None:
+    def fails() -> None:
+        raise ConnectionError
+
+    scheduler.add_handler("fails", fails, max_attempts=1)
+    async with scheduler:
+        task = await scheduler.submit("fails")
+        with pytest.raises(errors.TaskFailed) as caught:
+            await task.result(timeout_s=10)
+        status = await task.status()
+    assert str(caught.value) == f"{task.id} failed: ConnectionError"
+    assert (status.reason, caught.value.kind, caught.value.message) == ("ConnectionError", "ConnectionError", "")
+
+
 async def test_a_handler_carries_defaults_of_its_tasks_and_a_failed_registration_leaves_its_name_free(url: str) -> None:
     scheduler = Scheduler(url)
 
@@ -191,6 +234,22 @@ async def test_an_idempotency_key_does_not_mind_the_order_of_arguments(scheduler
     async with scheduler:
         one = await scheduler.submit("pair", {"a": 1, "b": {"x": 1, "y": 2}}, idempotency_key="k")
         assert await scheduler.submit("pair", {"b": {"y": 2, "x": 1}, "a": 1}, idempotency_key="k") == one
+
+
+@pytest.mark.parametrize(
+    "settings, field",
+    [
+        ({"limits": Limits(pending_rows=0)}, "limits.pending_rows"),
+        ({"limits": Limits(payload_bytes=True)}, "limits.payload_bytes"),
+        ({"limits": 5}, "limits"),
+        ({"settings": 5}, "settings"),
+        ({"lanes": 5}, "lanes"),
+    ],
+)
+def test_settings_that_nothing_could_work_with_are_refused(url: str, settings: dict[str, Any], field: str) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        Scheduler(url, **settings)
+    assert caught.value.field == field
 
 
 def test_settings_stand_alone(url: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.embedded.conftest import Gate
-from wsaios import Context, GiveUp, Limits, RetryAfter, Scheduler, errors
+from wsaios import Context, GiveUp, LaneSpec, Limits, RetryAfter, Scheduler, errors
 
 
 async def test_a_plain_function_and_a_coroutine_give_their_results(scheduler: Scheduler) -> None:
@@ -85,7 +85,9 @@ async def test_retry_after_does_not_use_up_an_attempt_and_give_up_ends_at_once(s
         assert (await task.status()).attempt == 1
 
 
-@pytest.mark.parametrize("value", [float("nan"), {"deep": [1.0, float("inf")]}, object(), {1: {2, 3}, "x": object()}])
+@pytest.mark.parametrize(
+    "value", [float("nan"), {"deep": [1.0, float("inf")]}, object(), {1: {2, 3}, "x": object()}, {"a": {1: 2}}]
+)
 async def test_a_result_that_is_not_json_is_a_clear_failure(scheduler: Scheduler, value: Any) -> None:
     scheduler.add_handler("odd", lambda: value, max_attempts=1)
     async with scheduler:
@@ -253,6 +255,28 @@ async def test_a_concurrency_key_lets_one_run_at_a_time(scheduler: Scheduler) ->
     assert [name for name in gate.came if name != "other"] == [0, 1, 2]
 
 
+async def test_under_one_key_the_smallest_limit_counts_and_is_not_overtaken(scheduler: Scheduler) -> None:
+    gates = {name: Gate() for name in ("wide", "narrow", "other")}
+    for name, gate in gates.items():
+        scheduler.add_handler(name, gate, concurrency_key="account 7")
+    async with scheduler:
+        wide = [await scheduler.submit("wide", concurrency_limit=3) for _ in range(2)]
+        await gates["wide"].seen(2)
+        narrow = await scheduler.submit("narrow", concurrency_limit=1)
+        other = await scheduler.submit("other", concurrency_limit=3)
+        assert [(await task.why()).waits_for for task in (narrow, other)] == ["limit", "limit"]
+        gates["wide"].open()
+        for task in wide:
+            await task.result(timeout_s=10)
+        await gates["narrow"].seen(1)
+        assert (await other.why()).waits_for == "limit"
+        assert not gates["other"].came
+        gates["narrow"].open()
+        await gates["other"].seen(1)
+        gates["other"].open()
+        await other.result(timeout_s=10)
+
+
 async def test_at_most_once_is_not_tried_again(scheduler: Scheduler) -> None:
     calls: list[int] = []
 
@@ -274,6 +298,8 @@ async def test_at_most_once_is_not_tried_again(scheduler: Scheduler) -> None:
         ({"x": float("nan")}, {}, "arguments"),
         ({"x": object()}, {}, "arguments"),
         (["x"], {}, "arguments"),
+        ({1: "x"}, {}, "arguments"),
+        ({"a": {1: 2}}, {}, "arguments"),
         ({}, {"max_attempts": 0}, "max_attempts"),
         ({}, {"max_attempts": True}, "max_attempts"),
         ({}, {"timeout_s": -1}, "timeout_s"),
@@ -300,13 +326,53 @@ async def test_bad_input_names_the_field_and_changes_nothing(
     assert sum(totals.live.values()) + sum(totals.ended.values()) == 0
 
 
-async def test_a_missing_argument_and_an_unknown_lane_are_refused(scheduler: Scheduler) -> None:
+async def test_a_missing_or_odd_argument_and_an_unknown_lane_are_refused(scheduler: Scheduler) -> None:
     scheduler.add_handler("need", lambda text: text)
     async with scheduler:
+        with pytest.raises(errors.InvalidInput, match="no argument 'txt'; it takes text"):
+            await scheduler.submit("need", {"text": "x", "txt": "y"})
+        with pytest.raises(errors.InvalidInput, match=r"row 2, arguments: .* no argument 'txt'"):
+            await scheduler.submit_many("need", [{"text": "x"}, {"text": "x", "txt": "y"}])
         with pytest.raises(errors.InvalidInput, match="'text'"):
             await scheduler.submit("need", {})
         with pytest.raises(errors.UnknownLane, match="default, thread"):
             await scheduler.submit("need", {"text": "x"}, lane="gpu")
+
+
+async def test_a_lane_that_cannot_run_the_handler_is_refused_at_submit(scheduler: Scheduler) -> None:
+    async def coroutine() -> int:
+        return 1
+
+    scheduler.add_handler("plain", lambda: 1)
+    scheduler.add_handler("coroutine", coroutine)
+    async with scheduler:
+        for name, lane in (("plain", "default"), ("coroutine", "thread")):
+            for submit in (scheduler.submit(name, lane=lane), scheduler.submit_many(name, [{}], lane=lane)):
+                with pytest.raises(errors.InvalidInput, match=f"lane {lane!r} runs .* it fits") as caught:
+                    await submit
+                assert caught.value.field == "lane"
+        with pytest.raises(errors.UnknownLane, match="default, thread"):
+            await scheduler.submit_many("plain", [{}], lane="gpu")
+        early = await scheduler.submit("future", lane="thread")
+        scheduler.add_handler("future", coroutine)
+        with pytest.raises(errors.TaskFailed, match="use a lane of kind 'async'"):
+            await early.result(timeout_s=10)
+        assert (await early.status()).attempt == 1
+
+
+@pytest.mark.parametrize(
+    "lane,field",
+    [
+        (LaneSpec("default", 4, "thread"), "lanes['default'].kind"),
+        (LaneSpec("thread", 4), "lanes['thread'].kind"),
+        (LaneSpec("gpu", 4, "gpu"), "lanes['gpu'].kind"),  # type: ignore[arg-type]  # what is refused
+        (LaneSpec("gpu", 0), "lanes['gpu'].slots"),
+    ],
+)
+def test_a_lane_that_could_never_serve_is_refused_where_it_is_defined(url: str, lane: LaneSpec, field: str) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        Scheduler(url, lanes={lane.name: lane})
+    assert caught.value.field == field
 
 
 async def test_a_task_without_its_handler_waits_and_says_so_until_it_comes(scheduler: Scheduler) -> None:

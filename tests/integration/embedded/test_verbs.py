@@ -78,6 +78,30 @@ async def test_pausing_a_task_holds_it_and_remembers_where_it_was(scheduler: Sch
             await scheduler.resume(later.id)
 
 
+async def test_a_verb_answers_with_the_state_of_a_task_in_a_word_and_with_a_count_of_anything_else(
+    scheduler: Scheduler,
+) -> None:
+    def fails() -> None:
+        raise ConnectionError
+
+    scheduler.add_handler("one", lambda: 1)
+    scheduler.add_handler("fails", fails, max_attempts=1)
+    async with scheduler:
+        later = await scheduler.submit("one", delay_s=3600)
+        assert await scheduler.pause(later.id) == "paused"
+        assert await scheduler.resume(later.id) == "pending"
+        assert await scheduler.cancel(later.id) == "cancelled"
+        assert await (await scheduler.submit("one", delay_s=3600)).cancel() == "cancelled"
+        failed = await scheduler.submit("fails")
+        with pytest.raises(errors.TaskFailed):
+            await failed.result(timeout_s=10)
+        assert await scheduler.replay(failed.id) == "ready"
+        batch = await scheduler.submit_many("one", [{}, {}], delay_s=3600)
+        assert await scheduler.pause(batch.id) == 1
+        assert await scheduler.resume("all") == 1
+        assert await batch.cancel() == 2
+
+
 async def test_a_paused_lane_starts_nothing_and_survives_a_restart(url: str) -> None:
     first = Scheduler(url, grace_s=1)
     first.add_handler("one", lambda: 1)
@@ -97,8 +121,9 @@ async def test_everything_can_be_cancelled(scheduler: Scheduler) -> None:
     scheduler.add_handler("one", lambda: 1)
     async with scheduler:
         await scheduler.pause("all")
+        assert (await (await scheduler.submit("one")).why()).detail == "everything is paused"
         tasks = [await scheduler.submit("one") for _ in range(5)]
-        assert await scheduler.cancel("all", reason="closing") == 5
+        assert await scheduler.cancel("all", reason="closing") == 6
         assert {(await task.status()).state for task in tasks} == {"cancelled"}
 
 

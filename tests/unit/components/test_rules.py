@@ -1,7 +1,11 @@
+from typing import Any
+
 import pytest
 
+from wsaios.components.relations import RelationStore
 from wsaios.components.rules import RuleEngine
 from wsaios.components.rules.engine import MAX_MATCHES, MAX_STEPS
+from wsaios.kernel.errors import InvalidInput
 
 
 def links(*pairs: str) -> dict[str, object]:
@@ -11,6 +15,15 @@ def links(*pairs: str) -> dict[str, object]:
 def test_two_links_in_a_row_match_their_outer_ends() -> None:
     result = RuleEngine().run({"desc": "x"}, {}, links("ab", "bc"))
     assert result["matches"] == [{"src": "a", "dst": "c", "weight": 0.7}]
+
+
+@pytest.mark.parametrize("place, field", [*enumerate(("goal", "state", "relations"))])
+def test_what_is_no_mapping_is_named_with_where_to_get_it(place: int, field: str) -> None:
+    given: list[Any] = [{"desc": "x"}, {}, links("ab")]
+    given[place] = RelationStore()
+    with pytest.raises(InvalidInput, match=r"as .* gives it") as caught:
+        RuleEngine().run(*given)
+    assert caught.value.field == field
 
 
 def test_each_pair_matches_once_whatever_the_number_of_ways() -> None:

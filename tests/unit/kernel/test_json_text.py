@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import math
+from collections import OrderedDict
 from typing import Any
 
 import msgspec
@@ -82,6 +83,11 @@ def test_the_first_number_that_is_none_is_named_with_its_place(value: object, pl
         ([range(3)], "result[0] is of type range"),
         ({(1, 2): 3}, "result: the key (1, 2) cannot be a key"),
         ({"a": {None: 1}}, "result['a']: the key None cannot be a key"),
+        ({1: 2}, "result: the key 1 cannot be a key in JSON; use str"),
+        ({"a": {1: 2}}, "result['a']: the key 1 cannot be a key"),
+        ([1, {"a": ({"b": {2.5: 1}},)}], "result[1]['a'][0]['b']: the key 2.5 cannot be a key"),
+        (Shape([{dt.date(2026, 1, 2): 1}]), "result.points[0]: the key datetime.date(2026, 1, 2) cannot be a key"),
+        (Point(OrderedDict({b"x": 1})), "result.x: the key b'x' cannot be a key"),
         (["fine", "\ud800"], "result[1] has a lone surrogate at character 0"),
         ({"\ud800": 1}, "cannot be a key"),
         (Point(dt.date), "result.x is of type type"),
@@ -89,6 +95,20 @@ def test_the_first_number_that_is_none_is_named_with_its_place(value: object, pl
 )
 def test_what_json_cannot_carry_is_named_with_its_place(value: object, told: str) -> None:
     assert told in refused(value)
+
+
+def test_keys_are_looked_at_however_deep_they_stand() -> None:
+    deep: Any = {1: 2}
+    for _ in range(400):
+        deep = {"a": [deep]}
+    assert f"more than {MAX_DEPTH} levels" in refused(deep)
+
+
+def test_texts_of_a_kind_of_their_own_are_keys() -> None:
+    class Name(str):
+        __slots__ = ()
+
+    assert write({Name("a"): [{Name("b"): "{"}]}) == b'{"a":[{"b":"{"}]}'
 
 
 def test_a_value_that_contains_itself_is_refused() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsaios.kernel.retry import POISON_LOSSES, SUSPECT_DEATHS, backoff_s, exhausted, half
+from wsaios.kernel.retry import LONGEST_WAIT_S, POISON_LOSSES, SUSPECT_DEATHS, backoff_s, exhausted, half, wait_us
 from wsaios.kernel.task import Effective, Options, effective
 
 SECONDS = st.floats(0, 1e6, allow_nan=False)
@@ -86,3 +86,11 @@ def test_halving_comes_to_one_row(size: int) -> None:
 
 def test_three_losses_poison_and_three_deaths_are_suspicious() -> None:
     assert (POISON_LOSSES, SUSPECT_DEATHS) == (3, 3)
+
+
+@given(st.floats())
+def test_a_time_to_wait_always_fits_into_a_ledger(seconds: float) -> None:
+    longest = LONGEST_WAIT_S * 1e6
+    assert 0 <= wait_us(seconds) <= longest
+    if 0 <= seconds <= LONGEST_WAIT_S:
+        assert wait_us(seconds) == int(seconds * 1e6)

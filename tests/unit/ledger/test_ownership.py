@@ -109,6 +109,33 @@ def test_a_child_that_runs_another_program_does_not_hold_the_ledger(tmp_path: Pa
         child.communicate(b"\n")
 
 
+def test_a_lock_that_is_undone_leaves_no_file_and_whoever_waits_for_it_takes_the_new_one(tmp_path: Path) -> None:
+    path, opened = tmp_path / "lock", threading.Event()
+
+    class Waiting(OwnerLock):
+        def _wait(self, file: int, wait_s: float) -> None:
+            opened.set()
+            super()._wait(file, wait_s)
+
+    first = _lock(path, "client")
+    second = Waiting("work.db", path)
+    waiting = threading.Thread(target=second.acquire, args=(myself("owner", "second", 1), 60.0))
+    waiting.start()
+    assert opened.wait(60)
+    first.undo()
+    waiting.join(60)
+    with pytest.raises(LedgerOwned, match="second"):
+        _lock(path)
+    second.undo()
+    assert not path.exists()
+
+
+def test_a_lock_file_that_was_there_stays(tmp_path: Path) -> None:
+    _lock(tmp_path / "lock").release()
+    _lock(tmp_path / "lock").undo()
+    assert (tmp_path / "lock").exists()
+
+
 def test_the_file_says_who_holds_it_and_nothing_after_release(tmp_path: Path) -> None:
     lock = _lock(tmp_path / "lock")
     holder = msgspec.json.decode((tmp_path / "lock").read_bytes(), type=Holder)

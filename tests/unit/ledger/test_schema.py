@@ -5,7 +5,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from wsaios.kernel.errors import LedgerBroken, LedgerTooNew, LedgerUnavailable
+from wsaios.kernel.errors import LedgerBroken, LedgerTooNew, LedgerUnavailable, OperatorError
 from wsaios.kernel.ledger import Commit
 from wsaios.ledger.schema import APPLICATION_ID
 from wsaios.ledger.sqlite import SqliteLedger
@@ -61,6 +61,23 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     with pytest.raises(LedgerBroken, match="not a SQLite database"):
         SqliteLedger(tmp_path / "notes.txt").open(1, "me")
     assert (tmp_path / "notes.txt").read_text().startswith("Not a database")
+
+
+@pytest.mark.parametrize("content", ["text", "folder", "newer"])
+def test_a_path_that_is_refused_gets_no_files_beside_it(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "work.db"
+    if content == "text":
+        path.write_text("Not a database at all, only text. " * 100)
+    elif content == "folder":
+        path.mkdir()
+    else:
+        connection = apsw.Connection(str(_made(path)))
+        connection.pragma("user_version", KNOWN + 1)
+        connection.close()
+        path.with_name("work.db.lock").unlink()
+    with pytest.raises(OperatorError):
+        SqliteLedger(path).open(1, "me")
+    assert [each.name for each in tmp_path.iterdir()] == ["work.db"]
 
 
 def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:

@@ -43,6 +43,20 @@ def test_each_is_marked_once() -> None:
     assert places.left == 0
 
 
+@given(ranges, st.data())
+def test_the_first_that_is_left_of_each_range_is_found(parts: list[tuple[int, int]], data: st.DataObject) -> None:
+    places, expected = Places(parts), []
+    for first, length in parts:
+        part, marked = IdRange(first, length), data.draw(st.integers(0, length))
+        for place in range(marked):
+            places.mark(part.at(place))
+        if marked < length:
+            expected.append(part.at(marked))
+        if marked + 1 < length:
+            places.mark(part.last)
+    assert sorted(places.first_left()) == sorted(expected)
+
+
 def test_nothing_has_no_places() -> None:
     assert Places([]).left == 0
     assert not Places([(join(1, 1, 0), 0)]).mark(join(1, 1, 0))

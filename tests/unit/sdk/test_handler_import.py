@@ -1,16 +1,13 @@
-"""Finding the function that ``module:function`` names, and which arguments it takes."""
+"""Finding the function that ``module:function`` names."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from wsaios.engines.local.context import Context
-from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import InvalidInput, UnknownHandler
-from wsaios.sdk.handler_import import accepted_arguments, import_function
+from wsaios.sdk.handler_import import import_function
 
 
 @pytest.fixture(autouse=True)
@@ -78,39 +75,3 @@ def test_what_cannot_be_called_is_refused(tmp_path: Path) -> None:
     (tmp_path / "some_c.py").write_text("TRIES = 3\n")
     with pytest.raises(UnknownHandler, match="TRIES in some_c is int"):
         import_function("some_c:TRIES", tmp_path)
-
-
-def plain(a: int, b: int = 2) -> None: ...
-
-
-def keywords(a: int, *, b: int) -> None: ...
-
-
-def anything(a: int, **rest: int) -> None: ...
-
-
-def with_context(a: int, context: Context) -> None: ...
-
-
-async def coroutine(a: int) -> None: ...
-
-
-@pytest.mark.parametrize(
-    "function, names",
-    [
-        (plain, {"a", "b"}),
-        (keywords, {"a", "b"}),
-        (anything, None),
-        (with_context, {"a"}),
-        (coroutine, {"a"}),
-        (lambda: None, set()),
-        (dict, None),
-    ],
-)
-def test_the_arguments_that_a_call_may_give(function: Callable[..., Any], names: set[str] | None) -> None:
-    handler = Handlers().add("h", function)
-    assert accepted_arguments(handler) == names
-
-
-def test_a_batched_handler_takes_any() -> None:
-    assert accepted_arguments(Handlers().add("h", lambda rows: rows, batched=True)) is None

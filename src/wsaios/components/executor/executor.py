@@ -31,6 +31,7 @@ class TaskExecutor(Shelf):
     def lane(self, spec: LaneSpec) -> None:
         """Add a lane, or change how many slots it has."""
         self.slots.limit(spec.name, spec.slots)
+        self.kinds[spec.name] = spec.kind
         if spec.name not in self.lanes:
             self.lanes[spec.name] = Heads(self.windows, spec.name)
             self.settle(*(window for window in self.windows.values() if window.parked == "lane"))

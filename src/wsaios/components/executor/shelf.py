@@ -6,7 +6,7 @@ from wsaios.components.executor.heads import Heads
 from wsaios.components.executor.policy import Policy
 from wsaios.components.executor.window import ShardWindow
 from wsaios.kernel.executor import Window
-from wsaios.kernel.task import HandlerSpec, Shard
+from wsaios.kernel.task import HandlerSpec, LaneKind, Shard
 
 ROOM: Final = 4096
 ROWS_IN_MEMORY: Final = 65_536
@@ -20,6 +20,7 @@ class Shelf:
         self.handlers: dict[str, HandlerSpec] = {}
         self.windows: dict[int, Window] = {}
         self.lanes: dict[str, Heads] = {}
+        self.kinds: dict[str, LaneKind] = {}
         self._touched: dict[int, Window] = {}
 
     def open(self, shard: Shard, *, complete: bool) -> Window:

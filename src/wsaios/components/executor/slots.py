@@ -10,11 +10,12 @@ Ref = tuple[int, int]
 class Seat:
     """One slot taken by a call, with the attempts it still holds."""
 
-    __slots__ = ("alone", "key", "lane", "left", "size")
+    __slots__ = ("alone", "key", "key_limit", "lane", "left", "size")
 
-    def __init__(self, lane: str, key: str, size: int) -> None:
+    def __init__(self, lane: str, key: str, size: int, key_limit: int) -> None:
         self.lane = lane
         self.key = key
+        self.key_limit = key_limit
         self.left = size
         self.size = size
         self.alone = size == 1
@@ -27,6 +28,7 @@ class Slots:
         self._limits: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._keys: dict[str, int] = {}
+        self._key_limits: dict[str, list[int]] = {}
         self._seats: dict[Ref, Seat] = {}
 
     def limit(self, lane: str, slots: int) -> None:
@@ -54,12 +56,17 @@ class Slots:
         """How many attempts run under a concurrency key."""
         return self._keys.get(key, 0)
 
-    def take(self, lane: str, key: str, refs: list[Ref]) -> None:
+    def key_room(self, key: str, limit: int) -> int:
+        """How many more may run under a concurrency key: the smallest limit counts, of those that run and this one."""
+        return min(limit, *self._key_limits.get(key, ()), limit) - self.key_taken(key)
+
+    def take(self, lane: str, key: str, refs: list[Ref], key_limit: int = 1) -> None:
         """One slot for these attempts."""
-        seat = Seat(lane, key, len(refs))
+        seat = Seat(lane, key, len(refs), key_limit)
         self._taken[lane] += 1
         if key:
             self._keys[key] = self._keys.get(key, 0) + len(refs)
+            self._key_limits.setdefault(key, []).append(key_limit)
         for ref in refs:
             self._seats[ref] = seat
 
@@ -77,8 +84,10 @@ class Slots:
             self._taken[seat.lane] -= 1
         if seat.key:
             self._keys[seat.key] -= 1
+            if seat.left == 0:
+                self._key_limits[seat.key].remove(seat.key_limit)
             if not self._keys[seat.key]:
-                del self._keys[seat.key]
+                del self._keys[seat.key], self._key_limits[seat.key]
         return seat
 
     def inherit(self, old: PortSlots) -> None:
@@ -91,6 +100,7 @@ class Slots:
             self._taken[seat.lane] = self._taken.get(seat.lane, 0) + 1
             if seat.key:
                 self._keys[seat.key] = self._keys.get(seat.key, 0) + seat.left
+                self._key_limits.setdefault(seat.key, []).append(seat.key_limit)
 
     def held(self) -> Iterable[Ref]:
         """Every attempt that sits."""

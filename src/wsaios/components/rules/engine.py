@@ -4,9 +4,12 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final, NotRequired, TypedDict
 
+from wsaios.kernel.errors import InvalidInput
+
 TRANSITIVE_WEIGHT: Final = 0.7
 MAX_MATCHES: Final = 10_000
 MAX_STEPS: Final = 100_000
+_SOURCES: Final = {"goal": "GoalQueue.get_next", "state": "StateStore.snapshot", "relations": "RelationStore.query"}
 
 # Each row: words of which a goal has at least one, and the action that it then proposes.
 _PROPOSALS: Final = ((("提升", "增加"), "analyze"), (("降低", "减少"), "audit"))
@@ -49,7 +52,13 @@ class RuleEngine:
         order of the links; at most `MAX_MATCHES` of them, and at most `MAX_STEPS` pairs of links are looked at.
         A goal with 提升 or 增加 proposes ``analyze``, with 降低 or 减少 ``audit``. `score` (0…1) is 0.5 for a
         proposal plus half of the strongest match: 0, 0.35, 0.5 or 0.85.
+
+        Raises:
+            InvalidInput: one of the three is no mapping.
         """
+        for name, value in (("goal", goal), ("state", state), ("relations", relations)):
+            if not isinstance(value, Mapping):
+                raise InvalidInput(name, f"must be a mapping, as {_SOURCES[name]} gives it, not {type(value).__name__}")
         del state  # No built-in rule reads it; the verb has it for those that will.
         matches, truncated = _transitive(_targets(relations))
         desc = str(goal.get("desc", ""))

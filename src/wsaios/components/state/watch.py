@@ -24,6 +24,8 @@ class Watch:
 
     def __init__(self, pattern: str, callback: Callback) -> None:
         self.callback = callback
+        if not isinstance(pattern, str):
+            raise InvalidInput("watch pattern", f"{pattern!r:.80} is no text such as 'site.*'")
         self.exact = not pattern.endswith(WILDCARD)
         if self.exact:
             parts_of(pattern)

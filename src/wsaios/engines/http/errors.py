@@ -8,7 +8,13 @@ HttpCallFailed
 └── StatusFailed    the service answered with a status of 400 or more
 """
 
+from typing import Final
+
 from wsaios.kernel.errors import CallerError, WsaiosError
+
+_CALLERS_FAULT: Final = 400
+_SERVICES_FAULT: Final = 500
+_ANOTHER_TIME: Final = frozenset({408, 425, 429})
 
 
 class HttpCallFailed(WsaiosError):
@@ -53,3 +59,8 @@ class StatusFailed(HttpCallFailed):
         self.status = status
         self.body = body
         self.retry_after_s = retry_after_s
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the same call would be answered the same: the service blames the call, and not the moment."""
+        return _CALLERS_FAULT <= self.status < _SERVICES_FAULT and self.status not in _ANOTHER_TIME

@@ -1,20 +1,19 @@
 """What a handler may answer instead of a result; raising and returning it mean the same."""
 
-import math
-
 from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.retry import LONGEST_WAIT_S
 
 
 class RetryAfter(Exception):
-    """Try this task again in `seconds` (0 or more); it uses up no attempt, and its backoff does not apply.
+    """Try this task again in `seconds` (0 to 10¹¹); it uses up no attempt, and its backoff does not apply.
 
     Raises:
-        InvalidInput: `seconds` is negative, NaN or infinite.
+        InvalidInput: `seconds` is outside of that, or NaN.
     """
 
     def __init__(self, seconds: float, reason: str = "") -> None:
-        if not (math.isfinite(seconds) and seconds >= 0):
-            raise InvalidInput("seconds", f"{seconds!r} is no time to wait; use a finite number, 0 or more")
+        if not 0 <= seconds <= LONGEST_WAIT_S:
+            raise InvalidInput("seconds", f"{seconds!r} is no time to wait; use a number from 0 to {LONGEST_WAIT_S:g}")
         super().__init__(seconds, reason)
         self.seconds = float(seconds)
         self.reason = reason

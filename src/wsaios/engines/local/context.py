@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -57,12 +58,12 @@ class Context:
         Cheap enough for every step of a loop: only the latest is passed on.
 
         Raises:
-            InvalidInput: `fraction` is NaN.
+            InvalidInput: `fraction` is no number or NaN, or `note` no text.
         """
+        if not isinstance(note, str):
+            raise InvalidInput("note", f"must be text, not {type(note).__name__}")
         if fraction is not None:
-            if math.isnan(fraction):
-                raise InvalidInput("fraction", "nan is no progress; use a number from 0 to 1, or None")
-            fraction = min(1.0, max(0.0, float(fraction)))
+            fraction = min(1.0, max(0.0, _fraction(fraction)))
         self._note = (fraction, shortened(note, MAX_NOTE_CHARS))
         self._mark()
 
@@ -150,3 +151,11 @@ class Context:
         if not self._dirty:
             self._dirty = True
             self._post(self)
+
+
+def _fraction(value: object) -> float:
+    with suppress(TypeError, ValueError):
+        found = float(value)  # type: ignore[arg-type]  # numbers of NumPy and others that are no float
+        if not math.isnan(found):
+            return found
+    raise InvalidInput("fraction", f"{value!r:.80} is no progress; use a number from 0 to 1, or None")

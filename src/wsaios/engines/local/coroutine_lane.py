@@ -84,8 +84,10 @@ class CoroutineLane:
         try:
             value = await run.handler.function(**self._arguments.of(run))
             ended = stopped(run, run.attempts) if run.overdue else [returned(attempt, value, self._writer)]
-        except GeneratorExit:
-            raise
+        except GeneratorExit as error:
+            if self._is_dropped(run):
+                raise
+            ended = raised(run.attempts, error)
         except BaseException as error:  # noqa: BLE001  # a handler may raise SystemExit; that ends its attempt, not the process
             ended = stopped(run, run.attempts) if _stops(run, error) else raised(run.attempts, error)
         self._finish(run, ended)
@@ -102,13 +104,19 @@ class CoroutineLane:
                 if run.overdue:
                     break
                 call.returned(part, results)
-            except GeneratorExit:
-                raise
+            except GeneratorExit as error:
+                if self._is_dropped(run):
+                    raise
+                call.raised(part, error)
             except BaseException as error:  # noqa: BLE001  # as above
                 if _stops(run, error):
                     break
                 call.raised(part, error)
         self._finish(run, call.over())
+
+    def _is_dropped(self, run: Run) -> bool:
+        """Whether a coroutine is closed from outside, because its loop is gone, and did not raise this itself."""
+        return asyncio.current_task(self._register.loop) is not run.task
 
     def _finish(self, run: Run, ended: list[Ended]) -> None:
         if not run.closed:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from wsaios.engines.local.coroutine_lane import CoroutineLane
 from wsaios.engines.local.handlers import Handlers
 from wsaios.engines.local.outcomes import failed
-from wsaios.engines.local.register import Register
+from wsaios.engines.local.register import Register, Warn, silent
 from wsaios.engines.local.thread_lane import ThreadLane
 from wsaios.kernel.engine import AttemptRef, Capabilities, Engine, OutcomeSink, Receipt, Work
 from wsaios.kernel.json_text import JsonWriter
@@ -45,6 +45,7 @@ class LocalEngine:
         max_stuck: int | None = None,
         grace_s: float = 1.0,
         now_us: Callable[[], int] = utc_us,
+        warn: Warn = silent,
     ) -> None:
         self._handlers = handlers
         self._specs = lanes
@@ -52,13 +53,14 @@ class LocalEngine:
         self._max_stuck = max_stuck
         self._grace_s = grace_s
         self._now_us = now_us
+        self._warn = warn
         self._register: Register | None = None
         self._lanes: dict[str, CoroutineLane | ThreadLane] = {}
 
     async def start(self, sink: OutcomeSink) -> None:
         """Be ready for `submit`; attempts see the context variables of this call, each a copy of its own."""
         await self.stop()
-        self._register = register = Register(asyncio.get_running_loop(), sink)
+        self._register = register = Register(asyncio.get_running_loop(), sink, self._warn)
         base = contextvars.copy_context()
         for name, spec in self._specs.items():
             if spec.kind == "async":
@@ -136,7 +138,7 @@ class LocalEngine:
         if handler.coroutine is not isinstance(lane, CoroutineLane):
             what, other = ("a coroutine", "async") if handler.coroutine else ("a plain function", "thread")
             message = f"{handler.name} is {what} and cannot run in lane {work.lane!r}; use a lane of kind {other!r}"
-            register.finish(run, failed(run.attempts, "WrongLane", message))
+            register.finish(run, failed(run.attempts, "WrongLane", message, for_good=True))
         elif not lane.begin(run):
             register.forget(run)
             return Receipt.REJECTED

@@ -20,7 +20,10 @@ _REST: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """A registered callable; `context` names the parameter for the Context, `required` those without a default."""
+    """A registered callable; `context` names the parameter for the Context, `required` those without a default.
+
+    `accepts` are all that can be given by name; None: any, or nobody knows.
+    """
 
     name: str
     function: Callable[..., Any]
@@ -29,6 +32,7 @@ class Handler(msgspec.Struct, frozen=True):
     batched: bool = False
     context: str | None = None
     required: tuple[str, ...] = ()
+    accepts: frozenset[str] | None = None
 
 
 class Handlers:
@@ -87,11 +91,13 @@ def _inspected(name: str, function: Callable[..., Any], lane: str | None, *, bat
     if batched:
         _check_batched(where, parameters, context)
         required: tuple[str, ...] = ()
+        accepts = None
     else:
         _check_single(where, parameters)
         required = _required(parameters, context)
+        accepts = _accepts(function, parameters, context)
     lane = lane or (COROUTINE_LANE if coroutine else THREAD_LANE)
-    return Handler(name, function, lane, coroutine, batched, context, required)
+    return Handler(name, function, lane, coroutine, batched, context, required, accepts)
 
 
 def _body(function: Any) -> Any:
@@ -130,6 +136,18 @@ def _required(parameters: Mapping[str, inspect.Parameter], context: str | None) 
         for name, parameter in parameters.items()
         if parameter.default is parameter.empty and name != context and parameter.kind not in _REST
     )
+
+
+def _accepts(
+    function: Callable[..., Any], parameters: Mapping[str, inspect.Parameter], context: str | None
+) -> frozenset[str] | None:
+    try:
+        inspect.signature(function)
+    except (ValueError, TypeError):
+        return None
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return None
+    return frozenset(each.name for each in parameters.values() if each.kind in _BY_NAME and each.name != context)
 
 
 def _check_single(where: str, parameters: Mapping[str, inspect.Parameter]) -> None:

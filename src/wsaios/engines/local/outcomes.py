@@ -37,10 +37,10 @@ def raised(attempts: Iterable[Attempt], error: BaseException) -> list[Ended]:
     return [Ended(each.task, each.fence, verdict, failure=failure, retry_after_s=wait_s) for each in attempts]
 
 
-def failed(attempts: Iterable[Attempt], kind: str, message: str) -> list[Ended]:
-    """The ends of attempts that failed for a reason of the engine's own words."""
-    failure = Failure(kind, message)
-    return [Ended(each.task, each.fence, Verdict.FAILED, failure=failure) for each in attempts]
+def failed(attempts: Iterable[Attempt], kind: str, message: str, *, for_good: bool = False) -> list[Ended]:
+    """The ends of attempts that failed for a reason of the engine's own words; `for_good`: a next one would as well."""
+    failure, verdict = Failure(kind, message), Verdict.GIVEN_UP if for_good else Verdict.FAILED
+    return [Ended(each.task, each.fence, verdict, failure=failure) for each in attempts]
 
 
 def stopped(run: Run, attempts: Iterable[Attempt]) -> list[Ended]:

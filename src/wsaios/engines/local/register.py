@@ -14,6 +14,14 @@ from wsaios.kernel.engine import Attempt, Ended, Freed, OutcomeSink, Report, Wor
 
 T = TypeVar("T")
 
+Warn = Callable[..., object]
+"""Called with a message and what belongs to it, for an operator's eyes."""
+
+
+def silent(_: str, **__: object) -> None:
+    """Say nothing: for engines that nobody watches."""
+
+
 REMEMBERED: Final = 16_384
 """How many attempts that ended are surely known, so that a second submit of them is recognised."""
 
@@ -21,8 +29,9 @@ REMEMBERED: Final = 16_384
 class Register:
     """The one place where works come in and their ends go out; for the loop alone."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sink: OutcomeSink) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, sink: OutcomeSink, warn: Warn = silent) -> None:
         self.loop = loop
+        self.warn = warn
         self.deadlines = Deadlines(loop, _overdue)
         self.running: dict[Key, Run] = {}
         self._mailboxes: list[Mailbox[Any]] = []

@@ -40,6 +40,7 @@ class ThreadLane:
         self._threads = 0
         self._occupied = 0
         self._replaced = 0
+        self._warned = False
         self.stuck = 0
 
     @property
@@ -83,6 +84,17 @@ class ThreadLane:
             self._replaced += 1
             self._occupied -= 1
             self._register.replace(run)
+        elif not self._warned:
+            # Once, until all stuck ones came back: each further one says the same.
+            self._warned = True
+            self._register.warn(
+                "a lane loses slots: threads outlived their timeout_s and no more of them are replaced; have the "
+                "handler look at context.cancelled or use shorter time limits inside, else restart this process",
+                lane=self._name,
+                handler=run.work.handler,
+                stuck=self.stuck,
+                slots_left=self.slots - self.stuck + self._replaced,
+            )
 
     async def stop(self, _wait_s: float) -> None:
         """Begin nothing more, and let the threads go when they come back."""
@@ -134,6 +146,7 @@ class ThreadLane:
         run, ended = over
         if run.told:
             self.stuck -= 1
+            self._warned = self._warned and self.stuck > 0
         if run.replaced:
             # Pool and replacement are one thread too many now; whichever takes this leaves.
             self._replaced -= 1

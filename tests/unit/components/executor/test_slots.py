@@ -19,15 +19,19 @@ class SlotsMachine(RuleBasedStateMachine):
         for lane, count in self.limits.items():
             self.slots.limit(lane, count)
         self.calls: list[tuple[str, str, set[Ref]]] = []
+        self.key_limits: list[int] = []
         self.gone: list[Ref] = []
         self.number = 0
 
-    @rule(lane=st.sampled_from(LANES), key=st.sampled_from(("", "a", "b")), size=st.integers(1, 4))
-    def a_call_takes_a_slot(self, lane: str, key: str, size: int) -> None:
+    @rule(
+        lane=st.sampled_from(LANES), key=st.sampled_from(("", "a", "b")), size=st.integers(1, 4), most=st.integers(1, 9)
+    )
+    def a_call_takes_a_slot(self, lane: str, key: str, size: int, most: int) -> None:
         refs = [(self.number + place, 7) for place in range(size)]
         self.number += size
-        self.slots.take(lane, key, refs)
+        self.slots.take(lane, key, refs, most)
         self.calls.append((lane, key, set(refs)))
+        self.key_limits.append(most)
 
         seat = self.slots.seat(refs[0])
         assert seat is not None
@@ -69,13 +73,18 @@ class SlotsMachine(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_counted(self) -> None:
-        taken = {lane: sum(name == lane and bool(left) for name, _, left in self.calls) for lane in LANES}
+        seated = {lane: sum(name == lane and bool(left) for name, _, left in self.calls) for lane in LANES}
         for lane, count in self.limits.items():
             assert self.slots.slots(lane) == count
-            assert self.slots.free(lane) == max(0, count - taken[lane])
-        assert self.slots.taken() == sum(taken.values())
+            assert self.slots.free(lane) == max(0, count - seated[lane])
+        assert self.slots.taken() == sum(seated.values())
         for key in ("a", "b"):
-            assert self.slots.key_taken(key) == sum(len(left) for _, name, left in self.calls if name == key)
+            taken = sum(len(left) for _, name, left in self.calls if name == key)
+            limits = [
+                most for (_, name, left), most in zip(self.calls, self.key_limits, strict=True) if name == key and left
+            ]
+            assert self.slots.key_taken(key) == taken
+            assert self.slots.key_room(key, 5) == min([5, *limits]) - taken
         assert sorted(self.slots.held()) == sorted(ref for _, _, left in self.calls for ref in left)
 
 

@@ -119,6 +119,18 @@ async def test_progress_is_cut_to_its_range(given: float, told: float) -> None:
     assert len(note.note) == 500
 
 
+@pytest.mark.parametrize("given, field", [((float("nan"),), "fraction"), (("half",), "fraction"), ((0.5, 5), "note")])
+async def test_progress_that_is_none_is_refused(given: Any, field: str) -> None:
+    async def work(context: Context) -> None:
+        context.progress(*given)
+
+    async with running() as served:
+        served.handlers.add("work", work)
+        failure = (await served.end("work")).failure
+    assert failure is not None
+    assert (failure.kind, failure.message.partition(":")[0]) == ("InvalidInput", field)
+
+
 async def test_a_checkpoint_is_reported_before_the_end_and_read_back_at_once() -> None:
     async def work(context: Context) -> list[Any]:
         before = context.saved

@@ -6,6 +6,8 @@ import asyncio
 import contextvars
 from typing import Any
 
+import pytest
+
 from tests.unit.engines.local.running import running
 from wsaios.kernel.engine import Verdict
 
@@ -69,6 +71,22 @@ async def test_a_coroutine_may_clean_up_when_it_is_out_of_time() -> None:
         (end,) = await served.ends(served.work("work", timeout_s=0.01))
         assert (end.verdict, end.freed) == (Verdict.TIMED_OUT, True)
         assert cleaned.is_set()
+
+
+@pytest.mark.parametrize("kind", [GeneratorExit, SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+async def test_whatever_a_handler_raises_ends_its_attempt(kind: type[BaseException]) -> None:
+    async def single() -> None:
+        raise kind
+
+    async def batched(rows: list[dict[str, Any]]) -> None:
+        raise kind
+
+    async with running() as served:
+        served.handlers.add("single", single)
+        served.handlers.add("batched", batched, batched=True)
+        for end in await served.ends(served.work("single"), served.work("batched", {}, {})):
+            assert end.failure is not None
+            assert end.failure.kind == kind.__name__
 
 
 async def test_a_result_that_comes_after_the_time_limit_does_not_count() -> None:

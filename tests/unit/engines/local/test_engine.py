@@ -38,7 +38,7 @@ async def test_a_handler_in_a_lane_of_the_other_kind_fails_and_says_which_it_nee
             work = served.work(name)
             work.lane = lane
             (end,) = await served.ends(work)
-            assert end.verdict == Verdict.FAILED
+            assert end.verdict == Verdict.GIVEN_UP
             assert end.failure is not None
             assert end.failure.kind == "WrongLane"
             assert f"kind {kind!r}" in end.failure.message

@@ -106,7 +106,7 @@ def test_the_cause_is_part_of_the_traceback() -> None:
     assert "invalid literal" in told(fails).traceback
 
 
-@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf"), 1e300])
 def test_a_time_that_is_none_is_refused(seconds: float) -> None:
     with pytest.raises(InvalidInput, match="seconds"):
         RetryAfter(seconds)

@@ -67,6 +67,37 @@ def test_required_are_the_arguments_without_default() -> None:
     assert added(functools.partial(plain, "x")).required == ()
 
 
+def keywords(a: int, *, b: int) -> None: ...
+
+
+def anything(a: int, **rest: int) -> None: ...
+
+
+def with_context(a: int, context: Context) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "function, names",
+    [
+        (plain, {"text", "times"}),
+        (keywords, {"a", "b"}),
+        (anything, None),
+        (with_context, {"a"}),
+        (coroutine, {"text", "times"}),
+        (Callee(), {"text"}),
+        (functools.partial(plain, "x"), {"times"}),
+        (lambda: None, set()),
+        (dict, None),
+    ],
+)
+def test_the_arguments_that_a_call_may_give(function: Callable[..., Any], names: set[str] | None) -> None:
+    assert added(function).accepts == names
+
+
+def test_a_batched_handler_takes_any_arguments() -> None:
+    assert added(lambda rows: rows, batched=True).accepts is None
+
+
 def test_the_context_is_no_required_argument() -> None:
     def function(a: int, context: object) -> None: ...
 

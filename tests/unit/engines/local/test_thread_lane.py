@@ -160,6 +160,32 @@ async def test_beyond_the_bound_a_stuck_thread_keeps_its_slot_until_it_ends() ->
         gate.open["first"].set()
 
 
+async def test_a_lane_that_loses_slots_says_so_once_until_all_stuck_threads_came_back() -> None:
+    told: list[dict[str, object]] = []
+
+    def warn(event: str, **fields: object) -> None:
+        told.append(fields)
+        assert "context.cancelled" in event
+
+    async with running(lanes={"lost": LaneSpec("lost", 2, "thread")}, max_stuck=0, warn=warn) as served:
+        gate = Gate(served, "lost")
+        first, second = (gate.work(served, name, timeout_s=0.02) for name in ("first", "second"))
+        ends = await served.ends(first, second)
+        assert told == [{"lane": "lost", "handler": "gate", "stuck": 1, "slots_left": 1}]
+        gate.open["first"].set()
+        await served.until(lambda: bool(served.of(Freed, (ends[0].task, ends[0].fence))))
+        (third,) = await served.ends(gate.work(served, "third", timeout_s=0.02))
+        assert len(told) == 1
+        gate.open["second"].set()
+        gate.open["third"].set()
+        for end in (ends[1], third):
+            await served.until(lambda end=end: bool(served.of(Freed, (end.task, end.fence))))  # type: ignore[misc]
+        await served.ends(gate.work(served, "fourth", timeout_s=0.02))
+        assert told[1:] == [{"lane": "lost", "handler": "gate", "stuck": 1, "slots_left": 1}]
+        for event in gate.open.values():
+            event.set()
+
+
 async def test_the_time_of_a_work_runs_from_its_beginning() -> None:
     async with running(lanes=ONE | {"default": LaneSpec("default", 1)}) as served:
         served.handlers.add("never", asyncio.Event().wait)
