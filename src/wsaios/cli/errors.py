@@ -1,12 +1,12 @@
 """The one table from errors to exit statuses, and how they are told."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
 import typer
 
+from wsaios.cli.streams import complain
 from wsaios.kernel import errors
 
 OK: Final = 0
@@ -43,7 +43,7 @@ def told(*, as_json: bool = False) -> Iterator[None]:
     except errors.WsaiosError as error:
         refuse(error, as_json=as_json)
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted\n")
+        complain("\ninterrupted")
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -53,6 +53,5 @@ def refuse(error: errors.WsaiosError, *, as_json: bool) -> NoReturn:
         from wsaios.cli.output import print_json
 
         print_json({"error": {"type": type(error).__name__, "message": str(error)}})
-    sys.stderr.write(f"wsaios: {error}\n")
-    sys.stderr.flush()
+    complain(f"wsaios: {error}")
     raise typer.Exit(status_of(error)) from error

@@ -9,17 +9,17 @@ from typing import Any
 
 import msgspec
 
+from wsaios.cli.streams import write
+
 
 def print_json(value: object) -> None:
     """One line on standard output; times as RFC 3339."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
-    sys.stdout.flush()
+    write((msgspec.json.encode(value).decode(), "\n"))
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Text on standard output."""
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.flush()
+    write(f"{line}\n" for line in lines)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

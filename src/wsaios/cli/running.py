@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
@@ -45,14 +45,16 @@ class Interrupts:
             self._loop.call_soon_threadsafe(self._run.stop)
         elif number == signal.SIGINT:
             self._say("left at once; nothing is lost, run the same command again to go on")
-            if sys.stderr.isatty():
-                os.write(2, _SHOW_CURSOR)
+            with suppress(OSError):
+                if sys.stderr.isatty():
+                    os.write(2, _SHOW_CURSOR)
             os._exit(INTERRUPTED)
 
     def _say(self, text: str) -> None:
         # Past Python's buffers, which the code that was interrupted may be writing to.
-        if not self._quiet:
-            os.write(2, (_CLEAR_LINE if sys.stderr.isatty() else b"") + text.encode() + b"\n")
+        with suppress(OSError):
+            if not self._quiet:
+                os.write(2, (_CLEAR_LINE if sys.stderr.isatty() else b"") + text.encode() + b"\n")
 
 
 def run_batch(request: Request, *, ledger: str | None, grace_s: float, quiet: bool, as_json: bool) -> NoReturn:
