@@ -52,6 +52,7 @@ def refuse(error: errors.WsaiosError, *, as_json: bool) -> NoReturn:
     if as_json:
         from wsaios.cli.output import print_json
 
-        print_json({"error": {"type": type(error).__name__, "message": str(error)}})
+        message = str(error).encode(errors="backslashreplace").decode()
+        print_json({"error": {"type": type(error).__name__, "message": message}})
     complain(f"wsaios: {error}")
     raise typer.Exit(status_of(error)) from error

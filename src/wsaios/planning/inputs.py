@@ -23,6 +23,7 @@ _READERS: Final[dict[Kind, Callable[[Iterable[bytes], str], Iterator[Row]]]] = {
     "jsonl": jsonl_rows,
 }
 _KINDS: Final[dict[str, Kind]] = {"csv": "csv", "json": "json", "jsonl": "jsonl", "ndjson": "jsonl"}
+MAX_ROWS: Final = 1_000_000_000
 
 
 class Intake(msgspec.Struct, frozen=True):
@@ -41,8 +42,10 @@ class Intake(msgspec.Struct, frozen=True):
     accepted: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 1:
-            raise InvalidInput("--limit", f"{self.limit} is not a number of rows; it must be 1 or more")
+        if self.limit is not None and not 1 <= self.limit <= MAX_ROWS:
+            raise InvalidInput(
+                "--limit", f"{self.limit} is not a number of rows; it must be 1 or more, and at most {MAX_ROWS:,}"
+            )
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -12,7 +12,7 @@ from wsaios.kernel.ids import IdRange, decode, encode, walk
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, BatchState
 from wsaios.ledger.location import locate
-from wsaios.sdk.batch_claim import given_up, owns_out, refuse_foreign, refuse_unknown
+from wsaios.sdk.batch_claim import given_up, owns_out, refuse_foreign, refuse_ledger, refuse_unknown
 from wsaios.sdk.batch_plan import Plan
 from wsaios.sdk.batch_summary import Summary, summary_of
 from wsaios.sdk.result_files import result_files
@@ -57,11 +57,12 @@ class BatchRun:
         """Own the ledger, run what is left of the batch, write its files; after `stop`, what came of it so far.
 
         Raises:
-            InvalidInput, InputError: another batch has this ``--out``, or the input was changed meanwhile.
+            InvalidInput, InputError: ``--out`` belongs to another batch or the ledger, or the input was changed.
             LedgerOwned, LedgerTooNew, LedgerBroken, LedgerUnavailable: as they say.
         """
         plan = self._plan
         location = locate(self._url)
+        refuse_ledger(plan, location.path)
         if location.path is None or not location.path.exists():
             refuse_unknown(plan, plan.paths.existing())
         settings = Settings(grace_s=self._grace_s, retention_s=_NEVER_S, serves=False)

@@ -24,6 +24,10 @@ class InputFile:
         """
         self.source = source
         self.path = Path(source).absolute()
+        if not is_text(str(self.path)):
+            raise InputError(
+                ascii(source), "", "the name of the file or of its folder is not UTF-8; give it another one"
+            )
         try:
             found = self.path.stat()
         except FileNotFoundError as error:
@@ -58,6 +62,15 @@ class InputFile:
 
     def _unreadable(self, error: Exception) -> InputError:
         return InputError(self.source, "", f"it cannot be read: {getattr(error, 'strerror', None) or error}")
+
+
+def is_text(name: str) -> bool:
+    """Whether a name of a file can be written in the ledger and in answers, which are UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Unchanged:

@@ -1,5 +1,6 @@
 """Bad usage and bad input: exit status 2, what and where, and nothing created."""
 
+import os
 import sys
 from dataclasses import dataclass, field
 from functools import partial
@@ -79,6 +80,7 @@ CASES = {
     ),
     "a mapping that is said twice": Case(("--map", "'text'", "twice"), ("in.csv", *MAPPED, "--map", "text=name")),
     "a limit of nothing": Case(("--limit", "0"), ("in.csv", *MAPPED, "--limit", "0")),
+    "a limit beyond all files": Case(("--limit", "row"), ("in.csv", *MAPPED, "--limit", "9" * 30)),
     "a limit in words": Case(("--limit", "integer"), ("in.csv", *MAPPED, "--limit", "many")),
     "a batch size of nothing": Case(("--batch-size", "0"), ("in.csv", *MAPPED, "--batch-size", "0")),
     "no attempts": Case(("max_attempts", "0"), ("in.csv", *MAPPED, "--max-attempts", "0")),
@@ -142,6 +144,20 @@ def test_a_refusal_is_an_object_for_those_that_asked_for_one(folder: Folder) -> 
     done = folder.run("batch", "run", "nowhere.csv", *MAPPED, "--json")
     assert done.status == 2
     assert done.summary["error"] == {"type": "InputError", "message": "nowhere.csv: no such file"}
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_name_that_is_not_text_is_refused(folder: Folder, options: tuple[str, ...]) -> None:
+    folder.write("in.csv", GOOD)
+    (folder.path / os.fsdecode(b"in\xff.csv")).write_text(GOOD)
+    before = held(folder)
+    for source, out in ((b"in\xff.csv", b"r.jsonl"), (b"in.csv", b"r\xff.jsonl")):
+        arguments = ("--handler", "work:shout", "--map", "text=text", "--out", os.fsdecode(out))
+        done = folder.run("batch", "run", os.fsdecode(source), *arguments, *options)
+        assert done.status == 2
+        assert "not UTF-8" in done.err
+        assert "Traceback" not in done.err
+        assert held(folder) == before
 
 
 def test_what_nobody_expected_shows_its_traceback_and_leaves_with_70(folder: Folder) -> None:
