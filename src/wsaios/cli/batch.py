@@ -7,6 +7,7 @@ import typer
 from wsaios.cli.asking import asking
 from wsaios.cli.options import BatchArgument, JsonOption, LedgerOption, MostOption
 from wsaios.cli.output import print_json, print_lines
+from wsaios.kernel.views import amount
 
 batch = typer.Typer(name="batch", help="Run a file of inputs through a handler or a model.", no_args_is_help=True)
 
@@ -111,7 +112,22 @@ def cancel(batch_id: BatchArgument, ledger: LedgerOption = None, *, as_json: Jso
         if as_json:
             print_json({"id": batch_id, "cancelled": met})
         else:
-            print_lines([f"{batch_id}: {met:,} rows cancelled"])
+            print_lines([f"{batch_id}: {amount(met, 'row')} cancelled"])
+
+
+@batch.command()
+def replay(batch_id: BatchArgument, ledger: LedgerOption = None, *, as_json: JsonOption = False) -> None:
+    """Let the rows of a batch that failed or were lost run again, with fresh attempts.
+
+    A live scheduler runs them at once; those of a `batch run` wait until the same command is given again.
+    """
+    with asking(ledger, as_json=as_json) as client:
+        client.batch_status(batch_id)
+        met = client.replay(batch_id)
+        if as_json:
+            print_json({"id": batch_id, "replayed": met})
+        else:
+            print_lines([f"{batch_id}: {amount(met, 'row')} {'waits' if met == 1 else 'wait'} to run again"])
 
 
 @batch.command()

@@ -16,6 +16,7 @@ from wsaios.cli.errors import INTERRUPTED, OK, SOME_FAILED, told
 from wsaios.cli.output import only_json, plain, print_json, print_lines
 from wsaios.cli.pace import speed
 from wsaios.cli.progress import progress_for
+from wsaios.kernel.views import amount
 from wsaios.sdk.batch_plan import Request, prepare
 from wsaios.sdk.batch_run import BatchRun
 from wsaios.sdk.batch_summary import Summary
@@ -121,15 +122,17 @@ def told_of(summary: Summary, source: str) -> Iterator[str]:
     counts = [(word, getattr(summary, word)) for word in ("succeeded", "failed", "cancelled", "expired", "lost")]
     parts = ", ".join(f"{count:,} {word}" for word, count in counts if count or word in {"succeeded", "failed"})
     if not summary.finished:
-        yield f"{name} stopped: {parts}, {summary.rows - summary.ended:,} to go of {summary.rows:,} rows"
+        yield f"{name} stopped: {parts}, {summary.rows - summary.ended:,} to go of {amount(summary.rows, 'row')}"
         yield "run the same command again to go on"
         return
-    yield f"{name}: {summary.rows:,} rows, {parts}"
+    yield f"{name}: {amount(summary.rows, 'row')}, {parts}"
     if summary.ran:
         before = f", {summary.ended - summary.ran:,} before" if summary.ended > summary.ran else ""
-        yield f"{summary.ran:,} rows in {summary.seconds:.1f} s ({speed(summary.rate)} rows/s){before}"
+        yield f"{amount(summary.ran, 'row')} in {summary.seconds:.1f} s ({speed(summary.rate)} rows/s){before}"
     else:
         yield "it was finished before; nothing had to run"
     yield f"results: {summary.out}"
     if summary.errors:
         yield f"errors:  {summary.errors}"
+    if summary.failed or summary.lost:
+        yield f"to run them again: wsaios batch replay {summary.id}, then the same command"
