@@ -86,7 +86,7 @@ def read_rows(chunks: Iterable[bytes], *, source: str, kind: Kind) -> Iterator[R
     rows = _READERS[kind](chunks, source)
     first = next(rows, None)
     if first is None:
-        raise InputError(source, "", "the file is empty: there is no data row in it")
+        raise InputError(source, "", "there is no data row in it")
     yield first
     yield from rows
 
@@ -167,7 +167,7 @@ def _check_arguments(mapping: Mapping, intake: Intake) -> None:
 def _wrong_columns(row: Row, columns: AbstractSet[str], intake: Intake) -> InputError:
     lacking = sorted(intake.required - columns)
     if lacking:
-        return missing_column(row, lacking[0], intake.source)
+        return missing_column(row, lacking[0], intake.source, f"; --map {lacking[0]}=COLUMN takes another one")
     unknown = sorted(columns - (intake.accepted or frozenset()))
     reason = f"the handler has no argument {listed(unknown)}; choose what to pass with --map argument=column"
     return InputError(intake.source, row.place, reason)

@@ -157,7 +157,8 @@ class Inspector:
     async def _waits_for(self, view: TaskView, task: Task) -> tuple[str, str]:
         state, body = State(task.state), task.body
         if state == State.RUNNING:
-            return "nothing", f"attempt {body.attempts} runs"
+            unowned = f"attempt {body.attempts} was running; {UNOWNED}"
+            return "nothing", unowned if self._core() is None else f"attempt {body.attempts} runs"
         if state == State.PAUSED:
             return "pause", body.reason or "paused"
         if body.dependencies_left:

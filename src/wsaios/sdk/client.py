@@ -156,12 +156,11 @@ class AsyncClient:
     async def why(self, task_id: str) -> Why:
         """What a task waits for, since when, and how many stand before it."""
         found = await self._line.ask(ask.WhyOf(number_of(task_id)))
-        holder = live_owner(self.url) if found.detail == UNOWNED else None
+        holder = live_owner(self.url) if UNOWNED in found.detail else None
         if holder is None:
             return found
-        return msgspec.structs.replace(
-            found, detail=f"waits for its turn with {holder.described()}, which lets nobody in to ask more"
-        )
+        owned = f"{holder.described()} owns this ledger, and lets nobody in to ask more"
+        return msgspec.structs.replace(found, detail=found.detail.replace(UNOWNED, owned))
 
     async def batch_status(self, batch_id: str) -> BatchView:
         """Where a batch stands."""

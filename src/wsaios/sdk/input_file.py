@@ -20,7 +20,7 @@ class InputFile:
         """Look at the file without reading it.
 
         Raises:
-            InputError: there is no such file, or it is none.
+            InputError: there is no such file, it is none, or it is empty.
         """
         self.source = source
         self.path = Path(source).absolute()
@@ -38,6 +38,8 @@ class InputFile:
             what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
             raise InputError(source, "", f"this is {what}; an input is a file, because it is read more than once")
         self.size_bytes = found.st_size
+        if not self.size_bytes:
+            raise InputError(source, "", "the file is empty")
 
     def chunks(self, on_bytes: OnBytes | None = None) -> Iterator[bytes]:
         """The bytes from the start.

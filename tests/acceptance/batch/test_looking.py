@@ -128,6 +128,9 @@ def test_a_row_in_line_says_that_no_scheduler_lives_when_none_does(folder: Folde
     assert (why["detail"], why["waits_for"]) == ("no scheduler owns this ledger now", "slot")
     assert why["ahead"] > 0
     assert last["reason"] is None
+    (first, *_) = asked(folder, "task", "list", "--state", "running")
+    died = asked(folder, "task", "why", first["id"])
+    assert died["detail"] == "attempt 1 was running; no scheduler owns this ledger now"
 
 
 def test_a_row_in_line_names_the_batch_run_that_lets_nobody_in(folder: Folder) -> None:
@@ -135,9 +138,11 @@ def test_a_row_in_line_names_the_batch_run_that_lets_nobody_in(folder: Folder) -
     with traced(folder, batch_arguments("in.csv", "work:endless")) as run:
         run.wait_for(1)
         last = asked(folder, "task", "list", "--state", "ready")[-1]
-        detail = asked(folder, "task", "why", last["id"])["detail"]
-        assert "'batch run of in.csv'" in detail
-        assert f"pid {run.process.pid}" in detail
+        first = asked(folder, "task", "list", "--state", "running")[0]
+        for task in (first, last):
+            detail = asked(folder, "task", "why", task["id"])["detail"]
+            assert "'batch run of in.csv'" in detail
+            assert f"pid {run.process.pid}" in detail
 
 
 def test_what_a_handler_says_stays_in_its_cell(folder: Folder) -> None:

@@ -46,6 +46,29 @@ CASES = {
     "no such module": Case(
         ("nothere:f", "no module 'nothere'"), ("in.csv", "--handler", "nothere:f", "--out", "r.jsonl")
     ),
+    "a file instead of a module": Case(
+        ("no module 'work.py'", "work:"), ("in.csv", "--handler", "work.py:shout", "--out", "r.jsonl")
+    ),
+    "a function in a module of Python's own": Case(
+        ("queue.py", "no 'mine'"),
+        ("in.csv", "--handler", "queue:mine", "--out", "r.jsonl"),
+        {"in.csv": GOOD, "queue.py": "def mine(text): return text"},
+    ),
+    "other separators": Case(
+        ("'name;text'", "commas"),
+        ("in.csv", "--handler", "work:shout", "--out", "r.jsonl"),
+        {"in.csv": "name;text\na;b\n"},
+    ),
+    "an argument under another name": Case(
+        ("no column 'text'", "'body'", "--map text=COLUMN"),
+        ("in.csv", "--handler", "work:shout", "--out", "r.jsonl"),
+        {"in.csv": "body\nb\n"},
+    ),
+    "an id with a fraction": Case(
+        ("row 1", "whole number", "fraction"),
+        ("in.jsonl", *MAPPED, "--id", "id"),
+        {"in.jsonl": '{"id": 1.0, "text": "a"}\n'},
+    ),
     "no such function": Case(("work:nothing", "shout"), ("in.csv", "--handler", "work:nothing", "--out", "r.jsonl")),
     "a handler without a colon": Case(
         ("work.shout", "module:function"), ("in.csv", "--handler", "work.shout", "--out", "r")
