@@ -28,16 +28,17 @@ def run(
     id_column: Annotated[
         str | None, typer.Option("--id", metavar="COLUMN", help="The column that names a row in the results.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="Only so many rows, from the first.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="Only so many rows, counted from the first.")] = None,
     ledger: LedgerOption = None,
     lane: Annotated[
-        str | None, typer.Option("--lane", help="Default: default for coroutines, thread for functions.")
+        str | None,
+        typer.Option("--lane", help="Where it runs; unless given, coroutines in default, functions in thread."),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Call the handler with a list of so many rows at most.")
+        int | None, typer.Option("--batch-size", help="Give the handler lists of up to so many rows.")
     ] = None,
     max_attempts: Annotated[
-        int | None, typer.Option("--max-attempts", help="How often a row is tried (default 3).")
+        int | None, typer.Option("--max-attempts", help="How many times a row is tried (default 3).")
     ] = None,
     grace_s: Annotated[
         float,
@@ -55,7 +56,7 @@ def run(
     """Run every row of a file through a handler or a model, once, and write the results in order.
 
     Stopped or killed, the same command goes on where it was.
-    Exit status: 0, 1 (some rows failed), 2 (bad usage or input).
+    Exit status: 0, 1 (some rows failed), 2 (bad usage or input), 130 or 143 (stopped by SIGINT or SIGTERM).
     """
     from wsaios.cli.running import run_batch
     from wsaios.sdk.batch_plan import Request
@@ -88,6 +89,8 @@ def list_batches(ledger: LedgerOption = None, limit: MostOption = 50, *, as_json
             print_json([batch_json(view) for view in views])
         else:
             print_lines(batch_lines(views))
+            if len(views) == limit:
+                print_lines(["… perhaps more: --limit shows up to 1000"])
 
 
 @batch.command()

@@ -130,7 +130,7 @@ def told_of(summary: Summary, source: str) -> Iterator[str]:
         before = f", {summary.ended - summary.ran:,} before" if summary.ended > summary.ran else ""
         yield f"{amount(summary.ran, 'row')} in {summary.seconds:.1f} s ({speed(summary.rate)} rows/s){before}"
     else:
-        yield "it was finished before; nothing had to run"
+        yield "it was finished before; nothing had to run (--fresh runs it anew)"
     yield f"results: {summary.out}"
     if summary.errors:
         yield f"errors:  {summary.errors}"

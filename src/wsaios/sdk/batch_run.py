@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Literal, Protocol
 
 from wsaios.bootstrap import GRACE_S, Parts, Settings, ledger_url
-from wsaios.kernel.errors import LedgerBroken, NotPossible
+from wsaios.kernel.errors import LedgerBroken, LedgerUnavailable, NotPossible, Unacknowledged
 from wsaios.kernel.events import Hold, Only, Scope
 from wsaios.kernel.ids import IdRange, decode, encode, walk
 from wsaios.kernel.states import State
@@ -117,9 +117,15 @@ class BatchRun:
     async def _accept(self) -> Batch:
         plan = self._plan
         self._listener.phase("accept", plan.checked.rows)
-        return await self._parts.service.submit_many(
-            plan.spec.name, self._counted(plan.arguments()), {}, keep=True, key=plan.key, meta=plan.meta()
-        )
+        rows = self._counted(plan.arguments())
+        try:
+            return await self._parts.service.submit_many(
+                plan.spec.name, rows, {}, keep=True, key=plan.key, meta=plan.meta()
+            )
+        except Unacknowledged as error:
+            # Whether it was accepted or not: the key of the batch leads the next run to what is there.
+            reason = f"{error.reason}; nothing is lost, run the same command again"
+            raise LedgerUnavailable("--ledger", reason) from error
 
     def _counted(self, rows: Iterator[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
         for count, row in enumerate(rows, 1):

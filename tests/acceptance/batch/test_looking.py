@@ -53,6 +53,8 @@ def test_batches_are_listed_with_their_counts(finished: tuple[Folder, str]) -> N
     assert (view["id"], view["rows"], view["done"], view["finished"]) == (batch_id, 14, 14, True)
     assert view["ended"] == {"succeeded": 12, "failed": 2}
     text = folder.run("batch", "list").out
+    assert "more" not in text
+    assert "perhaps more" in folder.run("batch", "list", "--limit", "1").out
     assert [part for part in (batch_id, "finished", "in.csv", "work:picky", "14") if part not in text] == []
 
 

@@ -65,6 +65,18 @@ def test_the_status_is_that_of_the_batch_when_nobody_reads_the_summary(folder: F
     assert by_shell(folder, f"$WSAIOS {bad} | true; exit ${{PIPESTATUS[0]}}").status == 1
 
 
+def test_a_ledger_that_cannot_grow_is_said_in_the_words_of_the_command(folder: Folder) -> None:
+    folder.texts("in.csv", 8000)
+    line = " ".join(batch_arguments("in.csv", "work:shout", "--quiet"))
+    done = by_shell(folder, f"ulimit -f 300; $WSAIOS {line}")
+    assert (done.status, done.out, "r.jsonl" in folder.names()) == (2, "", False)
+    assert "run the same command again" in done.err
+    assert "Traceback" not in done.err
+    assert "same key" not in done.err
+    assert folder.batch("in.csv", "work:shout").status == 0
+    assert len(folder.lines("r.jsonl")) == 8000
+
+
 def test_looking_ends_well_when_the_reader_has_seen_enough(folder: Folder) -> None:
     folder.texts("in.csv", 1000)
     assert folder.batch("in.csv", "work:shout", "--quiet").status == 0

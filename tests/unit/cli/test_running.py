@@ -42,7 +42,10 @@ def test_a_batch_that_went_on_and_had_failures() -> None:
 
 
 def test_a_batch_that_was_finished_before() -> None:
-    assert list(told_of(replace(DONE, ran=0), "in.csv"))[1] == "it was finished before; nothing had to run"
+    assert (
+        list(told_of(replace(DONE, ran=0), "in.csv"))[1]
+        == "it was finished before; nothing had to run (--fresh runs it anew)"
+    )
 
 
 def test_one_row_is_a_row() -> None:
