@@ -6,7 +6,7 @@ from typing import Final, NoReturn
 
 import typer
 
-from wsaios.cli.streams import complain
+from wsaios.cli.streams import UNWRITABLE, complain
 from wsaios.kernel import errors
 
 OK: Final = 0
@@ -15,6 +15,20 @@ BAD_USAGE: Final = 2
 UNEXPECTED: Final = 70
 TRY_AGAIN: Final = 75
 INTERRUPTED: Final = 130
+
+TERMINATED: Final = 143
+
+MEANINGS: Final = (
+    (OK, "done"),
+    (SOME_FAILED, "some rows failed; `doctor` and `ledger check`: something is wrong"),
+    (BAD_USAGE, "refused: bad usage, bad input, or a ledger that cannot be used"),
+    (UNEXPECTED, "a defect of the program, with a traceback"),
+    (UNWRITABLE, "standard output cannot be written; what was asked for is done"),
+    (TRY_AGAIN, "not now; trying again later may help"),
+    (INTERRUPTED, "stopped by SIGINT (Ctrl-C)"),
+    (TERMINATED, "stopped by SIGTERM"),
+)
+"""What each exit status says, for the reference."""
 
 STATUSES: Final[tuple[tuple[type[errors.WsaiosError], int], ...]] = (
     (errors.TaskFailed, SOME_FAILED),
