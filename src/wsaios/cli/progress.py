@@ -19,6 +19,7 @@ _MIB: Final = 1 << 20
 _WORDS: Final = {"check": "checking", "accept": "accepting", "run": "running", "write": "writing"}
 _BRIEF_BYTES: Final = 4 << 20
 _BRIEF_ROWS: Final = 20_000
+_WIDE: Final = 72
 _PLAIN_TERMINALS: Final = ("dumb", "unknown")
 Clock = Callable[[], float]
 
@@ -104,14 +105,10 @@ class Bar:
         from rich.progress import BarColumn, Progress, TextColumn
 
         self._now_s = now_s
-        self._bar: RichProgress = Progress(
-            TextColumn("{task.description:<9}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[told]}"),
-            console=Console(stderr=True),
-            auto_refresh=False,
-            expand=True,
-        )
+        console, told = Console(stderr=True), TextColumn("{task.fields[told]}")
+        # Where not everything fits, numbers say more than a bar.
+        before = [TextColumn("{task.description:<9}"), BarColumn(bar_width=None)] if console.width >= _WIDE else []
+        self._bar: RichProgress = Progress(*before, told, console=console, auto_refresh=False, expand=True)
         self._task = self._bar.add_task("", total=None, told="", visible=False)
         self._pace = Pace(0)
         self._phase = ""
