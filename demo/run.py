@@ -5,15 +5,22 @@ Run again, it finds the batch done and answers at once; killed and run again, it
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+PR_SET_PDEATHSIG = 1
 HERE = Path(__file__).resolve().parent
 # One folder for each version of Python: another version has another library, hence another batch.
 WORK = HERE / "work" / platform.python_version()
+
+
+def die_with_parent() -> None:
+    """Let the kernel end this step when the demo is killed: an orphan would hold the ledger against the next start."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> int:
@@ -27,7 +34,8 @@ def main() -> int:
     # Ctrl-C reaches the step as well, which stops in its own good order; this process waits for that.
     signal.signal(signal.SIGINT, lambda *_: None)
     for step in steps:
-        status = subprocess.run([sys.executable, *map(str, step)], check=False).returncode
+        command = [sys.executable, *map(str, step)]
+        status = subprocess.run(command, check=False, preexec_fn=die_with_parent).returncode
         if status:
             return status if status > 0 else 128 - status
     return 0

@@ -108,8 +108,14 @@ def cli_page() -> str:
         usage = " ".join([path, *(one.name.upper() for one in arguments), *(["[OPTIONS]"] if options else [])])
         parts += [f"## {path}\n", f"```console\n$ {usage}\n```\n", f"{inspect.cleandoc(command.help or '')}\n"]
         if options:
-            rows = [f"| `{', '.join(one.opts)}` | {_option_text(one)} |" for one in options]
+            rows = [
+                f"| `{' '.join([', '.join(one.opts), one.metavar or '']).strip()}` | {_option_text(one)} |"
+                for one in options
+            ]
             parts.append("\n".join(["| option | what it does |", "|---|---|", *rows]) + "\n")
+    meanings = importlib.import_module("wsaios.cli.errors").MEANINGS
+    rows = [f"| {status} | {meaning} |" for status, meaning in meanings]
+    parts += ["## Exit statuses\n", "\n".join(["| status | what it says |", "|---|---|", *rows]) + "\n"]
     return _page(parts)
 
 

@@ -6,6 +6,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, get_args
 
 import msgspec
@@ -98,7 +99,9 @@ class Stderr:
 
     def _say(self, level: str, event: str, fields: Mapping[str, object]) -> None:
         told = " ".join(f"{name}={value!r}" for name, value in fields.items())
-        sys.stderr.write(f"wsaios {level}: {event} {told}".rstrip() + "\n")
+        # A log that nobody can read must not stop the scheduler that writes it.
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(f"wsaios {level}: {event} {told}".rstrip() + "\n")
 
 
 class VisitedLedger(SqliteLedger):

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +87,21 @@ def test_questions_are_answered_with_the_functions_nearest_in_meaning(tmp_path: 
     assert [answer.partition("”")[0] for answer in answers] == list(QUESTIONS)
     nearest = [answer.splitlines()[2].split()[1] for answer in answers]
     assert nearest == ["bz2.compress", "email.utils.parsedate", "subprocess.Popen"]
+
+
+def test_a_demo_that_is_killed_takes_its_batch_with_it(functions: Path, tmp_path: Path) -> None:
+    shutil.copytree(DEMO, tmp_path / "demo", ignore=shutil.ignore_patterns("work", "__pycache__"))
+    work = tmp_path / "demo" / "work" / platform.python_version()
+    work.mkdir(parents=True)
+    shutil.copy(functions, work)
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "demo" / "run.py")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert next(line for line in process.stderr if line.startswith("running: "))
+    process.kill()
+    # The batch holds the other end of this pipe for as long as it lives.
+    process.communicate(timeout=2)

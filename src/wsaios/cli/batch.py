@@ -7,6 +7,7 @@ import typer
 from wsaios.cli.asking import asking
 from wsaios.cli.options import BatchArgument, JsonOption, LedgerOption, MostOption
 from wsaios.cli.output import print_json, print_lines
+from wsaios.kernel.views import amount
 
 batch = typer.Typer(name="batch", help="Run a file of inputs through a handler or a model.", no_args_is_help=True)
 
@@ -27,16 +28,17 @@ def run(
     id_column: Annotated[
         str | None, typer.Option("--id", metavar="COLUMN", help="The column that names a row in the results.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="Only so many rows, from the first.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="Only so many rows, counted from the first.")] = None,
     ledger: LedgerOption = None,
     lane: Annotated[
-        str | None, typer.Option("--lane", help="Default: default for coroutines, thread for functions.")
+        str | None,
+        typer.Option("--lane", help="Where it runs; unless given, coroutines in default, functions in thread."),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Call the handler with a list of so many rows at most.")
+        int | None, typer.Option("--batch-size", help="Give the handler lists of up to so many rows.")
     ] = None,
     max_attempts: Annotated[
-        int | None, typer.Option("--max-attempts", help="How often a row is tried (default 3).")
+        int | None, typer.Option("--max-attempts", help="How many times a row is tried (default 3).")
     ] = None,
     grace_s: Annotated[
         float,
@@ -54,7 +56,7 @@ def run(
     """Run every row of a file through a handler or a model, once, and write the results in order.
 
     Stopped or killed, the same command goes on where it was.
-    Exit status: 0, 1 (some rows failed), 2 (bad usage or input).
+    Exit status: 0, 1 (some rows failed), 2 (bad usage or input), 130 or 143 (stopped by SIGINT or SIGTERM).
     """
     from wsaios.cli.running import run_batch
     from wsaios.sdk.batch_plan import Request
@@ -87,6 +89,8 @@ def list_batches(ledger: LedgerOption = None, limit: MostOption = 50, *, as_json
             print_json([batch_json(view) for view in views])
         else:
             print_lines(batch_lines(views))
+            if len(views) == limit:
+                print_lines(["… perhaps more: --limit shows up to 1000"])
 
 
 @batch.command()
@@ -107,11 +111,26 @@ def cancel(batch_id: BatchArgument, ledger: LedgerOption = None, *, as_json: Jso
     """End all rows of a batch that have not ended; results that are there stay."""
     with asking(ledger, as_json=as_json) as client:
         client.batch_status(batch_id)
-        met = client.cancel(batch_id, reason="cancelled from the command line")
+        met = int(client.cancel(batch_id, reason="cancelled from the command line"))
         if as_json:
             print_json({"id": batch_id, "cancelled": met})
         else:
-            print_lines([f"{batch_id}: {met:,} rows cancelled"])
+            print_lines([f"{batch_id}: {amount(met, 'row')} cancelled"])
+
+
+@batch.command()
+def replay(batch_id: BatchArgument, ledger: LedgerOption = None, *, as_json: JsonOption = False) -> None:
+    """Let the rows of a batch that failed or were lost run again, with fresh attempts.
+
+    A live scheduler runs them at once; those of a `batch run` wait until the same command is given again.
+    """
+    with asking(ledger, as_json=as_json) as client:
+        client.batch_status(batch_id)
+        met = int(client.replay(batch_id))
+        if as_json:
+            print_json({"id": batch_id, "replayed": met})
+        else:
+            print_lines([f"{batch_id}: {amount(met, 'row')} {'waits' if met == 1 else 'wait'} to run again"])
 
 
 @batch.command()

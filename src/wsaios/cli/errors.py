@@ -1,12 +1,12 @@
 """The one table from errors to exit statuses, and how they are told."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
 import typer
 
+from wsaios.cli.streams import UNWRITABLE, complain
 from wsaios.kernel import errors
 
 OK: Final = 0
@@ -15,6 +15,20 @@ BAD_USAGE: Final = 2
 UNEXPECTED: Final = 70
 TRY_AGAIN: Final = 75
 INTERRUPTED: Final = 130
+
+TERMINATED: Final = 143
+
+MEANINGS: Final = (
+    (OK, "done"),
+    (SOME_FAILED, "some rows failed; `doctor` and `ledger check`: something is wrong"),
+    (BAD_USAGE, "refused: bad usage, bad input, or a ledger that cannot be used"),
+    (UNEXPECTED, "a defect of the program, with a traceback"),
+    (UNWRITABLE, "standard output cannot be written; what was asked for is done"),
+    (TRY_AGAIN, "not now; trying again later may help"),
+    (INTERRUPTED, "stopped by SIGINT (Ctrl-C)"),
+    (TERMINATED, "stopped by SIGTERM"),
+)
+"""What each exit status says, for the reference."""
 
 STATUSES: Final[tuple[tuple[type[errors.WsaiosError], int], ...]] = (
     (errors.TaskFailed, SOME_FAILED),
@@ -43,7 +57,7 @@ def told(*, as_json: bool = False) -> Iterator[None]:
     except errors.WsaiosError as error:
         refuse(error, as_json=as_json)
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted\n")
+        complain("\ninterrupted")
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -52,7 +66,7 @@ def refuse(error: errors.WsaiosError, *, as_json: bool) -> NoReturn:
     if as_json:
         from wsaios.cli.output import print_json
 
-        print_json({"error": {"type": type(error).__name__, "message": str(error)}})
-    sys.stderr.write(f"wsaios: {error}\n")
-    sys.stderr.flush()
+        message = str(error).encode(errors="backslashreplace").decode()
+        print_json({"error": {"type": type(error).__name__, "message": message}})
+    complain(f"wsaios: {error}")
     raise typer.Exit(status_of(error)) from error

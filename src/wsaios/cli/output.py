@@ -5,26 +5,28 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+from wsaios.cli.streams import write
+
+_CONTROLS: Final = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160))}
 
 
 def print_json(value: object) -> None:
     """One line on standard output; times as RFC 3339."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
-    sys.stdout.flush()
+    write((msgspec.json.encode(value).decode(), "\n"))
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Text on standard output."""
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.flush()
+    write(f"{line}\n" for line in lines)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """Lines with columns as wide as their widest cell; numbers stand to the right."""
-    cells = [[_cell(value) for value in row] for row in rows]
+    cells = [[_first_line(_cell(value)) for value in row] for row in rows]
     numeric = [
         bool(cells) and all(row[column].replace(",", "").isdecimal() for row in cells) for column in range(len(header))
     ]
@@ -39,7 +41,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[s
 
 def fields(pairs: Iterable[tuple[str, object]]) -> Iterator[str]:
     """Lines of a name and a value each; what is None or empty is left out."""
-    shown = [(name, _cell(value)) for name, value in pairs if value is not None and value != ""]
+    shown = [(name, _first_line(_cell(value))) for name, value in pairs if value is not None and value != ""]
     width = max((len(name) for name, _ in shown), default=0)
     for name, text in shown:
         yield f"{name.ljust(width)}  {text}"
@@ -66,6 +68,16 @@ def only_json() -> Iterator[None]:
         sys.stdout.flush()
         os.dup2(output, sys.stdout.fileno())
         os.close(output)
+
+
+def printable(text: str) -> str:
+    """The text with control characters as escapes: what a handler says must not steer a terminal."""
+    return text.translate(_CONTROLS)
+
+
+def _first_line(text: str) -> str:
+    line, end, _ = text.partition("\n")
+    return printable(f"{line.rstrip()} …" if end else line)
 
 
 def _cell(value: object) -> str:

@@ -1,11 +1,13 @@
 """How a batch's way is shown: a bar on a terminal, plain lines elsewhere, or nothing."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
 from wsaios.cli.pace import Pace, span, speed
+from wsaios.cli.streams import if_heard
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -17,6 +19,8 @@ _MIB: Final = 1 << 20
 _WORDS: Final = {"check": "checking", "accept": "accepting", "run": "running", "write": "writing"}
 _BRIEF_BYTES: Final = 4 << 20
 _BRIEF_ROWS: Final = 20_000
+_WIDE: Final = 72
+_PLAIN_TERMINALS: Final = ("dumb", "unknown")
 Clock = Callable[[], float]
 
 
@@ -101,14 +105,10 @@ class Bar:
         from rich.progress import BarColumn, Progress, TextColumn
 
         self._now_s = now_s
-        self._bar: RichProgress = Progress(
-            TextColumn("{task.description:<9}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[told]}"),
-            console=Console(stderr=True),
-            auto_refresh=False,
-            expand=True,
-        )
+        console, told = Console(stderr=True), TextColumn("{task.fields[told]}")
+        # Where not everything fits, numbers say more than a bar.
+        before = [TextColumn("{task.description:<9}"), BarColumn(bar_width=None)] if console.width >= _WIDE else []
+        self._bar: RichProgress = Progress(*before, told, console=console, auto_refresh=False, expand=True)
         self._task = self._bar.add_task("", total=None, told="", visible=False)
         self._pace = Pace(0)
         self._phase = ""
@@ -146,12 +146,42 @@ class Bar:
         self._bar.stop()
 
 
+class WhileHeard:
+    """Another one, until what it writes to is gone or full: a batch does not end because nobody watches it."""
+
+    def __init__(self, make: Callable[[], Progress], stream: TextIO) -> None:
+        self._stream = stream
+        self._inner: Progress = Silent()
+        self._heard(lambda: setattr(self, "_inner", make()))
+
+    def phase(self, phase: str, total: int) -> None:
+        """Passed on."""
+        self._heard(lambda: self._inner.phase(phase, total))
+
+    def advance(self, done: int, failed: int = 0) -> None:
+        """Passed on."""
+        self._heard(lambda: self._inner.advance(done, failed))
+
+    def note(self, text: str) -> None:
+        """Passed on."""
+        self._heard(lambda: self._inner.note(text))
+
+    def close(self) -> None:
+        """Passed on."""
+        self._heard(self._inner.close)
+
+    def _heard(self, tell: Callable[[], None]) -> None:
+        if not if_heard(tell, self._stream):
+            self._inner = Silent()
+
+
 def progress_for(*, quiet: bool, stream: TextIO | None = None) -> Progress:
-    """What fits: nothing when it shall be quiet, a bar if standard error is a terminal, else lines there."""
-    stream = sys.stderr if stream is None else stream
+    """What fits: nothing when it shall be quiet, a bar on a terminal that can show one, else lines."""
+    to = sys.stderr if stream is None else stream
     if quiet:
         return Silent()
-    return Bar() if stream.isatty() else Lines(stream)
+    shows_a_bar = to.isatty() and os.environ.get("TERM") not in _PLAIN_TERMINALS
+    return WhileHeard(Bar if shows_a_bar else lambda: Lines(to), to)
 
 
 def described(phase: str, done: int, total: int, failed: int, pace: Pace) -> str:

@@ -10,6 +10,7 @@ from wsaios.cli.batch import batch
 from wsaios.cli.doctor import doctor
 from wsaios.cli.errors import UNEXPECTED
 from wsaios.cli.ledger import ledger_app
+from wsaios.cli.streams import prepare
 from wsaios.cli.task import task
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.command()(doctor)
 
 def main() -> NoReturn:
     """Run the command of this process and leave with its exit status."""
+    prepare()
     try:
         app(prog_name="wsaios")
     except Exception:  # noqa: BLE001  # whatever nobody expected is told in full

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
@@ -16,6 +16,7 @@ from wsaios.cli.errors import INTERRUPTED, OK, SOME_FAILED, told
 from wsaios.cli.output import only_json, plain, print_json, print_lines
 from wsaios.cli.pace import speed
 from wsaios.cli.progress import progress_for
+from wsaios.kernel.views import amount
 from wsaios.sdk.batch_plan import Request, prepare
 from wsaios.sdk.batch_run import BatchRun
 from wsaios.sdk.batch_summary import Summary
@@ -45,14 +46,16 @@ class Interrupts:
             self._loop.call_soon_threadsafe(self._run.stop)
         elif number == signal.SIGINT:
             self._say("left at once; nothing is lost, run the same command again to go on")
-            if sys.stderr.isatty():
-                os.write(2, _SHOW_CURSOR)
+            with suppress(OSError):
+                if sys.stderr.isatty():
+                    os.write(2, _SHOW_CURSOR)
             os._exit(INTERRUPTED)
 
     def _say(self, text: str) -> None:
         # Past Python's buffers, which the code that was interrupted may be writing to.
-        if not self._quiet:
-            os.write(2, (_CLEAR_LINE if sys.stderr.isatty() else b"") + text.encode() + b"\n")
+        with suppress(OSError):
+            if not self._quiet:
+                os.write(2, (_CLEAR_LINE if sys.stderr.isatty() else b"") + text.encode() + b"\n")
 
 
 def run_batch(request: Request, *, ledger: str | None, grace_s: float, quiet: bool, as_json: bool) -> NoReturn:
@@ -119,15 +122,17 @@ def told_of(summary: Summary, source: str) -> Iterator[str]:
     counts = [(word, getattr(summary, word)) for word in ("succeeded", "failed", "cancelled", "expired", "lost")]
     parts = ", ".join(f"{count:,} {word}" for word, count in counts if count or word in {"succeeded", "failed"})
     if not summary.finished:
-        yield f"{name} stopped: {parts}, {summary.rows - summary.ended:,} to go of {summary.rows:,} rows"
+        yield f"{name} stopped: {parts}, {summary.rows - summary.ended:,} to go of {amount(summary.rows, 'row')}"
         yield "run the same command again to go on"
         return
-    yield f"{name}: {summary.rows:,} rows, {parts}"
+    yield f"{name}: {amount(summary.rows, 'row')}, {parts}"
     if summary.ran:
         before = f", {summary.ended - summary.ran:,} before" if summary.ended > summary.ran else ""
-        yield f"{summary.ran:,} rows in {summary.seconds:.1f} s ({speed(summary.rate)} rows/s){before}"
+        yield f"{amount(summary.ran, 'row')} in {summary.seconds:.1f} s ({speed(summary.rate)} rows/s){before}"
     else:
-        yield "it was finished before; nothing had to run"
+        yield "it was finished before; nothing had to run (--fresh runs it anew)"
     yield f"results: {summary.out}"
     if summary.errors:
         yield f"errors:  {summary.errors}"
+    if summary.failed or summary.lost:
+        yield f"to run them again: wsaios batch replay {summary.id}, then the same command"

@@ -6,7 +6,7 @@ import typer
 
 from wsaios.cli.asking import asking
 from wsaios.cli.options import JsonOption, LedgerOption, MostOption, TaskArgument
-from wsaios.cli.output import plain, print_json, print_lines
+from wsaios.cli.output import plain, print_json, print_lines, printable
 
 task = typer.Typer(name="task", help="Look at tasks, and act on one.", no_args_is_help=True)
 
@@ -75,7 +75,7 @@ def why(task_id: TaskArgument, ledger: LedgerOption = None, *, as_json: JsonOpti
         if as_json:
             print_json(plain(found))
         else:
-            print_lines([str(found)])
+            print_lines(map(printable, str(found).splitlines()))
 
 
 @task.command()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from wsaios.cli.output import fields, plain, table
+from wsaios.cli.output import fields, plain, printable, table
 from wsaios.kernel.ids import decode, encode
 from wsaios.kernel.views import BatchView, Status, Transition
 
@@ -142,7 +142,7 @@ def task_fields(status: Status) -> Iterator[str]:
         ]
     )
     if status.failure is not None:
-        yield from status.failure.traceback.rstrip().splitlines()
+        yield from map(printable, status.failure.traceback.rstrip().splitlines())
 
 
 def transition_lines(history: Iterable[Transition]) -> Iterator[str]:

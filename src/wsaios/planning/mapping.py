@@ -11,6 +11,7 @@ from wsaios.planning.json_fault import name_of
 from wsaios.planning.rows import Row
 
 _NAMED_AT_MOST: Final = 20
+_OTHER_SEPARATORS: Final = frozenset(";\t|")
 
 
 class Mapping(msgspec.Struct, frozen=True):
@@ -66,14 +67,17 @@ def row_id(row: Row, column: str, *, source: str) -> str | int:
     elif type(found) is int:
         return found
     elif found is not None:
-        reason = f"the id in column {column!r} must be a text or a whole number, not {name_of(found)}"
+        what = "one with a fraction" if type(found) is float else name_of(found)
+        reason = f"the id in column {column!r} must be a text or a whole number, not {what}"
         raise InputError(source, row.place, reason)
     raise InputError(source, row.place, f"the id in column {column!r} is empty")
 
 
-def missing_column(row: Row, column: str, source: str) -> InputError:
-    """The error that names the column this row lacks, and those it has."""
-    return InputError(source, row.place, f"no column {column!r}; there are {listed(row.values)}")
+def missing_column(row: Row, column: str, source: str, hint: str = "") -> InputError:
+    """The error that names the column this row lacks, those it has, and what may help."""
+    if len(row.values) == 1 and _OTHER_SEPARATORS & set(next(iter(row.values))):
+        hint = "; fields must be separated by commas"
+    return InputError(source, row.place, f"no column {column!r}; there are {listed(row.values)}{hint}")
 
 
 def listed(names: Iterable[str]) -> str:

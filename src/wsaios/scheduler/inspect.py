@@ -11,7 +11,7 @@ from wsaios.kernel.ledger import Reads, TaskView
 from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, BatchState, Entry, Outcome, Task
-from wsaios.kernel.views import BatchView, Overview, Status, Transition, Why, moment, moment_or_none
+from wsaios.kernel.views import UNOWNED, BatchView, Overview, Status, Transition, Why, amount, moment, moment_or_none
 from wsaios.scheduler.core import Core
 
 AHEAD_COUNTED: Final = 10_000
@@ -59,11 +59,13 @@ class Inspector:
         core = self._core()
         note = core.book.notes.get(record.id) if core is not None else None
         outcome = view.outcome
+        # What a row waited for is over once its batch is sealed, which one row of the ledger says for all of them.
+        sealed = state == State.READY and not staged and body.history[-1][0] == State.PENDING
         return Status(
             id=encode(record.id),
             state=State.PENDING.word if staged else state.word,
             attempt=body.attempts,
-            reason=body.reason,
+            reason=None if sealed else body.reason,
             handler=shard.handler,
             lane=shard.lane or self._lane_of(shard.handler),
             tenant=shard.tenant,
@@ -108,7 +110,7 @@ class Inspector:
         ahead = None
         if kind in {"slot", "order", "limit"}:
             ahead = await self._ahead(view, task)
-            if kind == "slot" and ahead:
+            if kind == "slot" and ahead and self._core() is not None:
                 kind, detail = "order", f"waits for its turn in lane {self._lane(view)!r}"
         word = State.PENDING.word if kind == "seal" else State(task.state).word
         return Why(encode(task.id), word, kind, detail, since, ahead)
@@ -158,15 +160,11 @@ class Inspector:
     async def _waits_for(self, view: TaskView, task: Task) -> tuple[str, str]:
         state, body = State(task.state), task.body
         if state == State.RUNNING:
-            lives = self._core() is not None
-            attempt = f"attempt {body.attempts}"
-            return (
-                ("nothing", f"{attempt} runs") if lives else ("slot", f"{_NO_OWNER}; {attempt} ran when the last died")
-            )
+            return self._runs(body.attempts)
         if state == State.PAUSED:
             return "pause", body.reason or "paused"
         if body.dependencies_left:
-            return "dependency", f"waits for {_tasks(body.dependencies_left)} that it depends on"
+            return "dependency", f"waits for {amount(body.dependencies_left, 'task')} that it depends on"
         if task.due_us is not None:
             what = "tried again" if state == State.RETRYING else "due"
             return "time", f"{what} at {moment(task.due_us):%Y-%m-%d %H:%M:%S} UTC" + (
@@ -176,10 +174,15 @@ class Inspector:
             return "seal", "its batch is not sealed yet"
         return self._line(view, task)
 
+    def _runs(self, attempt: int) -> tuple[str, str]:
+        if self._core() is None:
+            return "slot", f"attempt {attempt} was running; {UNOWNED}"
+        return "nothing", f"attempt {attempt} runs"
+
     def _line(self, view: TaskView, task: Task) -> tuple[str, str]:
         core = self._core()
         if core is None:
-            return "slot", _NO_OWNER
+            return "slot", UNOWNED
         lane, slots = self._lane(view), core.executor.slots
         held = _missing(core, view, lane) or _parked(core, view, task)
         if held is not None:
@@ -283,6 +286,5 @@ def batch_view(batch: Batch) -> BatchView:
 
 def _ended(outcome: Outcome) -> Why:
     word = State(outcome.state).word
-    attempts = outcome.body.attempts
-    detail = outcome.body.reason or f"ended after {attempts} attempt{'' if attempts == 1 else 's'}"
+    detail = outcome.body.reason or f"ended after {amount(outcome.body.attempts, 'attempt')}"
     return Why(encode(outcome.id), word, "nothing", detail, moment(outcome.ended_us))

@@ -8,9 +8,11 @@ from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.task import Batch
 from wsaios.kernel.views import BatchView
 from wsaios.sdk.batch_plan import Plan
+from wsaios.sdk.result_files import errors_beside
 
 _HINT: Final = "name another --out, or add --fresh to run anew and replace it"
 _WHOLE: Final = "sealed"
+_OF_A_LEDGER: Final = frozenset({"", "-wal", "-shm", "-journal", ".lock", ".sock"})
 _TOLD: Final = (
     ("digest", "the content of the input"),
     ("map", "--map"),
@@ -31,10 +33,27 @@ def refuse_foreign(plan: Plan, batches: Iterable[BatchView]) -> None:
     """
     if plan.request.fresh:
         return
-    out = str(plan.paths.results)
-    writer = next((batch for batch in batches if batch.meta.get("out") == out and batch.state == _WHOLE), None)
-    if writer is not None and writer.meta.get("key") != plan.key:
-        raise InvalidInput("--out", f"{plan.request.out} belongs to {_other(writer, plan)}; {_HINT}")
+    mine = {str(plan.paths.results), str(plan.paths.errors)}
+    for batch in batches:
+        shared = mine & _files(batch) if batch.state == _WHOLE else None
+        if shared:
+            if batch.meta.get("key") != plan.key:
+                name = plan.request.out if str(plan.paths.results) in shared else plan.paths.errors
+                raise InvalidInput("--out", f"{name} belongs to {_other(batch, plan)}; {_HINT}")
+            return
+
+
+def refuse_ledger(plan: Plan, ledger: Path | None) -> None:
+    """Make sure that no file of the plan is one of the ledger's, which not even ``--fresh`` may replace.
+
+    Raises:
+        InvalidInput: names the file.
+    """
+    if ledger is None:
+        return
+    for path in (plan.paths.results, plan.paths.errors):
+        if path.parent == ledger.parent and path.name.removeprefix(ledger.name) in _OF_A_LEDGER:
+            raise InvalidInput("--out", f"{path} is a file of the ledger; name another --out, or another --ledger")
 
 
 def refuse_unknown(plan: Plan, existing: Iterable[Path]) -> None:
@@ -65,6 +84,11 @@ def given_up(plan: Plan, batches: Iterable[BatchView], current: str) -> list[str
 def owns_out(plan: Plan, batch: Batch | None) -> bool:
     """Whether the batch was run for the very files of the plan."""
     return batch is not None and batch.meta.get("out") == str(plan.paths.results)
+
+
+def _files(batch: BatchView) -> set[str]:
+    out = batch.meta.get("out")
+    return {out, str(errors_beside(Path(out)))} if isinstance(out, str) and out else set()
 
 
 def _other(writer: BatchView, plan: Plan) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Literal, Protocol
 
 from wsaios.bootstrap import GRACE_S, Parts, Settings, ledger_url
-from wsaios.kernel.errors import LedgerBroken, NotPossible
+from wsaios.kernel.errors import LedgerBroken, LedgerUnavailable, NotPossible, Unacknowledged
 from wsaios.kernel.events import Hold, Only, Scope
 from wsaios.kernel.ids import IdRange, decode, encode, walk
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, BatchState
 from wsaios.ledger.location import locate
-from wsaios.sdk.batch_claim import given_up, owns_out, refuse_foreign, refuse_unknown
+from wsaios.sdk.batch_claim import given_up, owns_out, refuse_foreign, refuse_ledger, refuse_unknown
 from wsaios.sdk.batch_plan import Plan
 from wsaios.sdk.batch_summary import Summary, summary_of
 from wsaios.sdk.result_files import result_files
@@ -57,11 +57,12 @@ class BatchRun:
         """Own the ledger, run what is left of the batch, write its files; after `stop`, what came of it so far.
 
         Raises:
-            InvalidInput, InputError: another batch has this ``--out``, or the input was changed meanwhile.
+            InvalidInput, InputError: ``--out`` belongs to another batch or the ledger, or the input was changed.
             LedgerOwned, LedgerTooNew, LedgerBroken, LedgerUnavailable: as they say.
         """
         plan = self._plan
         location = locate(self._url)
+        refuse_ledger(plan, location.path)
         if location.path is None or not location.path.exists():
             refuse_unknown(plan, plan.paths.existing())
         settings = Settings(grace_s=self._grace_s, retention_s=_NEVER_S, serves=False)
@@ -116,9 +117,15 @@ class BatchRun:
     async def _accept(self) -> Batch:
         plan = self._plan
         self._listener.phase("accept", plan.checked.rows)
-        return await self._parts.service.submit_many(
-            plan.spec.name, self._counted(plan.arguments()), {}, keep=True, key=plan.key, meta=plan.meta()
-        )
+        rows = self._counted(plan.arguments())
+        try:
+            return await self._parts.service.submit_many(
+                plan.spec.name, rows, {}, keep=True, key=plan.key, meta=plan.meta()
+            )
+        except Unacknowledged as error:
+            # Whether it was accepted or not: the key of the batch leads the next run to what is there.
+            reason = f"{error.reason}; nothing is lost, run the same command again"
+            raise LedgerUnavailable("--ledger", reason) from error
 
     def _counted(self, rows: Iterator[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
         for count, row in enumerate(rows, 1):

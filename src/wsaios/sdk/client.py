@@ -17,11 +17,12 @@ from wsaios.door.outgoing import Outgoing
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import Verb
 from wsaios.kernel.states import by_word
-from wsaios.kernel.views import BatchView, Overview, Status, Transition, Why
+from wsaios.kernel.views import UNOWNED, BatchView, Overview, Status, Transition, Why
 from wsaios.planning.calls import Calls, patience
 from wsaios.planning.calls import name as checked_name
 from wsaios.sdk.blocking import Blocking, BlockingBatch, BlockingTask, blocking
 from wsaios.sdk.handles import Batch, Task
+from wsaios.sdk.holder import live_owner
 from wsaios.sdk.outward import chunked, chunked_async, plain
 from wsaios.sdk.scheduler import Rows, number_of, scope_of
 
@@ -156,7 +157,12 @@ class AsyncClient:
 
     async def why(self, task_id: str) -> Why:
         """What a task waits for, since when, and how many stand before it."""
-        return await self._line.ask(ask.WhyOf(number_of(task_id)))
+        found = await self._line.ask(ask.WhyOf(number_of(task_id)))
+        holder = live_owner(self.url) if UNOWNED in found.detail else None
+        if holder is None:
+            return found
+        owned = f"{holder.described()} owns this ledger, and lets nobody in to ask more"
+        return msgspec.structs.replace(found, detail=found.detail.replace(UNOWNED, owned))
 
     async def batch_status(self, batch_id: str) -> BatchView:
         """Where a batch stands."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 from wsaios.kernel.errors import InvalidInput, UnknownHandler
 
 _FORM: Final = "is not of the form module:function, such as work:embed for the function embed in work.py"
+_NAMED_AT_MOST: Final = 20
 _OWN: Final = (__file__, "<frozen importlib", importlib.__file__)
 
 
@@ -32,7 +33,7 @@ def import_function(text: str, folder: Path) -> Callable[..., Any]:
     found: Any = _module(name, text, folder)
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise UnknownHandler(text, _missing(found, name, attribute))
+            raise UnknownHandler(text, _missing(found, name, attribute, folder))
         found = getattr(found, part)
     if not callable(found):
         raise UnknownHandler(text, f"{attribute} in {name} is {type(found).__name__}, which cannot be called")
@@ -45,20 +46,27 @@ def _module(name: str, text: str, folder: Path) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise UnknownHandler(
-                text, f"there is no module {error.name!r} in {folder} nor among installed ones"
-            ) from error
+            hint = (
+                f"; name the module, not its file, as in {name.removesuffix('.py')}:function"
+                if name.endswith(".py")
+                else ""
+            )
+            reason = f"there is no module {error.name!r} in {folder} nor among installed ones{hint}"
+            raise UnknownHandler(text, reason) from error
         raise UnknownHandler(text, _told(name, error)) from error
     except (Exception, SystemExit) as error:
         raise UnknownHandler(text, _told(name, error)) from error
 
 
-def _missing(module: object, name: str, attribute: str) -> str:
+def _missing(module: object, name: str, attribute: str, folder: Path) -> str:
     functions = sorted(
         each for each, value in vars(module).items() if not each.startswith("_") and inspect.isroutine(value)
     )
-    there = f"; its functions are {', '.join(functions)}" if functions else ""
-    return f"module {name!r} has no {attribute!r}{there}"
+    more = f" and {len(functions) - _NAMED_AT_MOST} more" if len(functions) > _NAMED_AT_MOST else ""
+    there = f"; its functions are {', '.join(functions[:_NAMED_AT_MOST])}{more}" if functions else ""
+    place = getattr(module, "__file__", None) or "built into Python"
+    elsewhere = "" if place.startswith(f"{folder}/") else f" ({place})"
+    return f"module {name!r}{elsewhere} has no {attribute!r}{there}"
 
 
 def _told(name: str, error: BaseException) -> str:

@@ -17,7 +17,7 @@ import msgspec
 from wsaios import __version__
 from wsaios.bootstrap import ledger_url
 from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, WsaiosError
-from wsaios.kernel.views import Overview
+from wsaios.kernel.views import Overview, amount
 from wsaios.ledger.location import locate
 from wsaios.ledger.ownership import Holder
 from wsaios.ledger.sqlite import SqliteLedger
@@ -113,7 +113,7 @@ def _overview(url: str, path: Path, wrong: list[Trouble]) -> Overview | None:
 def _judge_work(overview: Overview, holder: Holder | None, wrong: list[Trouble]) -> None:
     waiting = sum(overview.live.values())
     if waiting and holder is None:
-        what = f"{waiting:,} tasks have not ended and no scheduler runs"
+        what = f"{amount(waiting, 'task')} {'has' if waiting == 1 else 'have'} not ended and no scheduler runs"
         wrong.append(Trouble(what, "start the program that has their handlers, or the `batch run` they belong to"))
     for each in overview.suspects:
         what = f"{each.id} ({each.handler}) was in flight at several deaths of its owner"

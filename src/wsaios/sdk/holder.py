@@ -19,13 +19,19 @@ def holder_of(lock: Path) -> Holder | None:
     return None
 
 
+def live_owner(ledger: str | None) -> Holder | None:
+    """The scheduler that lives on a ledger, whether it serves clients or not; None when there is none."""
+    place = locate(ledger_url(ledger))
+    holder = None if place.path is None else holder_of(place.lock)
+    return holder if holder is not None and holder.kind == "owner" else None
+
+
 def refuse_owned(ledger: str | None) -> None:
     """Say before any work is done what opening the ledger would say after it.
 
     Raises:
         LedgerOwned: a live scheduler has it.
     """
-    place = locate(ledger_url(ledger))
-    holder = None if place.path is None else holder_of(place.lock)
-    if holder is not None and holder.kind == "owner":
-        raise LedgerOwned(place.name, holder.described())
+    holder = live_owner(ledger)
+    if holder is not None:
+        raise LedgerOwned(locate(ledger_url(ledger)).name, holder.described())

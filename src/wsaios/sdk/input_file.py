@@ -20,10 +20,14 @@ class InputFile:
         """Look at the file without reading it.
 
         Raises:
-            InputError: there is no such file, or it is none.
+            InputError: there is no such file, it is none, or it is empty.
         """
         self.source = source
         self.path = Path(source).absolute()
+        if not is_text(str(self.path)):
+            raise InputError(
+                ascii(source), "", "the name of the file or of its folder is not UTF-8; give it another one"
+            )
         try:
             found = self.path.stat()
         except FileNotFoundError as error:
@@ -34,6 +38,8 @@ class InputFile:
             what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
             raise InputError(source, "", f"this is {what}; an input is a file, because it is read more than once")
         self.size_bytes = found.st_size
+        if not self.size_bytes:
+            raise InputError(source, "", "the file is empty")
 
     def chunks(self, on_bytes: OnBytes | None = None) -> Iterator[bytes]:
         """The bytes from the start.
@@ -58,6 +64,15 @@ class InputFile:
 
     def _unreadable(self, error: Exception) -> InputError:
         return InputError(self.source, "", f"it cannot be read: {getattr(error, 'strerror', None) or error}")
+
+
+def is_text(name: str) -> bool:
+    """Whether a name of a file can be written in the ledger and in answers, which are UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Unchanged:

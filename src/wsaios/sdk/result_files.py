@@ -12,6 +12,7 @@ from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.failpoints import Failpoint
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Outcome
+from wsaios.sdk.input_file import is_text
 
 _BUFFER_BYTES: Final = 1 << 20
 _SUCCEEDED: Final = int(State.SUCCEEDED)
@@ -41,7 +42,9 @@ class Paths(msgspec.Struct, frozen=True):
             raise InvalidInput("--out", f"{out} is no regular file, so it cannot appear whole")
         if not os.access(results.parent, os.W_OK):
             raise InvalidInput("--out", f"the folder {results.parent} cannot be written")
-        return cls(results, results.with_name(f"{results.stem}.errors{results.suffix}"))
+        if not is_text(str(results)):
+            raise InvalidInput("--out", f"{str(results)!a} is not UTF-8; name another")
+        return cls(results, errors_beside(results))
 
     def existing(self) -> list[Path]:
         """Those of the two that are there."""
@@ -119,6 +122,11 @@ def result_files(paths: Paths) -> Iterator[ResultFiles]:
         for path in (paths.results, paths.errors):
             with suppress(OSError):
                 aside(path).unlink(missing_ok=True)
+
+
+def errors_beside(results: Path) -> Path:
+    """Where failed rows go when results go there."""
+    return results.with_name(f"{results.stem}.errors{results.suffix}")
 
 
 def aside(path: Path) -> Path:

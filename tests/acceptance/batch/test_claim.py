@@ -47,6 +47,35 @@ def test_an_input_that_changed_before_the_batch_was_done_is_another_one(folder: 
     assert len(folder.lines("r.jsonl")) == 6
 
 
+@pytest.mark.parametrize("out", ["wsaios.db", "wsaios.db-wal", "wsaios.db.lock", "./wsaios.db"])
+def test_results_never_go_where_the_ledger_is(folder: Folder, out: str) -> None:
+    folder.texts("a.csv", 5)
+    for before in (0, 5):
+        done = folder.run(*command("a.csv", "work:shout", "--fresh")[:-1], out)
+        assert (done.status, done.out) == (2, "")
+        assert "--out" in done.err
+        assert "ledger" in done.err
+        if before:
+            assert len(folder.ended()) == before
+        assert folder.run(*command("a.csv")).status == 0
+
+
+@pytest.mark.parametrize("fresh", [(), ("--fresh",)])
+def test_the_errors_of_one_batch_never_meet_the_results_of_another(folder: Folder, fresh: tuple[str, ...]) -> None:
+    folder.texts("a.csv", 5)
+    folder.texts("b.csv", 6)
+    assert folder.batch("a.csv", "work:shout").status == 0
+    second = folder.batch("b.csv", "work:shout", *fresh, "--json", out="r.errors.jsonl")
+    if not fresh:
+        assert second.status == 2
+        assert "belongs to" in second.err
+        return
+    assert second.status == 0
+    done = folder.batch("a.csv", "work:shout")
+    assert (done.status, len(folder.lines("r.errors.jsonl"))) == (2, 6)
+    assert f"r.errors.jsonl belongs to {second.summary['id']}" in done.err
+
+
 def test_the_same_batch_under_another_out_is_not_run_again(folder: Folder) -> None:
     folder.texts("a.csv", 5)
     first = folder.batch("a.csv", "work:shout", "--json", out="one.jsonl")

@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import pytest
 
-from tests.acceptance.batch.folder import Folder
+from tests.acceptance.batch.folder import Folder, batch_arguments, traced
 from wsaios import Scheduler
 
 
@@ -53,6 +53,8 @@ def test_batches_are_listed_with_their_counts(finished: tuple[Folder, str]) -> N
     assert (view["id"], view["rows"], view["done"], view["finished"]) == (batch_id, 14, 14, True)
     assert view["ended"] == {"succeeded": 12, "failed": 2}
     text = folder.run("batch", "list").out
+    assert "more" not in text
+    assert "perhaps more" in folder.run("batch", "list", "--limit", "1").out
     assert [part for part in (batch_id, "finished", "in.csv", "work:picky", "14") if part not in text] == []
 
 
@@ -133,6 +135,57 @@ def test_what_does_not_exist_or_does_not_fit_is_refused(finished: tuple[Folder, 
         done = folder.run(*arguments)
         assert (arguments, done.status, said in done.err, done.out) == (arguments, 2, True, "")
     assert batch_id not in folder.names()
+
+
+def test_a_row_in_line_says_that_no_scheduler_lives_when_none_does(folder: Folder) -> None:
+    folder.texts("in.csv", 40)
+    folder.batch("in.csv", "work:shout", WSAIOS_FAILPOINT="driver.before_dispatch")
+    last = asked(folder, "task", "list", "--state", "ready")[-1]
+    why = asked(folder, "task", "why", last["id"])
+    assert (why["detail"], why["waits_for"]) == ("no scheduler owns this ledger now", "slot")
+    assert why["ahead"] > 0
+    assert last["reason"] is None
+    (first, *_) = asked(folder, "task", "list", "--state", "running")
+    died = asked(folder, "task", "why", first["id"])
+    assert died["detail"] == "attempt 1 was running; no scheduler owns this ledger now"
+
+
+def test_a_row_in_line_names_the_batch_run_that_lets_nobody_in(folder: Folder) -> None:
+    folder.texts("in.csv", 40)
+    with traced(folder, batch_arguments("in.csv", "work:endless")) as run:
+        run.wait_for(1)
+        last = asked(folder, "task", "list", "--state", "ready")[-1]
+        first = asked(folder, "task", "list", "--state", "running")[0]
+        for task in (first, last):
+            detail = asked(folder, "task", "why", task["id"])["detail"]
+            assert "'batch run of in.csv'" in detail
+            assert f"pid {run.process.pid}" in detail
+
+
+def test_what_a_handler_says_stays_in_its_cell(folder: Folder) -> None:
+    folder.texts("in.csv", 1)
+    folder.write("work.py", "def f(text):\n    raise ValueError('one\\ntwo \\x1b[31mred')\n")
+    batch_id = folder.batch("in.csv", "work:f", "--max-attempts", "1", "--json").summary["id"]
+    assert len(folder.run("batch", "errors", batch_id).out.splitlines()) == 2
+    (task,) = asked(folder, "task", "list")
+    for command in (("task", "show", task["id"]), ("task", "history", task["id"]), ("task", "list")):
+        assert "\x1b" not in folder.run(*command).out
+    assert len(folder.run("task", "history", task["id"]).out.splitlines()) == 5
+    assert "two \\x1b[31mred" in folder.run("task", "show", task["id"]).out
+    assert asked(folder, "batch", "errors", batch_id)[0]["message"] == "one\ntwo \x1b[31mred"
+
+
+def test_failed_rows_of_a_batch_are_replayed_together(folder: Folder) -> None:
+    folder.texts("in.csv", 14)
+    command = ("in.csv", "work:picky", "--max-attempts", "1")
+    batch_id = folder.batch(*command, "--json").summary["id"]
+    assert folder.run("batch", "replay", batch_id).out == f"{batch_id}: 2 rows wait to run again\n"
+    assert asked(folder, "batch", "replay", batch_id) == {"id": batch_id, "replayed": 0}
+    folder.write("work.py", "import os\n\ndef picky(text):\n    os.write(1, b'called\\n')\n    return 'mended'\n")
+    done = folder.batch(*command)
+    assert (done.status, done.out.count("called")) == (0, 2)
+    assert [line["id"] for line in folder.lines("r.jsonl") if line["result"] == "mended"] == [3, 13]
+    assert "r.errors.jsonl" not in folder.names()
 
 
 def test_a_task_is_replayed_without_an_owner_and_runs_with_the_next_one(folder: Folder) -> None:

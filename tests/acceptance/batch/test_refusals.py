@@ -1,5 +1,6 @@
 """Bad usage and bad input: exit status 2, what and where, and nothing created."""
 
+import os
 import sys
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,6 +46,29 @@ CASES = {
     "no such module": Case(
         ("nothere:f", "no module 'nothere'"), ("in.csv", "--handler", "nothere:f", "--out", "r.jsonl")
     ),
+    "a file instead of a module": Case(
+        ("no module 'work.py'", "work:"), ("in.csv", "--handler", "work.py:shout", "--out", "r.jsonl")
+    ),
+    "a function in a module of Python's own": Case(
+        ("queue.py", "no 'mine'"),
+        ("in.csv", "--handler", "queue:mine", "--out", "r.jsonl"),
+        {"in.csv": GOOD, "queue.py": "def mine(text): return text"},
+    ),
+    "other separators": Case(
+        ("'name;text'", "commas"),
+        ("in.csv", "--handler", "work:shout", "--out", "r.jsonl"),
+        {"in.csv": "name;text\na;b\n"},
+    ),
+    "an argument under another name": Case(
+        ("no column 'text'", "'body'", "--map text=COLUMN"),
+        ("in.csv", "--handler", "work:shout", "--out", "r.jsonl"),
+        {"in.csv": "body\nb\n"},
+    ),
+    "an id with a fraction": Case(
+        ("row 1", "whole number", "fraction"),
+        ("in.jsonl", *MAPPED, "--id", "id"),
+        {"in.jsonl": '{"id": 1.0, "text": "a"}\n'},
+    ),
     "no such function": Case(("work:nothing", "shout"), ("in.csv", "--handler", "work:nothing", "--out", "r.jsonl")),
     "a handler without a colon": Case(
         ("work.shout", "module:function"), ("in.csv", "--handler", "work.shout", "--out", "r")
@@ -79,6 +103,7 @@ CASES = {
     ),
     "a mapping that is said twice": Case(("--map", "'text'", "twice"), ("in.csv", *MAPPED, "--map", "text=name")),
     "a limit of nothing": Case(("--limit", "0"), ("in.csv", *MAPPED, "--limit", "0")),
+    "a limit beyond all files": Case(("--limit", "row"), ("in.csv", *MAPPED, "--limit", "9" * 30)),
     "a limit in words": Case(("--limit", "integer"), ("in.csv", *MAPPED, "--limit", "many")),
     "a batch size of nothing": Case(("--batch-size", "0"), ("in.csv", *MAPPED, "--batch-size", "0")),
     "no attempts": Case(("max_attempts", "0"), ("in.csv", *MAPPED, "--max-attempts", "0")),
@@ -142,6 +167,20 @@ def test_a_refusal_is_an_object_for_those_that_asked_for_one(folder: Folder) -> 
     done = folder.run("batch", "run", "nowhere.csv", *MAPPED, "--json")
     assert done.status == 2
     assert done.summary["error"] == {"type": "InputError", "message": "nowhere.csv: no such file"}
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_name_that_is_not_text_is_refused(folder: Folder, options: tuple[str, ...]) -> None:
+    folder.write("in.csv", GOOD)
+    (folder.path / os.fsdecode(b"in\xff.csv")).write_text(GOOD)
+    before = held(folder)
+    for source, out in ((b"in\xff.csv", b"r.jsonl"), (b"in.csv", b"r\xff.jsonl")):
+        arguments = ("--handler", "work:shout", "--map", "text=text", "--out", os.fsdecode(out))
+        done = folder.run("batch", "run", os.fsdecode(source), *arguments, *options)
+        assert done.status == 2
+        assert "not UTF-8" in done.err
+        assert "Traceback" not in done.err
+        assert held(folder) == before
 
 
 def test_what_nobody_expected_shows_its_traceback_and_leaves_with_70(folder: Folder) -> None:

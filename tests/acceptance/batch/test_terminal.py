@@ -9,9 +9,9 @@ from tests.acceptance.batch.folder import TIMEOUT_S, Folder, batch_arguments
 BAR = "━"
 
 
-def on_a_terminal(folder: Folder, *arguments: str) -> tuple[int, str]:
+def on_a_terminal(folder: Folder, *arguments: str, term: str = "xterm-256color", columns: int = 100) -> tuple[int, str]:
     leader, follower = pty.openpty()
-    environment = folder.environment({"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"})
+    environment = folder.environment({"TERM": term, "COLUMNS": str(columns), "LINES": "30"})
     process = subprocess.Popen(
         folder.command(*arguments), cwd=folder.path, env=environment, stdin=follower, stdout=follower, stderr=follower
     )
@@ -33,6 +33,20 @@ def test_a_terminal_shows_a_bar_with_rate_failures_and_time_left(folder: Folder)
     assert status == 0
     assert [part for part in (BAR, "rows/s", "0 failed", "100/100 rows", "left") if part not in shown] == []
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+def test_a_narrow_terminal_shows_numbers_instead_of_a_bar(folder: Folder) -> None:
+    folder.texts("in.csv", 100)
+    status, shown = on_a_terminal(folder, *batch_arguments("in.csv", "work:slow"), columns=48)
+    assert (status, BAR in shown) == (0, False)
+    assert [part for part in ("0 failed", "rows/s", "left", "100/100 rows") if part not in shown] == []
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(folder: Folder) -> None:
+    folder.texts("in.csv", 100)
+    status, shown = on_a_terminal(folder, *batch_arguments("in.csv", "work:slow"), term="dumb")
+    assert (status, BAR in shown, "\x1b" in shown) == (0, False, False)
+    assert shown.count("running: ") > 1
 
 
 def test_without_a_terminal_there_are_plain_lines_at_every_tenth(folder: Folder) -> None:

@@ -69,13 +69,29 @@ def test_failures_are_part_of_the_line() -> None:
 
 def test_what_fits_is_chosen() -> None:
     assert isinstance(progress_for(quiet=True, stream=Terminal()), Silent)
-    assert isinstance(progress_for(quiet=False, stream=io.StringIO()), Lines)
+    stream = io.StringIO()
+    lines = progress_for(quiet=False, stream=stream)
+    lines.note("this")
+    lines.close()
+    assert stream.getvalue() == "this\n"
+
+
+class Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_what_cannot_be_written_silences_it_and_raises_nothing() -> None:
+    lines = progress_for(quiet=False, stream=Full())
+    lines.phase("run", 2)
+    lines.advance(1)
+    lines.note("this")
+    lines.advance(2)
+    lines.close()
 
 
 def test_a_bar_shows_each_part_and_is_silent_about_brief_ones(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    bar = progress_for(quiet=False, stream=Terminal())
-    assert isinstance(bar, Bar)
     bar = Bar(clock)
     bar.phase("accept", 10)
     bar.advance(10)

@@ -37,11 +37,23 @@ def test_a_batch_that_went_on_and_had_failures() -> None:
         "200 rows in 2.0 s (100 rows/s), 1,000 before",
         "results: /x/r.jsonl",
         "errors:  /x/r.errors.jsonl",
+        "to run them again: wsaios batch replay batch_1, then the same command",
     ]
 
 
 def test_a_batch_that_was_finished_before() -> None:
-    assert list(told_of(replace(DONE, ran=0), "in.csv"))[1] == "it was finished before; nothing had to run"
+    assert (
+        list(told_of(replace(DONE, ran=0), "in.csv"))[1]
+        == "it was finished before; nothing had to run (--fresh runs it anew)"
+    )
+
+
+def test_one_row_is_a_row() -> None:
+    summary = replace(DONE, rows=1, succeeded=1, ran=1, seconds=0.5)
+    assert list(told_of(summary, "in.csv"))[:2] == [
+        "batch_1 of in.csv: 1 row, 1 succeeded, 0 failed",
+        "1 row in 0.5 s (2.0 rows/s)",
+    ]
 
 
 def test_a_batch_that_was_stopped() -> None:

