@@ -55,7 +55,6 @@ T = TypeVar("T")
 CHUNK_ROWS: Final = 2000
 CHUNK_BYTES: Final = 1 << 20
 _CHUNKS_SENT: Final = 2
-_PIECE: Final = 64
 _PAGE: Final = 5000
 _OUTCOMES: Final = 500
 _TURN_S: Final = 0.005
@@ -169,24 +168,24 @@ class Submissions:
     async def _stage(
         self, number: int, template: NewTask, rows: Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]]
     ) -> None:
-        spec = self._spec(template.handler)
         sent: deque[asyncio.Future[Any]] = deque()
-        chunk: list[bytes] = []
-        size = count = 0
-        async for piece in _pieces(rows):
-            for row in piece:
-                count += 1
-                try:
-                    data = self._calls.encode(row, spec)
-                except InvalidInput as error:
-                    raise InvalidInput(f"row {count}, {error.field}", error.reason) from error
-                chunk.append(data)
-                size += len(data)
-                if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
-                    await self._send(number, template, chunk, size, sent)
-                    chunk, size = [], 0
-        if chunk:
-            await self._send(number, template, chunk, size, sent)
+        gathered = Gathered(self._calls, self._spec(template.handler))
+        clock = asyncio.get_running_loop().time
+        until_s = clock() + _TURN_S
+        if isinstance(rows, AsyncIterable):
+            async for row in rows:
+                if gathered.add(row):
+                    await self._send(number, template, *gathered.take(), sent)
+        else:
+            for row in rows:
+                if gathered.add(row):
+                    await self._send(number, template, *gathered.take(), sent)
+                # A slow source must not keep everything else waiting.
+                if clock() > until_s:
+                    await asyncio.sleep(0)
+                    until_s = clock() + _TURN_S
+        if gathered.rows:
+            await self._send(number, template, *gathered.take(), sent)
         for each in sent:
             await each
 
@@ -235,6 +234,38 @@ class Submissions:
     def _spec(self, handler: str) -> HandlerSpec | None:
         core = self._loop.core
         return core.executor.handlers.get(handler) if core is not None else None
+
+
+class Gathered:
+    """Rows of a batch, encoded and gathered until they are worth a commit."""
+
+    def __init__(self, calls: Calls, spec: HandlerSpec | None) -> None:
+        self._encode = calls.encode
+        self._spec = spec
+        self._count = 0
+        self._size_bytes = 0
+        self.rows: list[bytes] = []
+
+    def add(self, row: Mapping[str, object]) -> bool:
+        """Take a row in; True: it is time to `take` what there is.
+
+        Raises:
+            InvalidInput: names the row (from 1).
+        """
+        self._count += 1
+        try:
+            data = self._encode(row, self._spec)
+        except InvalidInput as error:
+            raise InvalidInput(f"row {self._count}, {error.field}", error.reason) from error
+        self.rows.append(data)
+        self._size_bytes += len(data)
+        return len(self.rows) >= CHUNK_ROWS or self._size_bytes >= CHUNK_BYTES
+
+    def take(self) -> tuple[list[bytes], int]:
+        """What has gathered, and how many bytes it has."""
+        rows, size_bytes = self.rows, self._size_bytes
+        self.rows, self._size_bytes = [], 0
+        return rows, size_bytes
 
 
 class Service(Submissions):
@@ -472,27 +503,3 @@ def unpack(outcome: Outcome, result: bytes) -> Any:
     if failure is None:
         raise TaskFailed(encode(outcome.id), state.word, "", outcome.body.reason or "")
     raise TaskFailed(encode(outcome.id), state.word, failure.kind, failure.message, failure.traceback)
-
-
-async def _pieces(
-    rows: Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]],
-) -> AsyncIterator[list[Mapping[str, object]]]:
-    if isinstance(rows, AsyncIterable):
-        async for row in rows:
-            yield [row]
-        return
-    clock = asyncio.get_running_loop().time
-    until_s = clock() + _TURN_S
-    piece: list[Mapping[str, object]] = []
-    for row in rows:
-        piece.append(row)
-        late = clock() > until_s
-        if late or len(piece) == _PIECE:
-            yield piece
-            piece = []
-        if late:
-            # A slow source must not keep everything else waiting.
-            await asyncio.sleep(0)
-            until_s = clock() + _TURN_S
-    if piece:
-        yield piece

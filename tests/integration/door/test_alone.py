@@ -109,7 +109,7 @@ async def test_what_ran_when_its_owner_died_is_left_to_the_next_owner(
     absent.kill()
     other = await client.submit("echo", {"value": 1})
     assert (await client.status(held.id)).state == "running"
-    assert "no scheduler owns this ledger now; attempt 1 ran" in (await client.why(held.id)).detail
+    assert "attempt 1 was running; no scheduler owns this ledger" in (await client.why(held.id)).detail
     assert deaths(ledger) == [0, 0]
     absent.start()
     assert await other.result(timeout_s=20) == 1
