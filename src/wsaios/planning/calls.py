@@ -90,9 +90,11 @@ class Calls:
             for required in spec.required:
                 if required not in given:
                     raise InvalidInput("arguments", f"handler {spec.name!r} needs {required!r}, which is missing")
-            if spec.accepts is not None and not given.keys() <= spec.accepts:
-                odd = min(given.keys() - spec.accepts)
-                known = ", ".join(sorted(spec.accepts)) or "none"
+            accepts = spec.accepts
+            # With all that it requires and no more there is nothing to look at.
+            if accepts is not None and len(given) != len(spec.required) and not given.keys() <= accepts:
+                odd = min(given.keys() - accepts)
+                known = ", ".join(sorted(accepts)) or "none"
                 raise InvalidInput("arguments", f"handler {spec.name!r} has no argument {odd!r}; it takes {known}")
         return data
 

@@ -246,9 +246,7 @@ class Core:
         executor.offer(task, shard)
 
     def _reported(self, event: ev.Reported) -> None:
-        take = self._reports.take
-        for report in event.reports:
-            take(report)
+        self._reports.take(event.reports)
         self.book.reply(event.token)
 
     def _handler_known(self, event: ev.HandlerKnown) -> None:

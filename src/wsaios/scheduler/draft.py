@@ -13,6 +13,7 @@ from wsaios.kernel.task import Batch, BatchState, Shard, Task
 
 SEALED: Final = "its batch was sealed"
 _READY: Final = int(State.READY)
+_RUNNING: Final = int(State.RUNNING)
 
 
 class Telling:
@@ -135,7 +136,7 @@ class Draft:
                 commit.accepted.append(task)
             else:
                 commit.updated.append(task)
-            if not covers(task):
+            if task.state != _RUNNING and not covers(task):
                 tasks.pop(task.id, None)
                 self.notes.pop(task.id, None)
         self._settle_batches()

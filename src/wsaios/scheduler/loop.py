@@ -346,13 +346,8 @@ class Loop:
             self._notices.deliver(flight.calls)
 
     async def _dispatch(self, works: list[Work], told: Committed | None) -> None:
-        for work in works:
-            for attempt in work.attempts:
-                if attempt.codec == _FETCH and told is not None:
-                    payload = told.payloads[attempt.task]
-                    attempt.codec, attempt.payload = payload.codec, payload.data
-                    saved = told.saved.get(attempt.task)
-                    attempt.saved = saved.data if saved is not None else None
+        if told is not None and told.payloads:
+            _fill(works, told)
         receipts = await self._engine.submit(works)
         for work, receipt in zip(works, receipts, strict=True):
             if receipt == Receipt.REJECTED:
@@ -470,6 +465,18 @@ class Loop:
         if timer is not None:
             timer.cancel()
         return True
+
+
+def _fill(works: list[Work], told: Committed) -> None:
+    """Give attempts the arguments that the ledger was asked for."""
+    payloads, saved = told.payloads, told.saved
+    for work in works:
+        for attempt in work.attempts:
+            if attempt.codec == _FETCH:
+                payload = payloads[attempt.task]
+                attempt.codec, attempt.payload = payload.codec, payload.data
+                if saved and (kept := saved.get(attempt.task)) is not None:
+                    attempt.saved = kept.data
 
 
 def _answer(token: Token, value: object, error: Exception | None) -> None:

@@ -3,6 +3,7 @@
 Those whose fence is over are counted and refused.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from wsaios.kernel.engine import Ended, Freed, Noted, Report, Started, Verdict, WorkerLost
@@ -28,11 +29,24 @@ class Reports:
         self._book = book
         self._rng = rng
 
-    def take(self, report: Report) -> None:
-        """One report; a slot is freed exactly once, an outcome counts only under the current fence."""
-        if type(report) is Ended:
-            self._ended(report)
-        elif type(report) is Noted:
+    def take(self, reports: Sequence[Report]) -> None:
+        """A slot is freed exactly once, an outcome counts only under the current fence."""
+        book = self._book
+        for report in reports:
+            if type(report) is not Ended:
+                self._other(report)
+            elif report.verdict == _SUCCEEDED:
+                ref = (report.task, report.fence)
+                if report.freed:
+                    book.free(ref)
+                task = self._holder(ref)
+                if task is not None:
+                    book.close(task, State.SUCCEEDED, result=report.result)
+            else:
+                self._ended(report)
+
+    def _other(self, report: Report) -> None:
+        if type(report) is Noted:
             self._noted(report)
         elif type(report) is WorkerLost:
             self._lost(report)
@@ -47,9 +61,6 @@ class Reports:
         seat = self._book.free(ref) if report.freed else self._book.executor.slots.seat(ref)
         task = self._holder(ref)
         if task is None:
-            return
-        if report.verdict == _SUCCEEDED:
-            self._book.close(task, State.SUCCEEDED, result=report.result)
             return
         failure = _storable(report.failure or _NO_FAILURE)
         options = self._options(task)

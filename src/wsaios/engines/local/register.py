@@ -55,14 +55,13 @@ class Register:
 
     def admit(self, work: Work, handler: Handler, lane: Lane) -> Run | None:
         """A run for those attempts of the work that are new here; None when all were seen before."""
-        attempts: list[Attempt] = []
-        keys: list[Key] = []
         running, recent, older = self.running, self._recent, self._older
-        for attempt in work.attempts:
-            key = (attempt.task, attempt.fence)
-            if key not in running and key not in recent and key not in older:
-                attempts.append(attempt)
-                keys.append(key)
+        keys = [(attempt.task, attempt.fence) for attempt in work.attempts]
+        attempts = work.attempts
+        for key in keys:
+            if key in running or key in recent or key in older:
+                attempts, keys = self._unseen(work)
+                break
         if not keys:
             return None
         run = Run(work, attempts, keys, handler, lane)
@@ -150,6 +149,16 @@ class Register:
         self._closed = True
         self.deadlines.stop()
         self._quiet.set()
+
+    def _unseen(self, work: Work) -> tuple[list[Attempt], list[Key]]:
+        attempts: list[Attempt] = []
+        keys: list[Key] = []
+        for attempt in work.attempts:
+            key = (attempt.task, attempt.fence)
+            if key not in self.running and key not in self._recent and key not in self._older:
+                attempts.append(attempt)
+                keys.append(key)
+        return attempts, keys
 
     def _settle(self, run: Run) -> None:
         run.told = True
