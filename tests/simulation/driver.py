@@ -21,7 +21,7 @@ from tests.simulation.world import World
 from wsaios.kernel.engine import Attempt, Ended, Receipt, Report, Verdict, Work
 from wsaios.kernel.errors import Fenced, LedgerBroken, LedgerUnavailable, Unacknowledged
 from wsaios.kernel.events import Effects, Event, HandlerKnown, Hold, LaneKnown, Only, Reported
-from wsaios.kernel.ledger import Commit, Committed, Ledger, Opening
+from wsaios.kernel.ledger import Commit, Committed, Ledger, Opening, Question
 from wsaios.kernel.task import Failure, LaneSpec
 from wsaios.scheduler.core import Core
 from wsaios.simulation.clock import SimClock
@@ -80,7 +80,8 @@ class Driver:
         script = Handlers(Random(f"script {seed}"), scenario.longest_us)
         self.engine = SimEngine(Random(f"engine {seed}"), scenario.faults, script=script, lanes=self.lanes)
         self._print = blake2b(digest_size=16)
-        self._answer: Committed | None = None
+        self._answers: list[Committed] = []
+        self._asked: list[Question] = []
         self._visiting = False
         self.core: Core
 
@@ -92,7 +93,7 @@ class Driver:
     @property
     def hears(self) -> bool:
         """Whether the next step takes up what the ledger answered: until then nothing of it may be pruned."""
-        return self._answer is not None or self.core.drafting
+        return bool(self._answers) or self.core.drafting
 
     def post(self, event: Event) -> None:
         """Hand an event to the next step."""
@@ -103,7 +104,7 @@ class Driver:
         self.world.generation += 1
         if self.world.generation > 1:
             self.stale += self.core.book.counts["stale"]
-        self._answer, self.again, self.wake_us = None, True, None
+        self._answers, self._asked, self.again, self.wake_us = [], [], True, None
         self._visiting = not recover
         self.next = Flight()
         hub = self.purpose.hub(opening, died=died) if recover else None
@@ -123,6 +124,7 @@ class Driver:
         die_here(death, Mishap.DEATH_DECIDED)
         if not self._visiting and not flights[0].effects.alone and self.dice.random() < self.scenario.overlap:
             self._meanwhile(flights)
+        did = any(_did(flight.effects) for flight in flights)
         while flights:
             flight = flights[0]
             written = self.fault(flight.effects) if faults else None
@@ -137,17 +139,19 @@ class Driver:
         if self.core.drafting:
             self.again = True
         elif not self._visiting:
-            self.invariants.after(self._after(flight))
+            self.invariants.after(self._after(flight, did=did))
             self.purpose.check()
 
     def _take(self, events: list[Event]) -> None:
         """Half a step. What was decided before is not held against what came in only now."""
         self.next.events += events
-        self.next.decided = len(self.core.book.effects.works) if self.core.drafting else 0
         self.next.now_us = self.clock.now_us()
-        answer, self._answer = self._answer, None
+        answers, self._answers, self._asked = self._answers, [], []
         try:
-            self.core.take(events, self.next.now_us, answer)
+            for answer in answers[:-1]:
+                self.core.take((), self.next.now_us, answer)
+            self.next.decided = len(self.core.book.effects.works) if self.core.drafting else 0
+            self.core.take(events, self.next.now_us, answers[-1] if answers else None)
         except Exception as error:
             raise Red(Check.STEP, f"{type(error).__name__}: {error}") from error
 
@@ -178,7 +182,7 @@ class Driver:
             events = self._until_told()
             self._take(events)
             self.met["taken in during a commit"] += bool(events)
-        if not flights[0].effects.again and self.dice.random() < 1 / 2:
+        if not flights[0].effects.alone and self.dice.random() < 1 / 2:
             flights.append(self._launch())
             self.met["a commit behind another one"] += 1
 
@@ -191,8 +195,10 @@ class Driver:
         self._seat(flight)
         self._let_go(effects, told, death)
         if effects.again:
-            self._answer = told
-        self.again, self.wake_us = effects.again or bool(self.inbox), self.core.wake_us()
+            assert told is not None
+            self._answers.append(told)
+            self._asked += effects.commit.questions
+        self.again, self.wake_us = bool(self._answers or self.inbox), self.core.wake_us()
 
     def crowd(self) -> None:
         """Somebody may say something while a commit is on its way."""
@@ -302,11 +308,14 @@ class Driver:
             if isinstance(event, Reported):
                 self.occupancy.hear(event.reports)
 
-    def _after(self, flight: Flight) -> After:
+    def _after(self, flight: Flight, *, did: bool) -> After:
         return After(
             self.core,
             flight.effects,
             flight.effects.works[flight.decided :],
+            list(self._asked),
+            bool(self._answers),
+            did,
             self.tables,
             self.engine,
             self.known,
@@ -316,6 +325,11 @@ class Driver:
             self.held,
             self.only,
         )
+
+
+def _did(effects: Effects) -> bool:
+    """Whether a step did anything at all."""
+    return bool(effects.commit.writes() or effects.commit.questions or effects.replies or effects.works)
 
 
 def die_here(death: Mishap | None, place: Mishap) -> None:

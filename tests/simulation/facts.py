@@ -9,6 +9,7 @@ from tests.simulation.scenario import Scenario
 from tests.simulation.small import Known
 from wsaios.kernel.engine import Work
 from wsaios.kernel.events import Effects
+from wsaios.kernel.ledger import Question
 from wsaios.kernel.task import BatchState, HandlerSpec, LaneSpec, Shard, Task
 from wsaios.scheduler.core import Core
 from wsaios.simulation.engine import SimEngine
@@ -18,12 +19,16 @@ from wsaios.simulation.ledger_store import Tables
 class After(msgspec.Struct):
     """The world right after a committed step: what it wanted, what the ledger holds, who runs.
 
-    `started` are the works that were decided on all that the step knew.
+    `started` are the works that were decided on all that the step knew, `asked` what the ledger has answered and the
+    next step will hear; `again` whether it will hear anything, `did` whether the step did anything at all.
     """
 
     core: Core
     effects: Effects
     started: Sequence[Work]
+    asked: Sequence[Question]
+    again: bool
+    did: bool
     tables: Tables
     engine: SimEngine
     known: Known

@@ -132,7 +132,9 @@ class Fate(Driver):
         opening = self.ledger.open(self.clock.now_us(), "the one that took over")
         before = self.tables.snapshot()
         now_us = self.clock.now_us()
-        effects = zombie.step([*self.inbox, Reported(None, self.engine.reports(now_us))], now_us, self._answer)
+        for answer in self._answers:
+            zombie.take((), now_us, answer)
+        effects = zombie.step([*self.inbox, Reported(None, self.engine.reports(now_us))], now_us)
         if effects.commit.writes():
             with suppress(Fenced):
                 ledger.commit(effects.commit)

@@ -8,7 +8,6 @@ import msgspec
 from tests.simulation.facts import After
 from tests.simulation.order import PATIENCE, lingering_until_us, may_start
 from tests.simulation.red import Check, require
-from wsaios.kernel.events import Effects
 from wsaios.kernel.retry import POISON_LOSSES
 from wsaios.kernel.states import State
 from wsaios.kernel.task import BatchState, Flag, Task
@@ -108,14 +107,14 @@ class TimerCheck:
         late = [at_us for at_us in times if at_us <= after.now_us]
         self._late = self._late + 1 if late else 0
         wake_us = after.effects.wake_us
-        soon = after.effects.again or (wake_us is not None and wake_us <= after.now_us)
+        soon = after.again or (wake_us is not None and wake_us <= after.now_us)
         patient = not late or (soon and self._late <= PATIENCE)
         require(patient, Check.TIMERS, "the times {} are over for {} steps at {}", late, self._late, after.now_us)
-        self._idle = 0 if _did(after.effects) or not soon else self._idle + 1
+        self._idle = 0 if after.did or not soon else self._idle + 1
         require(self._idle < 3, Check.TIMERS, "{} steps for nothing: wakes at {}, it is {}", 3, wake_us, after.now_us)
         times.extend(_fills(after))
         first = min(times, default=None)
-        if first is not None and not after.effects.again:
+        if first is not None and not after.again:
             require(
                 wake_us is not None and wake_us <= max(first, after.now_us),
                 Check.TIMERS,
@@ -123,11 +122,6 @@ class TimerCheck:
                 wake_us,
                 first,
             )
-
-
-def _did(effects: Effects) -> bool:
-    """Whether a step did anything at all."""
-    return bool(effects.commit.writes() or effects.commit.questions or effects.replies or effects.works)
 
 
 def check_batches(after: After, outcomes: Counter[tuple[int, int]]) -> None:

@@ -69,7 +69,7 @@ class OrderCheck:
         taken = after.occupancy.taken()
         asked = {
             lane.name
-            for question in after.effects.commit.questions
+            for question in after.asked
             if isinstance(question, ReadyAfter) and (lane := after.lane(after.shard(question.shard))) is not None
         }
         for name, lane in after.known.lanes.items():

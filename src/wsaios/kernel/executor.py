@@ -23,6 +23,7 @@ class Window(Protocol):
     complete: bool
     asked: bool
     bound: tuple[int, int]
+    missed: tuple[int, int] | None
     queued: tuple[int, int] | None
 
     def __len__(self) -> int:
@@ -33,6 +34,9 @@ class Window(Protocol):
 
     def add(self, task: Task) -> bool:
         """Take a task in when it belongs into memory."""
+
+    def miss(self, task: Task) -> None:
+        """An answer that is on its way does not know what has become of this task."""
 
     def place(self) -> tuple[int, int] | None:
         """(key, id) of the best task, or what an unknown one must come after; None: there is none."""

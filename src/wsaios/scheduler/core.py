@@ -1,5 +1,6 @@
 """The core: one step decides everything in memory, and says what to commit and what may leave afterwards."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -64,7 +65,7 @@ class Core:
         if hub is not None:
             self._pursuit = Pursuit(book, self._intake, hub)
         self._changes = hub.changes if hub is not None else None
-        self._waiting: list[tuple[Any, Callable[[Answer], None]]] = []
+        self._waiting: deque[list[tuple[Any, Callable[[Answer], None]]]] = deque()
         self._opening: Opening | None = opening if recover else None
         self._died = died
         self.first_facts: list[tuple[str, str, Any]] = []
@@ -95,8 +96,8 @@ class Core:
     def take(self, events: Sequence[ev.Event], now_us: int, answer: Committed | None = None) -> None:
         """Decide what the events lead to; it is part of what `finish` gives.
 
-        Not between effects that are `alone` and their answer: what is known must not be older than what is decided. The
-        answer of others is taken before the next `finish`.
+        Not between effects that are `alone` and their answer: what is known must not be older than what is decided.
+        Answers to effects that want a step `again` come one by one, in the order of their commits.
         """
         book = self.book
         book.begin(now_us)
@@ -125,7 +126,9 @@ class Core:
         if self.book.commit.releases:
             self._links.release()
         self._refill()
-        effects, self._waiting = self.book.finish()
+        effects, asked = self.book.finish()
+        if effects.again:
+            self._waiting.append(asked)
         effects.wake_us = self.wake_us()
         return effects
 
@@ -192,12 +195,14 @@ class Core:
         self._batches.heard(answer.purged_rows)
         for shard in answer.shards:
             self.book.shards.setdefault(shard.id, shard)
-        told = list(zip(self._waiting, answer.answers, strict=True))
-        self._waiting = []
+        asked = self._waiting.popleft()
+        told = list(zip(asked, answer.answers, strict=True))
         for first in (True, False):
             for (question, then), each in told:
                 if isinstance(question, _LOADS) is first:
                     then(each)
+        if not self._waiting:
+            self.book.heard()
 
     def _recover(self, opening: Opening) -> None:
         book, executor = self.book, self.executor
@@ -282,7 +287,7 @@ class Core:
                 window.asked = True
                 question = ReadyAfter(window.shard.id, *window.bound, room // 2)
                 book.ask(question, partial(self._loaded, window, room // 2))
-            elif len(window) > room:
+            elif len(window) > room and not window.asked:
                 for task in window.trim(room):
                     book.forget(task)
         for timer, ask in ((executor.due, DueAfter), (executor.expiring, ExpiringAfter)):
@@ -295,7 +300,15 @@ class Core:
 
     def _loaded(self, window: Window, limit: int, answer: Answer) -> None:
         tasks, executor = answer.tasks, self.executor
+        if executor.windows.get(window.shard.id) is not window:
+            return
         bound = (tasks[-1].key, tasks[-1].id) if len(tasks) >= limit else None
+        left = self.book.left
+        for task in tasks if left else ():
+            if task.id in left:
+                window.miss(task)
+        if (missed := window.missed) is not None:
+            tasks = [task for task in tasks if (task.key, task.id) < missed]
         window.extend([task for task in self.book.adopt(tasks) if not executor.suspect(task)], bound)
         executor.touch(window)
         executor.awake(window)

@@ -30,7 +30,8 @@ class Draft:
     """Tasks, shards, batches and facts in memory, and the commit under construction.
 
     `begin` starts a commit, `finish` has everything in it that was touched, `handed` says that the ledger took that
-    out. `visited` are batches that the step at hand looks at: finished ones are in memory no longer than that.
+    out. `visited` are batches that the step at hand looks at: finished ones are in memory no longer than that. `left`
+    are the tasks that left memory since the ledger was asked something that it has not answered yet.
     """
 
     def __init__(self, executor: Executor, opening: Opening) -> None:
@@ -57,6 +58,8 @@ class Draft:
         self._fresh: dict[int, Payload] = {}
         self._visiting: list[Task] = []
         self.ended_now: dict[int, State] = {}
+        self.left: set[int] = set()
+        self._told_later = False
         self._asked: list[tuple[Question, Any]] = []
         self.effects = Effects(Commit(self.epoch, self.now_us))
         self.commit = self.effects.commit
@@ -125,7 +128,7 @@ class Draft:
 
     def finish(self) -> tuple[Effects, list[tuple[Question, Any]]]:
         """End the step: everything that changed is in the commit, what need not be in memory is forgotten."""
-        commit, covers, tasks = self.commit, self.executor.covers, self.tasks
+        commit, covers = self.commit, self.executor.covers
         for task in self._visiting:
             if task.id not in self._dirty:
                 self.forget(task)
@@ -137,16 +140,18 @@ class Draft:
             else:
                 commit.updated.append(task)
             if task.state != _RUNNING and not covers(task):
-                tasks.pop(task.id, None)
-                self.notes.pop(task.id, None)
+                self._drop(task)
         self._settle_batches()
         commit.id_high, commit.now_us = self.id_high, self.now_us
         self.drafting = False
         asked = self._asked
         commit.questions.extend(question for question, _ in asked)
         self._dirty, self._touched_batches, self._fresh, self._asked = {}, {}, {}, []
+        if self._told_later:
+            self.left.update(self.ended_now)
         self._reborn, self._visiting, self.visited, self.ended_now = set(), [], [], {}
         self.effects.again = bool(asked or commit.purged)
+        self._told_later = self._told_later or self.effects.again
         self.effects.alone = bool(commit.purged) or any(type(question) is not ReadyAfter for question, _ in asked)
         return self.effects, asked
 
@@ -163,8 +168,18 @@ class Draft:
     def forget(self, task: Task) -> None:
         """Drop a task from memory unless something still needs it there."""
         if task.id not in self._dirty and self.tasks.get(task.id) is task and not self.executor.covers(task):
-            del self.tasks[task.id]
-            self.notes.pop(task.id, None)
+            self._drop(task)
+
+    def heard(self) -> None:
+        """Nothing that the ledger was asked is open any more."""
+        self._told_later = False
+        self.left.clear()
+
+    def _drop(self, task: Task) -> None:
+        self.tasks.pop(task.id, None)
+        self.notes.pop(task.id, None)
+        if self._told_later:
+            self.left.add(task.id)
 
     def _settle_batches(self) -> None:
         """Write the batches that changed; those that are finished leave memory."""

@@ -77,7 +77,7 @@ class Airway:
         flights = self._flights
         if not flights:
             return True
-        return size >= _FULL and len(flights) < _IN_THE_AIR and not any(flight.effects.again for flight in flights)
+        return size >= _FULL and len(flights) < _IN_THE_AIR and not self.closed()
 
     def _fly(self, write: Callable[[], Committed]) -> Committed:
         if self._broken:

@@ -84,7 +84,7 @@ class Loop:
         self.pending_bytes = 0
         self._posted = (0, 0)
         self._deaf = False
-        self._answer: Committed | None = None
+        self._answers: list[Committed] = []
         self._again = True
         self._wake_us: int | None = None
         self._home: asyncio.AbstractEventLoop | None = None
@@ -237,14 +237,16 @@ class Loop:
         self._failpoint("driver.after_commit")
         self.core.committed(flight.effects)
         if flight.effects.again:
-            self._answer, self._again = told, True
+            assert told is not None
+            self._answers.append(told)
+            self._again = True
         self.pending_rows -= flight.rows
         self.pending_bytes -= flight.size_bytes
         self._make_room()
 
     def _quiet(self) -> bool:
         """Whether nothing is on its way, being made, or told and not heard yet."""
-        return self._airway.empty() and self._answer is None and not self._drafting()
+        return self._airway.empty() and not self._answers and not self._drafting()
 
     def _may_take(self) -> bool:
         """Whether there is something to step for, and nothing on its way that a step must hear first."""
@@ -272,8 +274,10 @@ class Loop:
         (rows, size), self._posted = self._posted, (0, 0)
         flight.rows += rows
         flight.size_bytes += size
-        answer, self._answer, self._again = self._answer, None, False
-        core.take(events, self._clock.now_us(), answer)
+        answers, self._answers, self._again = self._answers, [], False
+        for answer in answers[:-1]:
+            core.take((), self._clock.now_us(), answer)
+        core.take(events, self._clock.now_us(), answers[-1] if answers else None)
         self._wake_us = core.wake_us()
 
     def _launch(self) -> None:
@@ -393,7 +397,7 @@ class Loop:
         self.core = self._build(opening, died=False)
         if core is not None:
             self.core.inherit(core, failed)
-        self._answer, self._again, self._wake_us = None, True, None
+        self._answers, self._again, self._wake_us = [], True, None
         self._airway, self._next = Airway(self._ledger.name, self._thread, self._wake), Flight()
         # Reports of old attempts still free the slots that were inherited.
         reports = [Reported(None, event.reports) for event in events if type(event) is Reported]

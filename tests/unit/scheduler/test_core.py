@@ -24,7 +24,8 @@ def new_core(ledger: SimLedger, *handlers: HandlerSpec, slots: int = 10) -> Core
     for _ in range(2):
         effects = core.step([], NOW_US, answer)
         core.handed(effects)
-        answer = ledger.commit(effects.commit)
+        told = ledger.commit(effects.commit)
+        answer = told if effects.again else None
         core.committed(effects)
     return core
 

@@ -47,8 +47,8 @@ class ShardWindow:
     def add(self, task: Task) -> bool:
         """Take a task in when it belongs into memory; False: it stays in the ledger only."""
         if not self.covers(task):
-            if self.asked and (self.missed is None or (task.key, task.id) < self.missed):
-                self.missed = (task.key, task.id)
+            if self.asked:
+                self.miss(task)
             return False
         key, number, rows = task.key, task.id, self._rows
         row = (key, number, task)
@@ -61,6 +61,12 @@ class ShardWindow:
         else:
             rows.insert(place, row)
         return True
+
+    def miss(self, task: Task) -> None:
+        """The answer that is on its way does not know what has become of this task: it counts only up to there."""
+        place = (task.key, task.id)
+        if self.missed is None or place < self.missed:
+            self.missed = place
 
     def extend(self, tasks: Iterable[Task], bound: tuple[int, int] | None) -> None:
         """Take the answer to `ReadyAfter(bound)`.
