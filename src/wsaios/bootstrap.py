@@ -46,7 +46,7 @@ MAX_SLOTS: Final = 100_000
 MAX_AGEING_US: Final = 1 << 50
 MAX_LIMIT: Final = 1 << 40
 _AGEING_FACT: Final = ("policy", "ageing_us_per_point")
-_GC_THRESHOLDS: Final = (3_000, 50, 100)
+_GC_THRESHOLDS: Final = (20_000, 50, 100)
 _SWITCH_INTERVAL_S: Final = 0.0001
 
 
@@ -137,8 +137,8 @@ class Tuning:
         """One more scheduler runs."""
         if not self._inside:
             self._interval, self._thresholds = sys.getswitchinterval(), gc.get_threshold()
-            # What lives here lives long and holds no rings: the usual threshold costs a tenth of the loop's time. A
-            # much larger one would stop the loop for 10 ms at a time.
+            # What lives here lives long and holds no rings: the usual threshold costs a tenth of the loop's time, and
+            # so does one of 3,000; a larger one than this stops the loop for longer than 10 ms.
             gc.set_threshold(*_GC_THRESHOLDS)
             sys.setswitchinterval(min(self._interval, _SWITCH_INTERVAL_S))
         self._inside += 1

@@ -12,7 +12,7 @@ from wsaios.kernel.errors import LedgerBroken, LedgerUnavailable, OperatorError
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 BUSY_MS: Final = 5_000
-CHECKPOINT_PAGES: Final = 8_000
+CHECKPOINT_PAGES: Final = 4_000
 _CACHE_KIB: Final = 16_384
 _MEANINGS: Final[tuple[tuple[type[apsw.Error], type[LedgerBroken | LedgerUnavailable], str], ...]] = (
     (apsw.NotADBError, LedgerBroken, "it is not a SQLite database; name another file"),
