@@ -75,7 +75,7 @@ class ShardWindow:
         """
         missed, self.missed = self.missed, None
         rows = [(task.key, task.id, task) for task in tasks]
-        if missed is not None and (bound is None or missed < bound):
+        if missed is not None and (bound is None or missed <= bound):
             rows = [row for row in rows if row[:2] < missed]
             bound = rows[-1][:2] if rows else self.bound
         self._rows += rows

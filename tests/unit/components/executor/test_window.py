@@ -157,3 +157,14 @@ def test_a_window_is_thirsty_when_a_quarter_is_left_and_it_has_not_asked() -> No
     assert window.thirsty(16)
     window.asked = True
     assert not window.thirsty(16)
+
+
+def test_an_answer_counts_only_up_to_a_row_of_which_it_does_not_know_what_has_become() -> None:
+    window = ShardWindow(SHARD, complete=False)
+    rows = [ready(number, number) for number in range(1, 4)]
+    window.asked = True
+    window.miss(rows[2])
+    window.extend(rows[:2], place(rows[2]))
+
+    assert (window.complete, window.bound) == (False, place(rows[1]))
+    assert not window.covers(rows[2])
