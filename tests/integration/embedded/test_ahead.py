@@ -1,6 +1,7 @@
 """Commits that take their time: what is decided meanwhile waits for its own, and nobody is forgotten."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from typing import Any, Self
@@ -26,7 +27,7 @@ class Air:
         self._ledger.prepare = self  # type: ignore[method-assign]  # between driver and ledger
         self._permits = threading.Semaphore(0)
         self._held = False
-        self._fails = False
+        self._error: Exception | None = None
         self.launched: list[Commit] = []
         self._launch = asyncio.Event()
 
@@ -39,9 +40,9 @@ class Air:
 
         def late() -> Committed:
             assert self._permits.acquire(timeout=10)
-            if self._fails:
-                self._fails = False
-                raise errors.LedgerUnavailable(self._ledger.name, "the disk went away for a moment")
+            error, self._error = self._error, None
+            if error is not None:
+                raise error
             return write()
 
         return late
@@ -68,9 +69,9 @@ class Air:
         """One goes through."""
         self._permits.release()
 
-    def fail(self) -> None:
+    def fail(self, error: Exception | None = None) -> None:
         """The next one fails."""
-        self._fails = True
+        self._error = error or errors.LedgerUnavailable(self._ledger.name, "the disk went away for a moment")
         self._permits.release()
 
     def free(self) -> None:
@@ -268,3 +269,24 @@ async def test_a_watcher_is_called_after_the_commit_of_what_it_hears(scheduler: 
         air.free()
         assert await asyncio.to_thread(calls.wait, 5)
         assert heard == [("seen", None, 1)]
+
+
+async def test_a_commit_behind_one_that_is_fenced_leaves_no_error_that_nobody_took(url: str) -> None:
+    strays: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: strays.append(context))
+    answers = {type(answer) for answer in await _fenced(Scheduler(url, grace_s=1))}
+    gc.collect()
+    assert answers == {errors.Unacknowledged}
+    assert not strays
+
+
+async def _fenced(scheduler: Scheduler) -> list[object]:
+    async with scheduler, Air(scheduler) as air:
+        air.hold()
+        waiting = [asyncio.ensure_future(scheduler.submit("unknown"))]
+        await air.seen(1)
+        waiting += [asyncio.ensure_future(scheduler.submit("unknown")) for _ in range(130)]
+        await air.seen(2)
+        air.fail(errors.Fenced(scheduler.url, 1))
+        air.free()
+        return list(await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5))
