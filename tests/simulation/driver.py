@@ -119,7 +119,8 @@ class Driver:
         """
         self.steps += 1
         # What changes the checks' own knowledge waits until everything that was decided before it has left.
-        self._take(self._until_told() if self.core.drafting else self._gathered())
+        decides_before = self.core.drafting or len(self._answers) > 1
+        self._take(self._until_told() if decides_before else self._gathered())
         flights = [self._launch()]
         die_here(death, Mishap.DEATH_DECIDED)
         if not self._visiting and not flights[0].effects.alone and self.dice.random() < self.scenario.overlap:

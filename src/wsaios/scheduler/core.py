@@ -201,8 +201,7 @@ class Core:
             for (question, then), each in told:
                 if isinstance(question, _LOADS) is first:
                     then(each)
-        if not self._waiting:
-            self.book.heard()
+        self.book.heard()
 
     def _recover(self, opening: Opening) -> None:
         book, executor = self.book, self.executor
@@ -303,10 +302,10 @@ class Core:
         if executor.windows.get(window.shard.id) is not window:
             return
         bound = (tasks[-1].key, tasks[-1].id) if len(tasks) >= limit else None
-        left = self.book.left
-        for task in tasks if left else ():
-            if task.id in left:
-                window.miss(task)
+        for left in self.book.left:
+            for task in tasks if left else ():
+                if task.id in left:
+                    window.miss(task)
         if (missed := window.missed) is not None:
             tasks = [task for task in tasks if (task.key, task.id) < missed]
         window.extend([task for task in self.book.adopt(tasks) if not executor.suspect(task)], bound)

@@ -1,6 +1,6 @@
 """What the core holds in memory, and the commit that the step at hand writes."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -30,8 +30,10 @@ class Draft:
     """Tasks, shards, batches and facts in memory, and the commit under construction.
 
     `begin` starts a commit, `finish` has everything in it that was touched, `handed` says that the ledger took that
-    out. `visited` are batches that the step at hand looks at: finished ones are in memory no longer than that. `left`
-    are the tasks that left memory since the ledger was asked something that it has not answered yet.
+    out. `visited` are batches that the step at hand looks at: finished ones are in memory no longer than that.
+
+    `left` are the tasks that left memory after a commit whose answers were not heard yet and before the next such one,
+    a set for each, the oldest first: what was answered to a commit knows nothing of its own set and of those behind it.
     """
 
     def __init__(self, executor: Executor, opening: Opening) -> None:
@@ -58,8 +60,7 @@ class Draft:
         self._fresh: dict[int, Payload] = {}
         self._visiting: list[Task] = []
         self.ended_now: dict[int, State] = {}
-        self.left: set[int] = set()
-        self._told_later = False
+        self.left: deque[set[int]] = deque()
         self._asked: list[tuple[Question, Any]] = []
         self.effects = Effects(Commit(self.epoch, self.now_us))
         self.commit = self.effects.commit
@@ -147,11 +148,12 @@ class Draft:
         asked = self._asked
         commit.questions.extend(question for question, _ in asked)
         self._dirty, self._touched_batches, self._fresh, self._asked = {}, {}, {}, []
-        if self._told_later:
-            self.left.update(self.ended_now)
+        if self.left:
+            self.left[-1].update(self.ended_now)
         self._reborn, self._visiting, self.visited, self.ended_now = set(), [], [], {}
         self.effects.again = bool(asked or commit.purged)
-        self._told_later = self._told_later or self.effects.again
+        if self.effects.again:
+            self.left.append(set())
         self.effects.alone = bool(commit.purged) or any(type(question) is not ReadyAfter for question, _ in asked)
         return self.effects, asked
 
@@ -171,15 +173,14 @@ class Draft:
             self._drop(task)
 
     def heard(self) -> None:
-        """Nothing that the ledger was asked is open any more."""
-        self._told_later = False
-        self.left.clear()
+        """The oldest answers that were open are heard."""
+        self.left.popleft()
 
     def _drop(self, task: Task) -> None:
         self.tasks.pop(task.id, None)
         self.notes.pop(task.id, None)
-        if self._told_later:
-            self.left.add(task.id)
+        if self.left:
+            self.left[-1].add(task.id)
 
     def _settle_batches(self) -> None:
         """Write the batches that changed; those that are finished leave memory."""

@@ -53,7 +53,7 @@ class Airway:
         self._flights.append(flight)
         if write is not None:
             flight.told = self._thread.call(self._fly, write)
-            flight.told.add_done_callback(lambda _: self._landed())
+            flight.told.add_done_callback(self._came_back)
 
     def landed(self) -> Flight | None:
         """The first one, when it came back; it stays until `leave`."""
@@ -78,6 +78,11 @@ class Airway:
         if not flights:
             return True
         return size >= _FULL and len(flights) < _IN_THE_AIR and not self.closed()
+
+    def _came_back(self, told: "asyncio.Future[Committed]") -> None:
+        # Of several that fail only the first may be asked for its error: the others are no news.
+        _ = told.cancelled() or told.exception()
+        self._landed()
 
     def _fly(self, write: Callable[[], Committed]) -> Committed:
         if self._broken:

@@ -116,14 +116,12 @@ class Inspector:
         return Why(encode(task.id), word, kind, detail, since, ahead)
 
     async def batch(self, number: int) -> BatchView:
-        """Where a batch stands.
+        """Where a batch stands, by the last commit: what the core counts may not be durable yet.
 
         Raises:
             UnknownBatch: there is none.
         """
-        core = self._core()
-        known = core.book.batches.get(number) if core is not None else None
-        batch = known or await self._read(self._reads.batch, number)
+        batch = await self._read(self._reads.batch, number)
         if batch is None:
             raise UnknownBatch(encode(number, "batch"))
         return batch_view(batch)

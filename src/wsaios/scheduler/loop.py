@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from wsaios.kernel.engine import Ended, Engine, Receipt, Report, Verdict, Work
 from wsaios.kernel.errors import Fenced, LedgerUnavailable, NotRunning, Unacknowledged, WsaiosError
-from wsaios.kernel.events import Barrier, Effects, Event, HandlerKnown, Hold, LaneKnown, Only, Reported, Token
+from wsaios.kernel.events import Barrier, Event, HandlerKnown, Hold, LaneKnown, Only, Reported, Token
 from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.kernel.ledger import Committed, Ledger, Opening
 from wsaios.kernel.ports import Clock
@@ -73,7 +73,6 @@ class Loop:
         self._thread = CallThread("wsaios-ledger")
         self._inbox: list[Event] = []
         self._waker: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._driver: asyncio.Task[None] | None = None
         self._stopping = False
         self._standing: dict[tuple[type, str], Event] = {}
@@ -86,6 +85,7 @@ class Loop:
         self._deaf = False
         self._answers: list[Committed] = []
         self._again = True
+        self._kept_back = False
         self._wake_us: int | None = None
         self._home: asyncio.AbstractEventLoop | None = None
         self._home_thread = 0
@@ -169,9 +169,8 @@ class Loop:
         await asyncio.gather(self._driver, return_exceptions=True)
         await self._engine.stop()
         self._refuse_all(NotRunning())
-        if self._thread is not None:
-            await asyncio.gather(self._thread.call(self._ledger.close), return_exceptions=True)
-            self._thread.stop()
+        await asyncio.gather(self._thread.call(self._ledger.close), return_exceptions=True)
+        self._thread.stop()
         self._driver = None
 
     def _wake(self) -> None:
@@ -197,9 +196,13 @@ class Loop:
         except Exception as error:  # noqa: BLE001  # the driver must tell those who wait, whatever it was
             self._log.error("the scheduler stopped", reason=f"{type(error).__name__}: {error}")
             self._end(error)
+        except asyncio.CancelledError:
+            self._end(NotRunning())
+            raise
 
     async def _turn(self) -> bool:
         """Whatever can be done now: land, take, launch, let go, wait; False when all is done and it should stop."""
+        landed = None
         try:
             landed = self._land()
             if self._chores and self._quiet():
@@ -211,6 +214,8 @@ class Loop:
         except Fenced:
             raise
         except Exception as error:  # noqa: BLE001  # after any failure the core is rebuilt from the ledger
+            if landed is not None:
+                await self._let_go(landed)
             await self._recover(error)
             return True
         if landed is not None:
@@ -240,6 +245,10 @@ class Loop:
             assert told is not None
             self._answers.append(told)
             self._again = True
+        self._unload(flight)
+
+    def _unload(self, flight: Flight) -> None:
+        """Its rows count no longer: they are committed, or refused."""
         self.pending_rows -= flight.rows
         self.pending_bytes -= flight.size_bytes
         self._make_room()
@@ -268,25 +277,34 @@ class Loop:
     def _take(self) -> None:
         core, flight = self.core, self._next
         assert core is not None
-        events = self._gathered()
+        events = [] if self._keeps_back() else self._gathered()
         self._remember(events)
         flight.events += events
         (rows, size), self._posted = self._posted, (0, 0)
         flight.rows += rows
         flight.size_bytes += size
         answers, self._answers, self._again = self._answers, [], False
+        now_us = self._clock.now_us()
         for answer in answers[:-1]:
-            core.take((), self._clock.now_us(), answer)
-        core.take(events, self._clock.now_us(), answers[-1] if answers else None)
-        self._wake_us = core.wake_us()
+            core.take((), now_us, answer)
+        core.take(events, now_us, answers[-1] if answers else None)
+        if self._notices is not None:
+            flight.calls += self._notices.take()
+        wake_us = core.wake_us()
+        # A time that is over even now waits for what the commit asks.
+        self._wake_us = None if wake_us is None or wake_us <= now_us else wake_us
+
+    def _keeps_back(self) -> bool:
+        """Whether what came in waits, so that a chore finds a moment: every other time, so that neither waits long."""
+        self._kept_back = bool(self._chores and self._answers) and not self._kept_back
+        return self._kept_back
 
     def _launch(self) -> None:
         """Send the commit of what was taken on its way; a step with nothing to write only lets go."""
         core, flight = self.core, self._next
         assert core is not None
         flight.effects = effects = core.finish()
-        if self._notices is not None:
-            flight.calls = self._notices.take()
+        self._wake_us = effects.wake_us
         commit, write = effects.commit, None
         if commit.writes() or commit.questions or commit.fetch:
             write = self._ledger.prepare(commit)
@@ -362,22 +380,25 @@ class Loop:
                 self.post(Reported(None, reports))
 
     async def _recover(self, error: Exception) -> None:
-        """A step or a commit failed: what is on its way may still land; what was taken since is lost with the core."""
-        events, failed = self._next.events, [self._next.effects]
+        """A step or a commit failed: what is on its way may still land; what was taken since is lost with the core.
+
+        Raises:
+            Fenced, Exception: there is no going on.
+        """
+        lost: list[Flight] = []
         while (flight := self._airway.leave()) is not None:
             try:
                 told = None if flight.told is None else await flight.told
             except Fenced:
-                self._refuse([*flight.events, *events], Unacknowledged("another owner took the ledger"))
                 raise
             except Exception:  # noqa: BLE001  # of several that failed the first one is told
-                events, failed = [*flight.events, *events], [*failed, flight.effects]
+                lost.append(flight)
             else:
                 self._settle(flight, told)
                 await self._let_go(flight)
-        await self._rebuild(events, failed, error)
+        await self._rebuild([*lost, self._next], error)
 
-    async def _rebuild(self, events: list[Event], failed: list[Effects], error: Exception) -> None:
+    async def _rebuild(self, lost: list[Flight], error: Exception) -> None:
         """Throw the core away and make another from what the ledger says.
 
         Those who waited are told that nobody knows.
@@ -386,6 +407,7 @@ class Loop:
         self._failures += 1
         core, self.core = self.core, None
         reason = Unacknowledged(str(error))
+        events = [event for flight in lost for event in flight.events]
         self._refuse(events, reason)
         if core is not None:
             for token in core.unanswered():
@@ -396,12 +418,14 @@ class Loop:
         opening = await self._reopened()
         self.core = self._build(opening, died=False)
         if core is not None:
-            self.core.inherit(core, failed)
+            self.core.inherit(core, [flight.effects for flight in lost])
         self._answers, self._again, self._wake_us = [], True, None
         self._airway, self._next = Airway(self._ledger.name, self._thread, self._wake), Flight()
         # Reports of old attempts still free the slots that were inherited.
         reports = [Reported(None, event.reports) for event in events if type(event) is Reported]
         self._inbox[:0] = [*self._standing.values(), *reports]
+        for flight in lost:
+            self._unload(flight)
         self.watch.missed()
 
     async def _reopened(self) -> Opening:
@@ -433,14 +457,17 @@ class Loop:
         for done, _, _ in chores:
             _answer(done, None, error)
         self.watch.fail(error)
+        self.pending_rows = self.pending_bytes = 0
+        self._posted = (0, 0)
         self._make_room()
 
     def _end(self, error: BaseException) -> None:
         self.ended = error
         self._stopping = True
-        if self.core is not None:
-            for token in self.core.unanswered():
-                _answer(token, None, Unacknowledged(str(error)))
+        reason = Unacknowledged(str(error))
+        self._refuse(self._next.events, reason)
+        for token in self.core.unanswered() if self.core is not None else ():
+            _answer(token, None, reason)
         self._refuse_all(error if isinstance(error, WsaiosError) else NotRunning())
 
     def _make_room(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from wsaios.components.executor.policy import PriorityAgeing
 from wsaios.kernel.engine import Ended, Report, Verdict, Work
@@ -20,6 +20,13 @@ SPECS: tuple[LaneSpec | HandlerSpec, ...] = (
 )
 
 
+class Launched(NamedTuple):
+    """A commit on its way."""
+
+    effects: Effects
+    write: Callable[[], Committed]
+
+
 class Rig:
     """Steps until nothing more is to be asked; `replies` by token, `works` as they start."""
 
@@ -29,6 +36,7 @@ class Rig:
         self.core = assemble(self.ledger.open(NOW_US, "rig"), PriorityAgeing(), Random(1), specs=specs)
         self.replies: dict[Any, object] = {}
         self.works: list[Work] = []
+        self.told: list[Committed] = []
 
     def step(self, *events: Event) -> Effects:
         """These events, and whatever the ledger answers to them; the effects of the last step."""
@@ -45,6 +53,25 @@ class Rig:
             pending, told = (), answer if effects.commit.questions or effects.commit.purged else None
             if not effects.again:
                 return effects
+
+    def launch(self, *events: Event) -> "Launched":
+        """Half of a step: what was answered and these events are decided, and the commit is on its way."""
+        told, self.told = self.told, []
+        for answer in told:
+            self.core.take((), self.now_us, answer)
+        self.core.take(events, self.now_us)
+        effects = self.core.finish()
+        launched = Launched(effects, self.ledger.prepare(effects.commit))
+        self.core.handed(effects)
+        return launched
+
+    def land(self, launched: "Launched") -> None:
+        """The other half: it is durable, and what it says leaves."""
+        answer, effects = launched.write(), launched.effects
+        self.core.committed(effects)
+        self.works.extend(effects.works)
+        if effects.again:
+            self.told.append(answer)
 
     def ask(self, make: Callable[[str], Event]) -> Any:
         """The answer to one event."""

@@ -1,12 +1,15 @@
 """What is over leaves memory: a process that runs for months holds what lives now, not what it ever met."""
 
+from copy import copy
+
 import pytest
 
 from tests.unit.scheduler.rig import NOW_US, Rig
-from wsaios.kernel.engine import Noted, Verdict
+from wsaios.components.executor import shelf
+from wsaios.kernel.engine import Ended, Noted, Verdict
 from wsaios.kernel.events import AbortBatch, Act, OpenBatch, Reported, Scope, SealBatch, StageRows, Verb
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Batch, NewTask, Options
+from wsaios.kernel.task import Batch, HandlerSpec, LaneSpec, NewTask, Options
 from wsaios.scheduler import leftovers
 
 
@@ -157,3 +160,28 @@ def test_a_note_goes_with_its_task() -> None:
 
     assert not rig.core.book.tasks
     assert not rig.core.book.notes
+
+
+def test_what_left_memory_is_forgotten_although_something_is_always_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "ROWS_IN_MEMORY", 64)
+    shards = 64
+    rig = Rig((LaneSpec("default", 2 * shards), HandlerSpec("echo", "default")))
+    tenants = [NewTask("echo", b"{}", tenant=f"{number}") for number in range(shards)]
+    for depth in range(200):
+        # Of some there are more, so that their windows do not all run low at once.
+        rig.submit(*[copy(each) for place, each in enumerate(tenants) for _ in range(1 + (place > depth))])
+    left, open_questions = rig.core.book.left, []
+    ahead = rig.launch(_ends(rig, shards))
+    for _ in range(150):
+        # Another commit is decided and sent behind the one on its way.
+        behind = rig.launch(_ends(rig, shards))
+        rig.land(ahead)
+        ahead = behind
+        open_questions.append(len(left))
+        assert sum(len(each) for each in left) <= 6 * shards
+    assert sum(each > 0 for each in open_questions) > 100
+
+
+def _ends(rig: Rig, most: int) -> Reported:
+    works, rig.works = rig.works[:most], rig.works[most:]
+    return Reported(None, [Ended(a.task, a.fence, Verdict.SUCCEEDED, result=b"1") for w in works for a in w.attempts])
