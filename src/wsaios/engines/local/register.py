@@ -10,7 +10,7 @@ from wsaios.engines.local.handlers import Handler
 from wsaios.engines.local.mailbox import Mailbox
 from wsaios.engines.local.outcomes import stopped
 from wsaios.engines.local.run import Key, Lane, Run
-from wsaios.kernel.engine import Attempt, Ended, Freed, OutcomeSink, Report, Work
+from wsaios.kernel.engine import Aside, Attempt, Ended, Freed, OutcomeSink, Report, Work
 
 T = TypeVar("T")
 
@@ -116,6 +116,16 @@ class Register:
         """Report the slot of a run free although the run goes on: another worker took the slot over."""
         run.replaced = True
         self._reports += [Freed(*key) for key in run.keys]
+        self._soon()
+
+    def stand(self, run: Run, *, aside: bool) -> None:
+        """Report that a run gives its slot away for a while, or takes it again."""
+        task, fence = run.keys[0]
+        # What was not waited for at all is not worth two reports.
+        if self._reports and self._reports[-1] == Aside(task, fence, back=aside):
+            self._reports.pop()
+            return
+        self._reports.append(Aside(task, fence, back=not aside))
         self._soon()
 
     def flush(self) -> None:
