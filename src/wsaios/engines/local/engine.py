@@ -88,11 +88,6 @@ class LocalEngine:
             if run is not None and not run.told and run.name(ref):
                 run.lane.cancel(run)
 
-    def resize(self, lane: str, slots: int) -> None:
-        """Change how many slots a lane has; what runs goes on. The mapping given to the constructor is the caller's."""
-        if lane in self._lanes:
-            self._lanes[lane].slots = slots
-
     def capacity(self) -> Mapping[str, int]:
         """Free slots per lane."""
         return {name: lane.free for name, lane in self._lanes.items()}
