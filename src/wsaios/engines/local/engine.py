@@ -106,7 +106,10 @@ class LocalEngine:
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until the ends of all attempts are reported; calls that are stuck have reported theirs."""
-        return self._register is None or await self._register.quiet(timeout_s)
+        if self._register is None:
+            return True
+        self._register.keep()
+        return await self._register.quiet(timeout_s)
 
     async def stop(self) -> None:
         """Cancel coroutines and wait a moment for them, leave threads behind; nothing is reported afterwards."""
@@ -114,6 +117,7 @@ class LocalEngine:
         lanes, self._lanes = self._lanes, {}
         if register is None:
             return
+        register.keep()
         register.stop()
         for run in list(register.running.values()):
             run.cancelled = True

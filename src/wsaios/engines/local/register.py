@@ -141,6 +141,15 @@ class Register:
             self._commits.add(task)
             task.add_done_callback(self._committed)
 
+    def keep(self) -> None:
+        """Have nobody but this engine wait for the coroutines that run.
+
+        `asyncio.run` waits for every task that it knows, for ever if one of them goes on although it is cancelled.
+        """
+        for run in self.running.values():
+            if run.task is not None:
+                asyncio._unregister_task(run.task)  # noqa: SLF001  # documented under "Extending asyncio"
+
     async def quiet(self, timeout_s: float) -> bool:
         """Wait until the ends of all works are told; False when the time was not enough."""
         try:
