@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wsaios.bootstrap import Settings
     from wsaios.engines.local.answers import GiveUp, RetryAfter
     from wsaios.engines.local.context import Context
     from wsaios.kernel import errors
@@ -31,6 +32,7 @@ __all__ = [
     "RetryAfter",
     "RuleEngine",
     "Scheduler",
+    "Settings",
     "StateStore",
     "Status",
     "Task",
@@ -57,6 +59,7 @@ _PLACES = {
     "RetryAfter": "wsaios.engines.local.answers",
     "RuleEngine": "wsaios.sdk.components",
     "Scheduler": "wsaios.sdk.scheduler",
+    "Settings": "wsaios.bootstrap",
     "StateStore": "wsaios.sdk.components",
     "Status": "wsaios.kernel.views",
     "Task": "wsaios.sdk.handles",

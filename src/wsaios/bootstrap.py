@@ -53,6 +53,9 @@ _SWITCH_INTERVAL_S: Final = 0.0001
 class Settings(msgspec.Struct, frozen=True):
     """How a scheduler is set up; `lanes` are added to, or replace, the lanes ``default`` and ``thread``.
 
+    `retention_s` is how long finished work is kept. `http_allow_private`: actions of type ``api`` may call addresses
+    that are not public. `only_client`: it decides nothing, and only takes work in.
+
     `serves` False: it works for its own process alone, pursues no goals and opens no door. `ageing_us_per_point` is
     kept in the ledger, so that everyone who takes work in gives it its place by the same measure; None: as the ledger
     says, else 600 s. What was accepted before keeps its place.

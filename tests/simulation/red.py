@@ -31,7 +31,6 @@ class Check(StrEnum):
     GOALS = "a goal has one plan at a time, and its plan waits for a task that lives"
     TWINS = "the simulated and the real ledger say the same"
     DRAIN = "everything ends once the faults stop"
-    REPLAY = "the same seed is the same run"
 
 
 class Red(AssertionError):

@@ -5,18 +5,24 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 from unittest.mock import patch
 
+import msgspec
+
 from tests.simulation.driver import Flight
 from tests.simulation.fate import Fate
+from tests.simulation.mishaps import Mishap
 from tests.simulation.red import Check
+from wsaios.components.executor import policy
 from wsaios.components.executor.executor import TaskExecutor
 from wsaios.components.executor.policy import PriorityAgeing
 from wsaios.components.executor.slots import Slots
 from wsaios.components.executor.timers import TimerWindow
 from wsaios.components.executor.window import ShardWindow
+from wsaios.kernel.engine import Work
 from wsaios.kernel.events import Reply
 from wsaios.kernel.ledger import Commit, Committed
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Flag, Outcome, Task, clamp_priority
+from wsaios.scheduler import intake, reports
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.cycle import Cycle
@@ -40,6 +46,35 @@ class UnfencedLedger(SimLedger):
             live = self.tables.live.get(row.id)
             row.stored_fence = live.fence if live is not None else row.stored_fence
         return super().commit(batch)
+
+
+class ForgetfulLedger(SimLedger):
+    """A ledger in which every tenth task that is accepted is gone after the next commit."""
+
+    def commit(self, batch: Commit) -> Committed:
+        told = super().commit(batch)
+        for row in batch.accepted:
+            if row.id % 10 == 0:
+                self.tables.live.pop(row.id, None)
+        return told
+
+
+class ChangingLedger(SimLedger):
+    """A ledger that writes over the end of a task that had ended before."""
+
+    def commit(self, batch: Commit) -> Committed:
+        outcomes = self.tables.outcomes
+        for number in list(outcomes)[:1]:
+            outcomes[number] = msgspec.structs.replace(outcomes[number], ended_us=batch.now_us)
+        return super().commit(batch)
+
+
+class TwiceFate(Fate):
+    """A driver that gives what it dispatches to the engine twice."""
+
+    def _dispatch(self, works: list[Work], told: Committed | None, death: Mishap | None) -> None:
+        super()._dispatch(works, told, death)
+        super()._dispatch(works, told, None)
 
 
 class HastyFate(Fate):
@@ -127,6 +162,24 @@ def _nothing_missed() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _any_priority() -> Iterator[None]:
+    # Ten times what was asked for: histories are shorter than the span that a little more than the range takes.
+    with patch.object(policy, "clamp_priority", int), patch.object(intake, "clamp_priority", (10).__mul__):
+        yield
+
+
+@contextmanager
+def _pruned_too_early() -> Iterator[None]:
+    prune = SimLedger.prune
+
+    def pruned(self: SimLedger, before_us: int, rows: int, held: Any = None) -> int:
+        return prune(self, before_us + 3_600_000_000, rows, held)
+
+    with patch.object(SimLedger, "prune", pruned):
+        yield
+
+
 def _taken_down_later(self: Any, batch: Commit) -> Callable[[], Committed]:
     return lambda: self.commit(batch)
 
@@ -148,6 +201,14 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
         _patched(PriorityAgeing, "until", lambda *_: None),
     ),
     "a trimmed window believes to be whole": ({Check.ORDER, Check.IDLE}, "crowded", _whole_after_a_trim),
+    "priorities have no end": ({Check.BOUND}, "batches", _any_priority),
+    "one attempt more than allowed": (
+        {Check.OUTCOME},
+        "wild",
+        _patched(reports, "exhausted", lambda options, attempts: attempts > options.max_attempts),
+    ),
+    "what is sent again is taken again": ({Check.IDEMPOTENCY}, "lossy", _patched(intake, "_sent_as", lambda _: [])),
+    "what has just ended is pruned": ({Check.PLACE}, "wild", _pruned_too_early),
     "a slot is freed twice": ({Check.SLOTS}, "lossy", _patched(Slots, "leave", _leave_twice)),
     "a rebuilt core believes every slot free": ({Check.SLOTS}, "lossy", _patched(Core, "inherit", lambda *_: None)),
     "a key counts one too few": (

@@ -11,7 +11,6 @@ from wsaios.kernel.views import BatchView, Overview, Status, Transition, Why
 
 PROTOCOL: Final = 1
 A = TypeVar("A")
-Answered_co = TypeVar("Answered_co", covariant=True)
 MAX_NUMBER: Final = (1 << 63) - 1
 Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
 Token = Annotated[str, msgspec.Meta(max_length=200)]

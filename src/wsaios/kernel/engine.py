@@ -93,6 +93,14 @@ class Freed(msgspec.Struct):
     fence: int
 
 
+class Aside(msgspec.Struct):
+    """The call that holds this attempt awaits other tasks: its slot is free until the same is said with `back`."""
+
+    task: int
+    fence: int
+    back: bool = False
+
+
 class WorkerLost(msgspec.Struct):
     """A worker died holding these attempts and nothing else; their slots are free."""
 
@@ -110,7 +118,7 @@ class Noted(msgspec.Struct):
     saved: bytes | None = None
 
 
-Report = Started | Ended | Freed | WorkerLost | Noted
+Report = Started | Ended | Freed | Aside | WorkerLost | Noted
 
 
 class OutcomeSink(Protocol):

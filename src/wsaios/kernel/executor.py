@@ -118,7 +118,7 @@ class Slots(Protocol):
         """How many of them are free."""
 
     def taken(self) -> int:
-        """How many are taken over all lanes."""
+        """How many are taken over all lanes; not those of calls that stand aside."""
 
     def key_taken(self, key: str) -> int:
         """How many attempts run under a concurrency key."""
@@ -134,6 +134,9 @@ class Slots(Protocol):
 
     def leave(self, ref: Ref) -> Seat | None:
         """It leaves; its seat the first time, None afterwards."""
+
+    def stand(self, ref: Ref, *, aside: bool) -> None:
+        """The call of an attempt stands aside, its slot being free meanwhile, or comes back."""
 
     def inherit(self, old: "Slots") -> None:
         """Take over who sits, not how many may."""

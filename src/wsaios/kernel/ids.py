@@ -7,16 +7,12 @@ handful of ranges.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal, NamedTuple, NewType
-
-TaskId = NewType("TaskId", int)
-BatchId = NewType("BatchId", int)
+from typing import Final, Literal, NamedTuple
 
 EPOCH_MS: Final = 1_577_836_800_000
 SEQUENCE_BITS: Final = 12
 SLOT_BITS: Final = 10
 SLOTS: Final = 1 << SLOT_BITS
-LEDGER_SLOT: Final = 0
 _SEQUENCES: Final = 1 << SEQUENCE_BITS
 _DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS: Final = [high + low for high in _DIGITS for low in _DIGITS]

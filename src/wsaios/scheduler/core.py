@@ -188,7 +188,7 @@ class Core:
 
     def idle(self) -> bool:
         """Whether nothing is running and nothing could start."""
-        return not self.executor.slots.taken() and not self._waiting
+        return not self.held() and not self._waiting
 
     def _hear(self, answer: Committed) -> None:
         """Windows first: whether a task belongs into memory depends on what they cover."""

@@ -16,7 +16,6 @@ from wsaios.scheduler.core import Core
 
 AHEAD_COUNTED: Final = 10_000
 Read = Callable[..., Awaitable[Any]]
-_NO_OWNER: Final = "no scheduler owns this ledger now"
 _PARKED: Final = {
     "pause": ("pause", "its batch is paused"),
     "seal": ("seal", "its batch is not sealed yet"),

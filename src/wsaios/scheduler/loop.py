@@ -89,7 +89,6 @@ class Loop:
         self._wake_us: int | None = None
         self._home: asyncio.AbstractEventLoop | None = None
         self._home_thread = 0
-        self.commits = 0
         self._failures = 0
         self._airway = Airway(ledger.name, self._thread, self._wake)
         self._next = Flight()
@@ -308,7 +307,6 @@ class Loop:
         commit, write = effects.commit, None
         if commit.writes() or commit.questions or commit.fetch:
             write = self._ledger.prepare(commit)
-            self.commits += 1
         core.handed(effects)
         self._next = Flight()
         self._airway.launch(flight, write)

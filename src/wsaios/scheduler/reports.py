@@ -6,7 +6,7 @@ Those whose fence is over are counted and refused.
 from collections.abc import Sequence
 from typing import Final
 
-from wsaios.kernel.engine import Ended, Freed, Noted, Report, Started, Verdict, WorkerLost
+from wsaios.kernel.engine import Aside, Ended, Freed, Noted, Report, Started, Verdict, WorkerLost
 from wsaios.kernel.executor import Seat
 from wsaios.kernel.ledger import Payload
 from wsaios.kernel.ports import Rng
@@ -52,6 +52,8 @@ class Reports:
             self._lost(report)
         elif type(report) is Freed:
             self._book.free((report.task, report.fence))
+        elif type(report) is Aside:
+            self._book.executor.slots.stand((report.task, report.fence), aside=not report.back)
         else:
             assert type(report) is Started
             self._book.counts["started"] += 1

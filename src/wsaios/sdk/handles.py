@@ -1,6 +1,6 @@
 """What `submit` and `submit_many` hand out: a task, a batch."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from wsaios.kernel.ids import IdRange, encode, walk
@@ -134,6 +134,3 @@ class Batch:
 
     def __repr__(self) -> str:
         return f"<Batch {self.id} of {self.length}>"
-
-
-Tasks = AsyncIterator[Task]

@@ -14,6 +14,7 @@ from wsaios.components.relations import RelationStore
 from wsaios.components.rules import RuleEngine
 from wsaios.components.state import StateStore
 from wsaios.door.server import door_of
+from wsaios.engines.local.aside import standing_aside
 from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import InvalidInput, NotPossible
 from wsaios.kernel.events import Closed, Scope, Verb
@@ -270,19 +271,25 @@ class Scheduler:
             ranges = [(part.first, part.length) for part in tasks.ranges]
         else:
             ranges = [(number, 1) for number in dict.fromkeys(number_of(task) for task in tasks)]
-        async for number, _ in self._service.ended_of(ranges):
-            yield Task(self, number)
+        ends = self._service.ended_of(ranges)
+        while True:
+            with standing_aside():
+                end = await anext(ends, None)
+            if end is None:
+                return
+            yield Task(self, end[0])
 
     @at_home
     async def result(self, task_id: str, *, timeout_s: float | None = None) -> Any:
-        """The result of a task, waiting for it.
+        """The result of a task, waiting for it; a coroutine handler that waits gives its slot away meanwhile.
 
         Raises:
             TaskFailed: it ended otherwise; says how.
             TimeoutError: not in time; the task goes on.
             UnknownTask: there is none.
         """
-        return await self._service.result(number_of(task_id), timeout_s)
+        with standing_aside():
+            return await self._service.result(number_of(task_id), timeout_s)
 
     @at_home
     async def status(self, task_id: str) -> Status:
@@ -307,7 +314,8 @@ class Scheduler:
     @at_home
     async def wait(self, batch_id: str, *, timeout_s: float | None = None) -> BatchView:
         """Until all rows of a batch have ended."""
-        return await self._service.batch_end(number_of(batch_id, "batch"), timeout_s)
+        with standing_aside():
+            return await self._service.batch_end(number_of(batch_id, "batch"), timeout_s)
 
     @at_home
     async def cancel(self, target: str, *, reason: str = "") -> str | int:

@@ -5,6 +5,7 @@ Handlers append a line to a trace when they begin, and go on until there is a fi
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -18,7 +19,7 @@ LOOK_S = 0.005
 async def main(folder: Path, grace_s: float, tasks: list[str]) -> None:
     """Serve with one slot in each lane."""
     scheduler = Scheduler(f"sqlite:///{folder}/work.db", lanes={"default": 1, "thread": 1}, grace_s=grace_s)
-    begun: dict[str, asyncio.Event] = {lane: asyncio.Event() for lane in ("coroutine", "thread")}
+    begun: dict[str, asyncio.Event] = {lane: asyncio.Event() for lane in ("coroutine", "stubborn", "thread")}
     loop = asyncio.get_running_loop()
 
     def note(lane: str, call: str) -> None:
@@ -32,6 +33,14 @@ async def main(folder: Path, grace_s: float, tasks: list[str]) -> None:
         note("coroutine", call)
         while not (folder / "release").exists():  # noqa: ASYNC110  # a file tells nobody
             await asyncio.sleep(LOOK_S)
+        return f"{call} {os.getpid()}"
+
+    @scheduler.handler("stubborn")
+    async def stubborn(call: str) -> str:
+        note("stubborn", call)
+        while not (folder / "release").exists():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(LOOK_S)
         return f"{call} {os.getpid()}"
 
     @scheduler.handler("thread")

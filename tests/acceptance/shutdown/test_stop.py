@@ -109,6 +109,16 @@ def test_a_sigint_during_the_stop_leaves_at_once(tmp_path: Path, number: signal.
     drain(tmp_path, *names)
 
 
+@BOTH
+def test_a_coroutine_that_cannot_be_cancelled_does_not_keep_the_process(tmp_path: Path, number: signal.Signals) -> None:
+    with started(program(tmp_path, 0.2, "stubborn"), tmp_path) as serving:
+        serving.serving()
+        serving.tell(number)
+        assert serving.end() == "stopped\n"
+
+    assert [state for state, _ in tasks(tmp_path).values()] == [State.READY]
+
+
 def test_a_second_sigterm_does_not_cut_the_stop_short(tmp_path: Path) -> None:
     with started(program(tmp_path, LONG_S, "coroutine", "thread"), tmp_path) as serving:
         serving.serving()

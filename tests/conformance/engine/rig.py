@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from wsaios.kernel.engine import (
+    Aside,
     Attempt,
     AttemptRef,
     Ended,
@@ -105,7 +106,7 @@ class Rig(ABC):
         """The reports of one kind about this attempt."""
         return [report for report in self.about(ref) if isinstance(report, kind)]
 
-    def about(self, ref: AttemptRef) -> list[Started | Noted | Ended | Freed]:
+    def about(self, ref: AttemptRef) -> list[Started | Noted | Aside | Ended | Freed]:
         """What was reported of this attempt alone, in order."""
         single = [report for report in self.reports if not isinstance(report, WorkerLost)]
         return [report for report in single if (report.task, report.fence) == ref]

@@ -10,7 +10,6 @@ from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, Body, Failure, Outcome, Shard, Task
 
 NOW_US = 1_767_225_600_000_000
-SLOT_BIT = 12
 
 
 class ClientLedger(Ledger, Protocol):

@@ -4,8 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from wsaios import Scheduler
-from wsaios.bootstrap import Settings
+from wsaios import Scheduler, Settings
 
 
 def say(*words: object) -> None:

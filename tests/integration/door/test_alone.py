@@ -7,8 +7,7 @@ import apsw
 import pytest
 
 from tests.integration.door.owners import Owner
-from wsaios import AsyncClient, Client, Scheduler
-from wsaios.bootstrap import Settings
+from wsaios import AsyncClient, Client, Scheduler, Settings
 from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, NoOwner, TaskFailed, UnknownTask
 
 

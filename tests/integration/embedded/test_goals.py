@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from wsaios import Scheduler, TaskExecutor, errors
-from wsaios.bootstrap import Settings
+from wsaios import Scheduler, Settings, TaskExecutor, errors
 
 
 def actions(scheduler: Scheduler, ran: list[str], enough: asyncio.Event, count: int) -> None:

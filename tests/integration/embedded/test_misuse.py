@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from wsaios import Context, GiveUp, Limits, RetryAfter, Scheduler, errors
-from wsaios.bootstrap import Settings
+from wsaios import Context, GiveUp, Limits, RetryAfter, Scheduler, Settings, errors
 
 SURROGATE = os.fsdecode(b"caf\xe9.txt")
 

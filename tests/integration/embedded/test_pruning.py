@@ -2,8 +2,7 @@
 
 import pytest
 
-from wsaios import Scheduler, errors
-from wsaios.bootstrap import Settings
+from wsaios import Scheduler, Settings, errors
 
 
 async def test_finished_work_is_pruned_after_its_retention_and_kept_batches_stay(url: str) -> None:

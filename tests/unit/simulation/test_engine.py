@@ -30,7 +30,6 @@ from wsaios.simulation.pipe import STALE_RESULT
 from wsaios.simulation.script import Answer
 
 LANES = {"default": LaneSpec("default", 8), "thread": LaneSpec("thread", 2, "thread")}
-END_US = 1_000_000_000_000
 
 
 class Driver:

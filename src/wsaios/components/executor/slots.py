@@ -8,9 +8,9 @@ Ref = tuple[int, int]
 
 
 class Seat:
-    """One slot taken by a call, with the attempts it still holds."""
+    """One slot taken by a call, with the attempts it still holds; while it stands aside the slot is free."""
 
-    __slots__ = ("alone", "key", "key_limit", "lane", "left", "size")
+    __slots__ = ("alone", "aside", "key", "key_limit", "lane", "left", "size")
 
     def __init__(self, lane: str, key: str, size: int, key_limit: int) -> None:
         self.lane = lane
@@ -19,6 +19,7 @@ class Seat:
         self.left = size
         self.size = size
         self.alone = size == 1
+        self.aside = False
 
 
 class Slots:
@@ -36,10 +37,6 @@ class Slots:
         self._limits[lane] = slots
         self._taken.setdefault(lane, 0)
 
-    def lanes(self) -> list[str]:
-        """The lanes there are."""
-        return list(self._limits)
-
     def slots(self, lane: str) -> int:
         """How many slots the lane has."""
         return self._limits[lane]
@@ -49,7 +46,7 @@ class Slots:
         return max(0, self._limits[lane] - self._taken[lane])
 
     def taken(self) -> int:
-        """How many slots are taken over all lanes."""
+        """How many slots are taken over all lanes; not those of calls that stand aside."""
         return sum(self._taken.values())
 
     def key_taken(self, key: str) -> int:
@@ -80,7 +77,7 @@ class Slots:
         if seat is None:
             return None
         seat.left -= 1
-        if seat.left == 0:
+        if seat.left == 0 and not seat.aside:
             self._taken[seat.lane] -= 1
         if seat.key:
             self._keys[seat.key] -= 1
@@ -90,6 +87,16 @@ class Slots:
                 del self._keys[seat.key], self._key_limits[seat.key]
         return seat
 
+    def stand(self, ref: Ref, *, aside: bool) -> None:
+        """The call of an attempt stands aside or comes back; its place under a concurrency key stays taken.
+
+        Who comes back sits at once, although the lane may then have more calls than slots until one of them leaves.
+        """
+        seat = self._seats.get(ref)
+        if seat is not None and seat.aside is not aside:
+            seat.aside = aside
+            self._taken[seat.lane] += -1 if aside else 1
+
     def inherit(self, old: PortSlots) -> None:
         """Take over who sits, not how many may."""
         for ref in old.held():
@@ -97,7 +104,7 @@ class Slots:
             if isinstance(seat, Seat):
                 self._seats[ref] = seat
         for seat in set(self._seats.values()):
-            self._taken[seat.lane] = self._taken.get(seat.lane, 0) + 1
+            self._taken[seat.lane] = self._taken.get(seat.lane, 0) + (not seat.aside)
             if seat.key:
                 self._keys[seat.key] = self._keys.get(seat.key, 0) + seat.left
                 self._key_limits.setdefault(seat.key, []).append(seat.key_limit)

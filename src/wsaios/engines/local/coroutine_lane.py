@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 
 from wsaios.engines.local.arguments import Arguments
+from wsaios.engines.local.aside import CALL
 from wsaios.engines.local.batch_call import BatchCall
 from wsaios.engines.local.outcomes import raised, returned, stopped
 from wsaios.engines.local.register import Register
@@ -68,6 +69,15 @@ class CoroutineLane:
         else:
             self._finish(run, stopped(run, run.attempts))
 
+    def stand(self, run: Run, *, aside: bool) -> None:
+        """A call begins or ends one await for other tasks; its slot is free from the first to the last of them."""
+        first = run.aside == 0
+        run.aside += 1 if aside else -1
+        if run.closed or not (first if aside else run.aside == 0):
+            return
+        self._occupied += -1 if aside else 1
+        self._register.stand(run, aside=aside)
+
     async def stop(self, wait_s: float) -> None:
         """Cancel everything and wait `wait_s` at most for it to end."""
         own = asyncio.current_task()
@@ -80,6 +90,7 @@ class CoroutineLane:
 
     async def _single(self, run: Run) -> None:
         run.begun = True
+        CALL.set((self, run))
         attempt = run.attempts[0]
         try:
             value = await run.handler.function(**self._arguments.of(run))
@@ -94,6 +105,7 @@ class CoroutineLane:
 
     async def _batch(self, run: Run) -> None:
         run.begun = True
+        CALL.set((self, run))
         call = BatchCall(run, self._writer)
         run.partly = call.over
         function = run.handler.function
@@ -120,7 +132,7 @@ class CoroutineLane:
 
     def _finish(self, run: Run, ended: list[Ended]) -> None:
         if not run.closed:
-            self._occupied -= 1
+            self._occupied -= not run.aside
             if run.told:
                 self.stuck -= 1
             self._register.finish(run, ended)

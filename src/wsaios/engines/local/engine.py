@@ -88,11 +88,6 @@ class LocalEngine:
             if run is not None and not run.told and run.name(ref):
                 run.lane.cancel(run)
 
-    def resize(self, lane: str, slots: int) -> None:
-        """Change how many slots a lane has; what runs goes on. The mapping given to the constructor is the caller's."""
-        if lane in self._lanes:
-            self._lanes[lane].slots = slots
-
     def capacity(self) -> Mapping[str, int]:
         """Free slots per lane."""
         return {name: lane.free for name, lane in self._lanes.items()}
@@ -111,7 +106,10 @@ class LocalEngine:
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until the ends of all attempts are reported; calls that are stuck have reported theirs."""
-        return self._register is None or await self._register.quiet(timeout_s)
+        if self._register is None:
+            return True
+        self._register.keep()
+        return await self._register.quiet(timeout_s)
 
     async def stop(self) -> None:
         """Cancel coroutines and wait a moment for them, leave threads behind; nothing is reported afterwards."""
@@ -119,6 +117,7 @@ class LocalEngine:
         lanes, self._lanes = self._lanes, {}
         if register is None:
             return
+        register.keep()
         register.stop()
         for run in list(register.running.values()):
             run.cancelled = True

@@ -10,7 +10,7 @@ from wsaios.engines.local.handlers import Handler
 from wsaios.engines.local.mailbox import Mailbox
 from wsaios.engines.local.outcomes import stopped
 from wsaios.engines.local.run import Key, Lane, Run
-from wsaios.kernel.engine import Attempt, Ended, Freed, OutcomeSink, Report, Work
+from wsaios.kernel.engine import Aside, Attempt, Ended, Freed, OutcomeSink, Report, Work
 
 T = TypeVar("T")
 
@@ -118,6 +118,16 @@ class Register:
         self._reports += [Freed(*key) for key in run.keys]
         self._soon()
 
+    def stand(self, run: Run, *, aside: bool) -> None:
+        """Report that a run gives its slot away for a while, or takes it again."""
+        task, fence = run.keys[0]
+        # What was not waited for at all is not worth two reports.
+        if self._reports and self._reports[-1] == Aside(task, fence, back=aside):
+            self._reports.pop()
+            return
+        self._reports.append(Aside(task, fence, back=not aside))
+        self._soon()
+
     def flush(self) -> None:
         """Give the sink now what has gathered."""
         self._flushing = False
@@ -130,6 +140,15 @@ class Register:
             task = self.loop.create_task(committed)
             self._commits.add(task)
             task.add_done_callback(self._committed)
+
+    def keep(self) -> None:
+        """Have nobody but this engine wait for the coroutines that run.
+
+        `asyncio.run` waits for every task that it knows, for ever if one of them goes on although it is cancelled.
+        """
+        for run in self.running.values():
+            if run.task is not None:
+                asyncio._unregister_task(run.task)  # noqa: SLF001  # documented under "Extending asyncio"
 
     async def quiet(self, timeout_s: float) -> bool:
         """Wait until the ends of all works are told; False when the time was not enough."""

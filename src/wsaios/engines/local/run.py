@@ -31,7 +31,7 @@ class Run(msgspec.Struct, eq=False):
 
     `named` are the attempts whose end was asked for, `partly` gives the ends of a batched call as far as they are
     known. `told`: the ends are reported; `closed`: it no longer runs; between the two its slot is occupied, unless
-    `replaced`, which means that another worker took the slot over.
+    `replaced`, which means that another worker took the slot over, or it stands `aside` (so many awaits at once).
     """
 
     work: Work
@@ -50,6 +50,7 @@ class Run(msgspec.Struct, eq=False):
     told: bool = False
     closed: bool = False
     replaced: bool = False
+    aside: int = 0
 
     def name(self, key: Key) -> bool:
         """Note that the end of this attempt is asked for; True once that holds for all attempts of the work."""

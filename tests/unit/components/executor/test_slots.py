@@ -1,4 +1,4 @@
-"""Slots against a plain count: every attempt leaves once, a slot is freed with the last of its attempts."""
+"""Slots against a plain count: every attempt leaves once; a slot is free once all its attempts left or stand aside."""
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -21,6 +21,7 @@ class SlotsMachine(RuleBasedStateMachine):
         self.calls: list[tuple[str, str, set[Ref]]] = []
         self.key_limits: list[int] = []
         self.gone: list[Ref] = []
+        self.aside: set[Ref] = set()
         self.number = 0
 
     @rule(
@@ -55,9 +56,17 @@ class SlotsMachine(RuleBasedStateMachine):
     def an_attempt_that_left_leaves_again(self, data: st.DataObject) -> None:
         assert self.slots.leave(data.draw(st.sampled_from(self.gone))) is None
 
+    @precondition(lambda self: any(left for _, _, left in self.calls))
+    @rule(data=st.data(), aside=st.booleans())
+    def a_call_stands_aside_or_comes_back(self, data: st.DataObject, aside: bool) -> None:
+        left = data.draw(st.sampled_from([left for _, _, left in self.calls if left]))
+        self.slots.stand(min(left), aside=aside)
+        self.aside = self.aside | left if aside else self.aside - left
+
     @rule()
     def one_that_never_sat_leaves(self) -> None:
         assert self.slots.leave((self.number + 1000, 1)) is None
+        self.slots.stand((self.number + 1000, 1), aside=True)
 
     @rule(lane=st.sampled_from(LANES), count=st.integers(0, 4))
     def a_lane_gets_another_number(self, lane: str, count: int) -> None:
@@ -73,7 +82,7 @@ class SlotsMachine(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_counted(self) -> None:
-        seated = {lane: sum(name == lane and bool(left) for name, _, left in self.calls) for lane in LANES}
+        seated = {lane: sum(name == lane and bool(left - self.aside) for name, _, left in self.calls) for lane in LANES}
         for lane, count in self.limits.items():
             assert self.slots.slots(lane) == count
             assert self.slots.free(lane) == max(0, count - seated[lane])

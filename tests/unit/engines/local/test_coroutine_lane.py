@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.unit.engines.local.running import running
-from wsaios.kernel.engine import Verdict
+from wsaios.engines.local.aside import standing_aside
+from wsaios.kernel.engine import Aside, Verdict
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
 
@@ -167,3 +168,64 @@ async def test_a_row_that_cannot_be_read_fails_alone() -> None:
         ends = await served.ends(works)
         assert [end.verdict for end in ends] == [Verdict.SUCCEEDED, Verdict.FAILED, Verdict.SUCCEEDED]
         assert ends[2].result == b"3"
+
+
+async def test_a_call_that_awaits_other_tasks_gives_its_slot_away_until_the_last_of_these_awaits() -> None:
+    first, second, last = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def await_one(event: asyncio.Event) -> None:
+        with standing_aside():
+            await event.wait()
+
+    async def parent() -> None:
+        await asyncio.gather(await_one(first), await_one(second))
+        await last.wait()
+
+    async with running() as served:
+        served.handlers.add("parent", parent)
+        (ref,) = await served.submit(served.work("parent"))
+        await served.until(lambda: len(served.of(Aside, ref)) == 1)
+        assert served.engine.capacity()["default"] == 4
+        first.set()
+        await asyncio.sleep(0)
+        assert served.engine.capacity()["default"] == 4
+        second.set()
+        await served.until(lambda: len(served.of(Aside, ref)) == 2)
+        assert served.engine.capacity()["default"] == 3
+        last.set()
+        await served.until(lambda: served.engine.capacity()["default"] == 4)
+    assert [report.back for report in served.of(Aside, ref)] == [False, True]
+
+
+async def test_an_await_that_outlives_its_call_changes_nothing() -> None:
+    over = asyncio.Event()
+
+    async def linger() -> None:
+        with standing_aside():
+            await over.wait()
+
+    left: list[asyncio.Task[None]] = []
+
+    async def parent() -> None:
+        left.append(asyncio.ensure_future(linger()))
+        await asyncio.sleep(0)
+
+    async with running() as served:
+        served.handlers.add("parent", parent)
+        await served.end("parent")
+        assert served.engine.capacity()["default"] == 4
+        over.set()
+        await left[0]
+        assert served.engine.capacity()["default"] == 4
+
+
+async def test_what_needs_no_waiting_is_not_reported() -> None:
+    async def parent() -> None:
+        for _ in range(100):
+            with standing_aside():
+                pass
+
+    async with running() as served:
+        served.handlers.add("parent", parent)
+        await served.end("parent")
+        assert [type(report).__name__ for report in served.reports] == ["Ended"]

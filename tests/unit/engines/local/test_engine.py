@@ -71,13 +71,6 @@ async def test_a_handler_that_is_registered_later_is_known() -> None:
         assert (await served.ends(work))[0].verdict == Verdict.SUCCEEDED
 
 
-async def test_the_slots_of_a_lane_can_change() -> None:
-    async with running() as served:
-        served.engine.resize("thread", 5)
-        served.engine.resize("unknown", 5)
-        assert served.engine.capacity() == {"default": 4, "thread": 5}
-
-
 async def test_what_ended_long_ago_is_forgotten() -> None:
     async with running() as served:
         served.handlers.add("nothing", nothing)
