@@ -136,6 +136,8 @@ class CoroutineLane:
             if run.told:
                 self.stuck -= 1
             self._register.finish(run, ended)
+            # The task's context knows the run: left to the collector, such rings cost a fifth of the loop's time.
+            run.task = None
 
 
 def _stops(run: Run, error: BaseException) -> bool:
