@@ -6,6 +6,7 @@ from benchmarks.figures import Figure, Measure
 
 LOOPS: Final = ("uvloop", "asyncio")
 HANDLERS: Final = {"coroutine": 40_000.0, "thread": 15_000.0}
+PROCESSES: Final = 10_000.0
 SLOTS: Final = 256
 ROWS: Final = 10_000_000
 _CPU: Final = Figure("cpu_us", "processor time a task, of this process alone", "µs")
@@ -25,6 +26,7 @@ def catalogue(rows: int | None = None, *, quick: bool = False) -> list[Measure]:
     many = rows or (100_000 if quick else ROWS)
     measures = [_throughput(handler, how, loop, quick=quick) for handler in HANDLERS for loop in LOOPS for how in _HOW]
     measures.append(_throughput("coroutine", "as_completed", "uvloop", quick=quick, slots=2_048))
+    measures += [_processes(how, loop, slots, quick=quick) for loop in LOOPS for how in _HOW for slots in (SLOTS, 0)]
     measures += [_skeleton(loop, slots, quick=quick) for slots in (SLOTS, 2_048) for loop in LOOPS]
     measures += [_idle(loop, 100 if quick else 2_000) for loop in LOOPS]
     shapes = ((1, False), (100, False), (16, True))
@@ -45,6 +47,20 @@ def _throughput(handler: str, how: str, loop: str, *, quick: bool, slots: int = 
         (*figures, *(() if callers else (_SUBMIT,))),
         {"handler": handler, "how": how, "loop": loop, "slots": slots, "callers": callers, "n": n},
         beside=f"skeleton.{loop}" if handler == "coroutine" and not slots else "",
+    )
+
+
+def _processes(how: str, loop: str, slots: int, *, quick: bool) -> Measure:
+    """In two worker processes with these slots; 0: as the lane comes, one for each processor, which has no floor."""
+    callers = (200 if quick else 1_000) if how == "single" else 0
+    n = 4_000 if quick else 100_000 if slots and not callers else 20_000
+    what = f"{_HOW[how].format(callers=callers)}, {f'{slots} slots' if slots else 'a slot for each processor'}"
+    figures = (Figure("per_s", what, "/s", PROCESSES if slots else None), _CPU)
+    return Measure(
+        f"process.{how}.{loop}" + (f".{slots}-slots" if slots else ""),
+        "throughput",
+        (*figures, *(() if callers else (_SUBMIT,))),
+        {"handler": "process", "how": how, "loop": loop, "slots": slots, "callers": callers, "n": n, "workers": 2},
     )
 
 

@@ -9,7 +9,7 @@ from benchmarks.figures import Values
 from benchmarks.loops import run
 from benchmarks.machine import own_s
 from benchmarks.processes import Given
-from wsaios import Scheduler
+from wsaios import LaneSpec, Processes, Scheduler
 
 WARM_UP: Final = 2_000
 
@@ -24,8 +24,12 @@ def noop_thread(i: int) -> int:
     return i
 
 
-HANDLERS: Final[dict[str, Callable[[int], object]]] = {"coroutine": noop, "thread": noop_thread}
-LANES: Final = {"coroutine": "default", "thread": "thread"}
+HANDLERS: Final[dict[str, Callable[[int], object]]] = {
+    "coroutine": noop,
+    "thread": noop_thread,
+    "process": noop_thread,
+}
+LANES: Final = {"coroutine": "default", "thread": "thread", "process": "process"}
 
 
 def measure(given: Given) -> Values:
@@ -35,9 +39,12 @@ def measure(given: Given) -> Values:
 
 async def _measured(given: Given) -> Values:
     slots, handler, n = given.number("slots"), given.word("handler"), given.number("n")
-    lanes = {LANES[handler]: slots} if slots else None
+    lane = LANES[handler]
+    lanes: dict[str, int | LaneSpec] = {lane: slots} if slots else {}
+    if slots and handler == "process":
+        lanes[lane] = LaneSpec(lane, slots, "process", Processes(count=given.number("workers")))
     async with Scheduler(given.ledger(), lanes=lanes) as scheduler:
-        scheduler.add_handler("noop", HANDLERS[handler])
+        scheduler.add_handler("noop", HANDLERS[handler], lane=lane)
         submit_all = HOW[given.word("how")]
         await submit_all(scheduler, WARM_UP, given)
         used_s, begun = own_s(), time.perf_counter()

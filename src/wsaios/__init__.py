@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from wsaios.engines.local.answers import GiveUp, RetryAfter
     from wsaios.engines.local.context import Context
     from wsaios.kernel import errors
-    from wsaios.kernel.task import LaneSpec
+    from wsaios.kernel.task import LaneSpec, Processes
     from wsaios.kernel.version import __version__
     from wsaios.kernel.views import BatchView, Status, Transition, Why
     from wsaios.scheduler.service import Limits
@@ -28,6 +28,7 @@ __all__ = [
     "LaneSpec",
     "Limits",
     "ParamOptimizer",
+    "Processes",
     "RelationStore",
     "RetryAfter",
     "RuleEngine",
@@ -55,6 +56,7 @@ _PLACES = {
     "LaneSpec": "wsaios.kernel.task",
     "Limits": "wsaios.scheduler.service",
     "ParamOptimizer": "wsaios.sdk.components",
+    "Processes": "wsaios.kernel.task",
     "RelationStore": "wsaios.sdk.components",
     "RetryAfter": "wsaios.engines.local.answers",
     "RuleEngine": "wsaios.sdk.components",

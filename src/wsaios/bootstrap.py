@@ -20,11 +20,12 @@ from wsaios.components.state import StateStore
 from wsaios.engines.local.answers import GiveUp, RetryAfter
 from wsaios.engines.local.engine import LocalEngine
 from wsaios.engines.local.handlers import Handler, Handlers
+from wsaios.engines.local.process.place import place_of, refuse_while_loading
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import HandlerKnown
 from wsaios.kernel.faculties import Changes, Hub, load
 from wsaios.kernel.ledger import Opening, Reads
-from wsaios.kernel.task import HandlerSpec, LaneKind, LaneSpec, Options
+from wsaios.kernel.task import HandlerSpec, LaneKind, LaneSpec, Options, Processes
 from wsaios.ledger.failpoint_exit import from_environment
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.planning.calls import whole
@@ -43,6 +44,7 @@ LANES: Final = (LaneSpec("default", 1000, "async"), LaneSpec("thread", 32, "thre
 GRACE_S: Final = 10.0
 _SOONEST_AGAIN_S: Final = 1.0
 MAX_SLOTS: Final = 100_000
+MAX_NICE: Final = 19
 MAX_AGEING_US: Final = 1 << 50
 MAX_LIMIT: Final = 1 << 40
 _AGEING_FACT: Final = ("policy", "ageing_us_per_point")
@@ -51,7 +53,8 @@ _SWITCH_INTERVAL_S: Final = 0.0001
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """How a scheduler is set up; `lanes` are added to, or replace, the lanes ``default`` and ``thread``.
+    """How a scheduler is set up; `lanes` are added to, or replace, the lanes ``default``,
+    ``thread`` and ``process`` (a slot for each processor).
 
     `retention_s` is how long finished work is kept. `http_allow_private`: actions of type ``api`` may call addresses
     that are not public. `only_client`: it decides nothing, and only takes work in.
@@ -251,6 +254,7 @@ class Parts:
 
     async def start(self, who: str) -> Opening:
         """Own the ledger and begin."""
+        refuse_while_loading()
         opening = await self.lifecycle.start(who)
         _TUNING.enter()
         self._tuned = True
@@ -311,11 +315,15 @@ def ledger_url(given: str | None) -> str:
 
 
 def spec_of(
-    handler: Handler, batch_size: int, max_wait_s: float, options: Options, calls: Mapping[str, Any] | None = None
+    handler: Handler,
+    kind: LaneKind,
+    batch_size: int,
+    max_wait_s: float,
+    options: Options,
+    calls: Mapping[str, Any] | None = None,
 ) -> HandlerSpec:
-    """What the core knows of a handler."""
+    """What the core knows of a handler that lanes of this kind can run."""
     required = () if handler.batched else handler.required
-    kind: LaneKind = "async" if handler.coroutine else "thread"
     return HandlerSpec(
         handler.name,
         handler.lane,
@@ -347,7 +355,8 @@ def lanes_of(settings: Settings) -> dict[str, LaneSpec]:
     Raises:
         InvalidInput: one of them has no slots, a kind that there is not, or another kind than its name stands for.
     """
-    fixed = {lane.name: lane.kind for lane in LANES}
+    given = (*LANES, LaneSpec("process", len(usable_cpus()), "process"))
+    fixed = {lane.name: lane.kind for lane in given}
     for lane in settings.lanes:
         field = f"lanes[{lane.name!r}]"
         whole(f"{field}.slots", lane.slots, 1, MAX_SLOTS)
@@ -358,14 +367,39 @@ def lanes_of(settings: Settings) -> dict[str, LaneSpec]:
         if lane.kind != fixed.get(lane.name, lane.kind):
             reason = f"must be {fixed[lane.name]!r}, handlers that name no lane rely on it; give the lane another name"
             raise InvalidInput(f"{field}.kind", reason)
-    return {lane.name: lane for lane in (*LANES, *settings.lanes)}
+        _check_processes(field, lane)
+    return {lane.name: lane for lane in (*given, *settings.lanes)}
 
 
-def check_lane(handler: Handler, lanes: Mapping[str, LaneSpec]) -> None:
-    """Refuse a handler on a lane that is not there or cannot run it.
+def usable_cpus() -> set[int]:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _check_processes(field: str, lane: LaneSpec) -> None:
+    field, options = f"{field}.processes", lane.processes
+    if not isinstance(options, Processes):
+        raise InvalidInput(field, f"must be Processes(…), not {options!r:.80}")
+    if lane.kind != "process" and options != Processes():
+        raise InvalidInput(field, f"a lane of kind {lane.kind!r} has none; use kind 'process'")
+    if options.count is not None:
+        whole(f"{field}.count", options.count, 1, lane.slots)
+    whole(f"{field}.max_tasks", options.max_tasks, 0, MAX_LIMIT)
+    whole(f"{field}.max_mib", options.max_mib, 0, MAX_LIMIT)
+    whole(f"{field}.nice", options.nice, 0, MAX_NICE)
+    missing = set(options.cpus) - usable_cpus()
+    if missing:
+        usable = ", ".join(map(str, sorted(usable_cpus())))
+        raise InvalidInput(f"{field}.cpus", f"there is no processor {min(missing)!r} to use; there are {usable}")
+
+
+def check_lane(handler: Handler, lanes: Mapping[str, LaneSpec]) -> LaneKind:
+    """The kind of the handler's lane.
 
     Raises:
-        InvalidInput: says which lanes there are.
+        InvalidInput: it is not there (says which lanes there are) or cannot run this handler.
     """
     lane = lanes.get(handler.lane)
     if lane is None:
@@ -376,3 +410,6 @@ def check_lane(handler: Handler, lanes: Mapping[str, LaneSpec]) -> None:
         raise InvalidInput(
             "lane", f"lane {lane.name!r} runs {runs}, and handler {handler.name!r} is one of the {wanted}"
         )
+    if lane.kind == "process":
+        place_of(handler.name, handler.function)
+    return lane.kind

@@ -32,7 +32,10 @@ def run(
     ledger: LedgerOption = None,
     lane: Annotated[
         str | None,
-        typer.Option("--lane", help="Where it runs; unless given, coroutines in default, functions in thread."),
+        typer.Option(
+            "--lane",
+            help="Where it runs; unless given, coroutines in default, functions in thread; process is there too.",
+        ),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", help="Give the handler lists of up to so many rows.")

@@ -63,8 +63,8 @@ class Effective(msgspec.Struct, frozen=True):
     concurrency_limit: int
 
 
-LaneKind = Literal["async", "thread"]
-"""``"async"`` for coroutines, ``"thread"`` for plain functions."""
+LaneKind = Literal["async", "thread", "process"]
+"""``"async"`` for coroutines, ``"thread"`` for plain functions, ``"process"`` for those that compute."""
 
 
 class HandlerSpec(msgspec.Struct, frozen=True):
@@ -84,12 +84,32 @@ class HandlerSpec(msgspec.Struct, frozen=True):
     accepts: frozenset[str] | None = None
 
 
+class Processes(msgspec.Struct, frozen=True):
+    """The workers of a lane of kind ``"process"``.
+
+    `count`: how many at most; None: one for each slot. With fewer, short calls wait in their pipes. A worker is
+    replaced after `max_tasks` works, or when it has more than `max_mib` MiB of memory after one (0: never). `nice` is
+    added to their niceness (0 to 19), `cpus` are the processors that they may use (none: all).
+    """
+
+    count: int | None = None
+    max_tasks: int = 0
+    max_mib: int = 0
+    nice: int = 0
+    cpus: tuple[int, ...] = ()
+
+
 class LaneSpec(msgspec.Struct, frozen=True):
-    """A named pool of slots; `kind` is ``"async"`` for coroutines or ``"thread"`` for plain functions."""
+    """A named pool of slots.
+
+    `kind` is ``"async"`` for coroutines, ``"thread"`` for plain functions, or ``"process"`` for plain functions in
+    worker processes, which `processes` says more about.
+    """
 
     name: str
     slots: int
     kind: LaneKind = "async"
+    processes: Processes = Processes()
 
 
 class Body(msgspec.Struct, array_like=True, gc=False):

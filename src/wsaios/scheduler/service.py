@@ -59,6 +59,7 @@ _PAGE: Final = 5000
 _OUTCOMES: Final = 500
 _TURN_S: Final = 0.005
 _BACKLOG: Final = 100_000
+_RUNS: Final = {"async": "coroutines", "thread": "plain functions", "process": "functions that worker processes import"}
 _FINAL: Final = "a batch takes no {}; give it to single tasks"
 
 
@@ -226,7 +227,7 @@ class Submissions:
         spec = self._spec(new.handler)
         if spec is not None and spec.kind not in {None, lanes[new.lane]}:
             fitting = ", ".join(name for name, kind in lanes.items() if kind == spec.kind)
-            runs = "coroutines" if lanes[new.lane] == "async" else "plain functions"
+            runs = _RUNS[lanes[new.lane]]
             raise InvalidInput(
                 "lane", f"lane {new.lane!r} runs {runs}, which handler {new.handler!r} is not; it fits {fitting}"
             )

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from wsaios.bootstrap import LANES, check_lane, spec_of
+from wsaios.bootstrap import Settings, check_lane, lanes_of, spec_of
 from wsaios.engines.local.handlers import Handler, Handlers
 from wsaios.inference.models import resolve
 from wsaios.kernel.errors import InvalidInput
@@ -127,7 +127,7 @@ def prepare(request: Request, folder: Path, on_size: Callable[[int], None], on_b
     handlers = Handlers()
     handler, size, required, accepted = _callee(request, handlers, folder)
     tries = retries({"max_attempts": request.max_attempts} if request.max_attempts is not None else {})
-    spec = spec_of(handler, size, MAX_WAIT_S, tries)
+    spec = spec_of(handler, check_lane(handler, lanes_of(Settings())), size, MAX_WAIT_S, tries)
     intake = Intake(file.source, kind, columns, request.id_column, request.limit, required, accepted)
     on_size(file.size_bytes)
     checked = check(lambda: file.chunks(on_bytes), intake)
@@ -141,16 +141,13 @@ def _callee(
     size = request.batch_size
     if size is not None:
         whole("--batch-size", size, 1, MAX_BATCH_SIZE)
-    lanes = {lane.name: lane for lane in LANES}
     if request.model is not None:
         model = resolve(request.model)
         handler = handlers.add(request.callee, model.function, lane=request.lane or model.lane, batched=True)
         names = frozenset({model.argument})
-        check_lane(handler, lanes)
         return handler, size or model.batch_size, names, names
     function = import_function(request.callee, folder)
     handler = handlers.add(request.callee, function, lane=request.lane, batched=size is not None)
-    check_lane(handler, lanes)
     return handler, size or 1, frozenset(handler.required if not handler.batched else ()), handler.accepts
 
 

@@ -100,6 +100,8 @@ class Scheduler:
     ) -> Callable[[F], F]:
         """Register the decorated function; coroutines run on the loop, plain functions in threads.
 
+        With ``lane="process"`` a plain function runs in a worker process, which imports it by its name.
+
         With `batch_size` it is batched: it takes a list of argument dicts, at most that many, and returns one result
         for each; an
         under-filled batch waits at most `max_wait_s` from its oldest row. `options` are defaults of its tasks:
@@ -142,12 +144,12 @@ class Scheduler:
         there = name in self._handlers
         handler = self._handlers.add(text("name", name), function, lane=lane, batched=batch_size is not None)
         try:
-            check_lane(handler, self._parts.lanes)
+            kind = check_lane(handler, self._parts.lanes)
         except InvalidInput:
             if not there:
                 self._handlers.remove(name)
             raise
-        spec = spec_of(handler, batch_size or 1, max_wait_s, tries, calls)
+        spec = spec_of(handler, kind, batch_size or 1, max_wait_s, tries, calls)
         self._specs[name] = spec
         if self._started:
             self._parts.know(spec)
@@ -406,7 +408,7 @@ def _lanes(given: Mapping[str, int | LaneSpec]) -> tuple[LaneSpec, ...]:
                 raise InvalidInput(f"lanes[{name!r}]", f"is called {lane.name!r} inside; use one name")
             found.append(lane)
         else:
-            kind: Any = "thread" if name == "thread" else "async"
+            kind: Any = name if name in {"thread", "process"} else "async"
             found.append(LaneSpec(text("lanes", name), whole(f"lanes[{name!r}]", lane, 1, MAX_BATCH), kind))
     return tuple(found)
 

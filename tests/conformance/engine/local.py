@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from tests.conformance.engine.in_process import BATCHED, FOLDER, SINGLE, WAITING, Answering, Called, values
 from tests.conformance.engine.rig import LANES, MAX_RESULT_BYTES, NOW_US, Rig
-from wsaios.engines.local import Context, GiveUp, Handlers, LocalEngine, RetryAfter
+from wsaios.engines.local import Context, Handlers, LocalEngine
 
-WAITING = {"hold", "stubborn", "rows_hold"}
-Answering = Callable[[Any], Any]
+
+class HearingEngine(LocalEngine):
+    """Hears what worker processes told before it says that it is drained."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.hear: Callable[[], None] = lambda: None
+
+    async def drain(self, timeout_s: float) -> bool:
+        drained = await super().drain(timeout_s)
+        self.hear()
+        return drained
 
 
 class LocalRig(Rig):
-    """Coroutines in ``default``, plain functions in ``thread``."""
+    """Coroutines in ``default``, plain functions in ``thread``, functions of a module in ``process``."""
 
     def __init__(self) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
+        self._rest = b""
         self._opened = asyncio.Event()
         self._opened_to_threads = threading.Event()
         handlers = Handlers()
@@ -27,11 +43,40 @@ class LocalRig(Rig):
             self._add_single(handlers, name, function)
         for name, function in BATCHED.items():
             self._add_batched(handlers, name, function)
-        self.engine = LocalEngine(
+        self.engine = engine = HearingEngine(
             handlers, LANES, max_result_bytes=MAX_RESULT_BYTES, grace_s=0.05, now_us=lambda: NOW_US
         )
+        engine.hear = self._hear
+        # Worker processes tell through one named pipe that they were called, and wait at another one.
+        self._folder = tempfile.TemporaryDirectory()
+        os.environ[FOLDER] = self._folder.name
+        self._gate = Path(self._folder.name, "gate")
+        called = Path(self._folder.name, "called")
+        os.mkfifo(self._gate)
+        os.mkfifo(called)
+        self._pipes = [os.open(called, os.O_RDWR | os.O_NONBLOCK)]
+        self._loop.add_reader(self._pipes[0], self._hear)
+
+    async def close(self) -> None:
+        try:
+            await super().close()
+        finally:
+            await self.engine.stop()
+            self._loop.remove_reader(self._pipes[0])
+            for descriptor in self._pipes:
+                os.close(descriptor)
+            self._folder.cleanup()
+
+    def _hear(self) -> None:
+        with suppress(BlockingIOError):
+            while told := os.read(self._pipes[0], 1 << 16):
+                self._rest += told
+        *lines, self._rest = self._rest.split(b"\n")
+        for line in lines:
+            self.signal(line.decode())
 
     def release(self) -> None:
+        self._pipes.append(os.open(self._gate, os.O_RDWR | os.O_NONBLOCK))
         self._opened.set()
         self._opened_to_threads.set()
 
@@ -76,49 +121,9 @@ class LocalRig(Rig):
 
         handlers.add(f"{name}@default", in_loop)
         handlers.add(f"{name}@thread", in_thread)
+        handlers.add(f"{name}@process", getattr(Called, name), lane="process")
 
     def _add_batched(self, handlers: Handlers, name: str, function: Answering) -> None:
-        handlers.add(f"{name}@default", self._coroutine(name, function, _values), batched=True)
-        handlers.add(f"{name}@thread", self._plain(name, function, _values), batched=True)
-
-
-def _values(rows: list[dict[str, Any]]) -> list[Any]:
-    return [row["value"] for row in rows]
-
-
-def _raising(error: BaseException) -> Answering:
-    def function(_given: object) -> None:
-        raise type(error)(*error.args)
-
-    return function
-
-
-def _raise_on_bad(rows: list[dict[str, Any]]) -> list[Any]:
-    if "bad" in _values(rows):
-        raise ValueError("a bad row")
-    return _values(rows)
-
-
-SINGLE: dict[str, Answering] = {
-    "echo": lambda value: value,
-    "hold": lambda value: value,
-    "stubborn": lambda value: value,
-    "raise": _raising(ValueError("boom")),
-    "exit": _raising(SystemExit(3)),
-    "retry": _raising(RetryAfter(2.5, "busy")),
-    "retry_returned": lambda _: RetryAfter(2.5, "busy"),
-    "give_up": _raising(GiveUp("no use")),
-    "give_up_returned": lambda _: GiveUp("no use"),
-    "nan": lambda _: {"scores": [1.0, None, float("nan")]},
-    "object": lambda _: {"thing": [object()]},
-    "large": lambda size: "x" * size,
-}
-BATCHED: dict[str, Answering] = {
-    "rows": _values,
-    "rows_hold": _values,
-    "rows_raise": _raise_on_bad,
-    "rows_short": lambda rows: _values(rows)[1:],
-    "rows_no_list": lambda rows: dict.fromkeys(map(str, _values(rows))),
-    "rows_retry": _raising(RetryAfter(1.0, "busy")),
-    "rows_mixed": lambda rows: [ValueError("a bad row") if value == "bad" else value for value in _values(rows)],
-}
+        handlers.add(f"{name}@default", self._coroutine(name, function, values), batched=True)
+        handlers.add(f"{name}@thread", self._plain(name, function, values), batched=True)
+        handlers.add(f"{name}@process", getattr(Called, name), lane="process", batched=True)

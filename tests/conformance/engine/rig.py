@@ -34,6 +34,7 @@ MAX_RESULT_BYTES: Final = 1 << 20
 LANES: Final = {
     "default": LaneSpec("default", 4, "async"),
     "thread": LaneSpec("thread", 2, "thread"),
+    "process": LaneSpec("process", 2, "process"),
 }
 
 

@@ -335,7 +335,7 @@ async def test_a_missing_or_odd_argument_and_an_unknown_lane_are_refused(schedul
             await scheduler.submit_many("need", [{"text": "x"}, {"text": "x", "txt": "y"}])
         with pytest.raises(errors.InvalidInput, match="'text'"):
             await scheduler.submit("need", {})
-        with pytest.raises(errors.UnknownLane, match="default, thread"):
+        with pytest.raises(errors.UnknownLane, match="default, process, thread"):
             await scheduler.submit("need", {"text": "x"}, lane="gpu")
 
 
@@ -351,7 +351,7 @@ async def test_a_lane_that_cannot_run_the_handler_is_refused_at_submit(scheduler
                 with pytest.raises(errors.InvalidInput, match=f"lane {lane!r} runs .* it fits") as caught:
                     await submit
                 assert caught.value.field == "lane"
-        with pytest.raises(errors.UnknownLane, match="default, thread"):
+        with pytest.raises(errors.UnknownLane, match="default, process, thread"):
             await scheduler.submit_many("plain", [{}], lane="gpu")
         early = await scheduler.submit("future", lane="thread")
         scheduler.add_handler("future", coroutine)

@@ -1,4 +1,4 @@
-"""The engine of this process: coroutines on the loop, plain functions in threads of its own."""
+"""The engine of this process: coroutines on the loop, plain functions in threads or processes of its own."""
 
 from wsaios.engines.local.answers import GiveUp, RetryAfter
 from wsaios.engines.local.context import Context

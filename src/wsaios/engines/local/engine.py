@@ -9,6 +9,7 @@ from typing import Final, Literal
 from wsaios.engines.local.coroutine_lane import CoroutineLane
 from wsaios.engines.local.handlers import Handlers
 from wsaios.engines.local.outcomes import failed
+from wsaios.engines.local.process.lane import ProcessLane
 from wsaios.engines.local.register import Register, Warn, silent
 from wsaios.engines.local.thread_lane import ThreadLane
 from wsaios.kernel.engine import AttemptRef, Capabilities, Engine, OutcomeSink, Receipt, Work
@@ -24,11 +25,12 @@ def utc_us() -> int:
 
 
 class LocalEngine:
-    """Runs coroutines as tasks of the loop and plain functions in threads, in lanes.
+    """Runs coroutines as tasks of the loop and plain functions in threads or worker processes, in lanes.
 
     `lanes` is read at every `start`; a result may have `max_result_bytes` as JSON. `max_stuck` bounds the threads of a
     lane that are replaced because they outlived their time (None: as many as it has slots); `grace_s` is how long a
-    coroutine that timed out may take to end before it is stuck, and how long `stop` waits.
+    coroutine that timed out may take to end before it is stuck, how long a function in a process may go on that timed
+    out or was cancelled before its worker is killed, and how long `stop` waits.
     """
 
     name = "local"
@@ -50,12 +52,13 @@ class LocalEngine:
         self._handlers = handlers
         self._specs = lanes
         self._writer = JsonWriter(max_result_bytes)
+        self._max_result_bytes = max_result_bytes
         self._max_stuck = max_stuck
         self._grace_s = grace_s
         self._now_us = now_us
         self._warn = warn
         self._register: Register | None = None
-        self._lanes: dict[str, CoroutineLane | ThreadLane] = {}
+        self._lanes: dict[str, CoroutineLane | ThreadLane | ProcessLane] = {}
 
     async def start(self, sink: OutcomeSink) -> None:
         """Be ready for `submit`; attempts see the context variables of this call, each a copy of its own."""
@@ -65,6 +68,8 @@ class LocalEngine:
         for name, spec in self._specs.items():
             if spec.kind == "async":
                 self._lanes[name] = CoroutineLane(spec, register, self._writer, base, self._grace_s)
+            elif spec.kind == "process":
+                self._lanes[name] = ProcessLane(spec, register, self._max_result_bytes, self._grace_s)
             else:
                 self._lanes[name] = ThreadLane(spec, register, self._writer, base, self._max_stuck)
 
@@ -76,9 +81,9 @@ class LocalEngine:
         return [self._take(register, work) for work in batch]
 
     def cancel(self, refs: Sequence[AttemptRef]) -> None:
-        """Ask to end these: coroutines are cancelled, waiting works taken back, threads told by `Context.cancelled`.
+        """Ask to end these: coroutines are cancelled, waiting works taken back, functions told by `Context.cancelled`.
 
-        A micro-batch goes on until all of its rows are named.
+        One in a process that goes on all the same is killed. A micro-batch goes on until all of its rows are named.
         """
         if self._register is None:
             return
@@ -112,7 +117,10 @@ class LocalEngine:
         return await self._register.quiet(timeout_s)
 
     async def stop(self) -> None:
-        """Cancel coroutines and wait a moment for them, leave threads behind; nothing is reported afterwards."""
+        """Cancel coroutines and wait a moment for them, end processes, leave threads behind.
+
+        Nothing is reported afterwards.
+        """
         register, self._register = self._register, None
         lanes, self._lanes = self._lanes, {}
         if register is None:

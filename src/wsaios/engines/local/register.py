@@ -10,7 +10,18 @@ from wsaios.engines.local.handlers import Handler
 from wsaios.engines.local.mailbox import Mailbox
 from wsaios.engines.local.outcomes import stopped
 from wsaios.engines.local.run import Key, Lane, Run
-from wsaios.kernel.engine import Aside, Attempt, Ended, Freed, OutcomeSink, Report, Work
+from wsaios.kernel.engine import (
+    Aside,
+    Attempt,
+    AttemptRef,
+    Ended,
+    Freed,
+    Noted,
+    OutcomeSink,
+    Report,
+    Work,
+    WorkerLost,
+)
 
 T = TypeVar("T")
 
@@ -100,6 +111,25 @@ class Register:
         elif not run.replaced:
             self._reports += [Freed(*key) for key in run.keys]
         if not self._flushing:
+            self._soon()
+
+    def lose(self, run: Run, reason: str) -> None:
+        """A run died with its worker, which held nothing else."""
+        if run.closed or self._closed:
+            return
+        run.closed = True
+        self.deadlines.disarm(run)
+        for key in run.keys:
+            del self.running[key]
+            self._recent.add(key)
+        self._reports.append(WorkerLost([AttemptRef(*key) for key in run.keys], reason))
+        self._settle(run)
+        self._soon()
+
+    def note(self, notes: Sequence[Noted]) -> None:
+        """Report what running handlers said."""
+        if notes:
+            self._reports += notes
             self._soon()
 
     def tell(self, run: Run) -> None:
@@ -197,10 +227,7 @@ class Register:
             self.loop.call_soon(self.flush)
 
     def _note(self, context: Context) -> None:
-        notes = context.unsent()
-        if notes:
-            self._reports += notes
-            self._soon()
+        self.note(context.unsent())
 
 
 def _overdue(run: Run) -> None:

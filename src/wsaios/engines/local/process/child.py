@@ -1,0 +1,285 @@
+"""A worker process: takes jobs from a pipe, runs one after the other, and answers each before it begins the next."""
+
+import faulthandler
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from wsaios.engines.local.arguments import arguments_of
+from wsaios.engines.local.batch_call import BatchCall
+from wsaios.engines.local.context import Context
+from wsaios.engines.local.handlers import Handler
+from wsaios.engines.local.outcomes import raised, returned, stopped
+from wsaios.engines.local.process.functions import Functions
+from wsaios.engines.local.process.streams import Forward, Kept
+from wsaios.engines.local.process.voice import GAP_S, CallContext, Voice
+from wsaios.engines.local.process.wire import (
+    Back,
+    Begun,
+    Boot,
+    End,
+    Frames,
+    Job,
+    Order,
+    Over,
+    read_jobs,
+    read_order,
+)
+from wsaios.engines.local.run import Run
+from wsaios.kernel.engine import Attempt, Ended, Verdict, Work
+from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.json_text import JsonWriter
+from wsaios.kernel.task import Failure
+
+_READ: Final = 1 << 18
+_LAST_S: Final = 1.0
+_PR_SET_PDEATHSIG: Final = 1
+_EASY_TO_KILL: Final = "600"
+
+
+class Unmade:
+    """Stands for a lane where none is needed."""
+
+    def begin(self, _: Run) -> bool:
+        """Nothing."""
+        return False
+
+    def cancel(self, run: Run) -> None:
+        """Nothing."""
+
+    def overdue(self, run: Run) -> None:
+        """Nothing."""
+
+
+class Child:
+    """Runs jobs in the main thread; another thread hears orders meanwhile."""
+
+    def __init__(self, boot: Boot) -> None:
+        self._boot = boot
+        self._jobs, self._orders, answers = boot.pipes
+        wake, woken = os.pipe()
+        os.set_blocking(woken, False)
+        self._wake = wake
+        self._voice = Voice(answers, woken)
+        self._kept = Kept()
+        self._writer = JsonWriter(boot.max_result_bytes)
+        self._functions = Functions()
+        self._handlers: dict[int, Handler | Failure] = {}
+        self._lock = threading.Lock()
+        self._floor = 0
+        self._begun = 0
+        self._run: Run | None = None
+        self._unwanted: set[int] = set()
+        self._done = 0
+        self._statm = (
+            os.open("/proc/self/statm", os.O_RDONLY) if boot.max_mib and Path("/proc/self/statm").exists() else -1
+        )
+        self._page = os.sysconf("SC_PAGESIZE")
+
+    def serve(self) -> None:
+        """Until the pipe of jobs is closed, or this worker has done enough."""
+        root = logging.getLogger()
+        root.addHandler(Forward(self._voice.send))
+        root.setLevel(self._boot.log_level)
+        threading.Thread(target=self._listen, name="wsaios-orders", daemon=True).start()
+        frames = Frames()
+        while data := os.read(self._jobs, _READ):
+            for frame in frames.feed(data):
+                for job in read_jobs(frame):
+                    if self._do(job):
+                        return
+
+    def _do(self, job: Job) -> bool:
+        """Whether this was the last one."""
+        handler = self._handler(job)
+        run = self._begin(job, handler)
+        if run is None:
+            return False
+        if job.timeout_s is not None:
+            self._voice.send(Begun(job.seq))
+        began = time.perf_counter_ns()
+        self._kept.begin()
+        try:
+            ended = self._called(run, handler)
+        finally:
+            self._voice.flush()
+        output = self._kept.end()
+        spent_us = (time.perf_counter_ns() - began) // 1000
+        self._run = None
+        self._done += 1
+        tired = self._tired()
+        self._voice.send(Over(job.seq, spent_us, tired, [_end(end, output) for end in ended]))
+        return tired
+
+    def _handler(self, job: Job) -> Handler | Failure:
+        new = job.introduces
+        if new is not None:
+            try:
+                function = self._functions.find(new.place)
+                self._handlers[new.number] = Handler(
+                    new.name, function, "", coroutine=False, batched=new.batched, context=new.context
+                )
+            except BaseException as error:  # noqa: BLE001  # modules are code of the user; SystemExit too ends the attempt alone
+                self._handlers[new.number] = _unloaded(new.place.path or new.place.module, error)
+        return self._handlers[job.handler]
+
+    def _begin(self, job: Job, handler: Handler | Failure) -> Run | None:
+        """A run that counts as begun; None when the job was given back."""
+        rows: list[Attempt] = [*job.rows]
+        known = handler if isinstance(handler, Handler) else _NOBODY
+        work = Work(known.name, "", rows, job.timeout_s, job.at_most_once)
+        run = Run(work, rows, [(row.task, row.fence) for row in rows], known, _UNMADE)
+        with self._lock:
+            if job.seq <= self._floor:
+                return None
+            self._begun, self._run = job.seq, run
+            run.cancelled = job.seq in self._unwanted
+        return run
+
+    def _called(self, run: Run, handler: Handler | Failure) -> list[Ended]:
+        if isinstance(handler, Failure):
+            return [Ended(each.task, each.fence, Verdict.FAILED, failure=handler) for each in run.attempts]
+        if run.cancelled:
+            return stopped(run, run.attempts)
+        return self._batch(run) if handler.batched else self._single(run)
+
+    def _single(self, run: Run) -> list[Ended]:
+        try:
+            return [returned(run.attempts[0], run.handler.function(**self._arguments(run)), self._writer)]
+        except BaseException as error:  # noqa: BLE001  # a handler may raise SystemExit; that ends its attempt, not the worker
+            return raised(run.attempts, error)
+
+    def _batch(self, run: Run) -> list[Ended]:
+        call = BatchCall(run, self._writer)
+        while (ask := call.next()) is not None:
+            part, rows = ask
+            try:
+                call.returned(part, run.handler.function(rows, **self._context(run, part)))
+            except BaseException as error:  # noqa: BLE001  # as above
+                call.raised(part, error)
+        return call.over()
+
+    def _arguments(self, run: Run) -> dict[str, Any]:
+        name, found = run.handler.context, arguments_of(run.attempts[0])
+        if name is None:
+            return found
+        if name in found:
+            raise InvalidInput("arguments", f"{name!r} is filled with the Context of the call; leave it out")
+        return found | self._context(run, run.attempts)
+
+    def _context(self, run: Run, attempts: Sequence[Attempt]) -> dict[str, Context]:
+        name = run.handler.context
+        return {} if name is None else {name: CallContext(run, attempts, self._voice, self._writer)}
+
+    def _tired(self) -> bool:
+        boot = self._boot
+        if boot.max_tasks and self._done >= boot.max_tasks:
+            return True
+        if self._statm < 0:
+            return False
+        pages = int(os.pread(self._statm, 128, 0).split()[1])
+        return pages * self._page > boot.max_mib << 20
+
+    def _listen(self) -> None:
+        """Hear orders, and tell what waits to be told, until the parent lets go."""
+        frames, control = Frames(), self._orders
+        both = select.poll()
+        both.register(control, select.POLLIN)
+        both.register(self._wake, select.POLLIN)
+        while True:
+            ready = [number for number, _ in both.poll()]
+            if control in ready:
+                data = os.read(control, 4096)
+                if not data:
+                    self._leave()
+                for frame in frames.feed(data):
+                    self._obey(read_order(frame))
+            if self._wake in ready:
+                time.sleep(GAP_S)
+                os.read(self._wake, 4096)
+                self._voice.flush()
+
+    def _obey(self, order: Order) -> None:
+        with self._lock:
+            if order.cancel:
+                self._unwanted.add(order.cancel)
+                if order.cancel == self._begun and self._run is not None:
+                    self._run.cancelled = True
+            self._floor = max(self._floor, order.upto)
+            begun = self._begun
+        if order.upto:
+            self._voice.send(Back(begun, order.upto))
+
+    def _leave(self) -> NoReturn:
+        """The parent let go: an idle worker ends by itself, one at work gets a moment."""
+        with self._lock:
+            self._floor = sys.maxsize
+            if self._run is not None:
+                self._run.cancelled = True
+        time.sleep(_LAST_S)
+        os._exit(1)
+
+
+def main(text: str) -> None:
+    """Be a worker."""
+    boot = msgspec.json.decode(text, type=Boot)
+    _die_with(boot.parent)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # A terminal or a service manager tells everyone; when workers end is for the scheduler to say. Not SIG_IGN,
+        # which programs that a handler starts would inherit.
+        signal.signal(number, lambda *_: None)
+    for descriptor in boot.pipes:
+        os.set_inheritable(descriptor, False)  # noqa: FBT003  # it takes no names
+    sys.argv = boot.argv
+    _settle(boot)
+    faulthandler.enable(all_threads=False)
+    Child(boot).serve()
+
+
+def _die_with(parent: int) -> None:
+    """Linux ends this process as soon as its parent ends, however that was; elsewhere the control pipe tells."""
+    if sys.platform != "linux":
+        return
+    import ctypes  # noqa: PLC0415  # only here
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _settle(boot: Boot) -> None:
+    if boot.nice:
+        os.nice(boot.nice)
+    if boot.cpus:
+        os.sched_setaffinity(0, boot.cpus)
+    # When memory runs out, a worker should go before the scheduler.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_EASY_TO_KILL, "ascii")
+
+
+def _unloaded(what: str, error: BaseException) -> Failure:
+    (end,) = raised((Attempt(0, 0, 0, 0, b"", ""),), error)
+    found = end.failure or Failure(type(error).__name__, "")
+    return Failure(found.kind, f"a worker process could not import {what}: {found.message}", found.traceback)
+
+
+def _end(end: Ended, output: str) -> End:
+    failure = end.failure
+    if failure is not None and output:
+        trace = f"{failure.traceback.rstrip()}\nOutput:\n{output}".lstrip()
+        failure = Failure(failure.kind, failure.message, trace)
+    return End(end.task, end.fence, end.verdict, end.result, failure, end.retry_after_s)
+
+
+_UNMADE: Final = Unmade()
+_NOBODY: Final = Handler("", _end, "", coroutine=False)

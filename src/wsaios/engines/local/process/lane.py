@@ -1,0 +1,313 @@
+"""CPU-bound functions in worker processes that stay warm."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from wsaios.engines.local.outcomes import failed, stopped
+from wsaios.engines.local.process.attendant import Attendant
+from wsaios.engines.local.process.place import place_of
+from wsaios.engines.local.process.wire import Answer, Back, Begun, End, Event, Logged, Over, Place, Said
+from wsaios.engines.local.process.worker import Worker
+from wsaios.engines.local.register import Register
+from wsaios.engines.local.run import Run
+from wsaios.kernel.engine import Ended, Noted, Verdict
+from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.task import LaneSpec
+
+AHEAD_US: Final = 2_000.0
+"""Calls that are as short as that together may wait in the pipe of one worker; longer ones wait here for a free one."""
+_MOST_AHEAD: Final = 256
+_STALL_S: Final = 0.01
+_WAKE_S: Final = 0.001
+_SMOOTH: Final = 0.2
+
+
+class ProcessLane:
+    """Workers that are started as works come, up to the number of the lane, and answer each work before the next.
+
+    A worker that dies takes one work with it: the one at work. Works behind it had not begun and go to another worker.
+    What has used up its time, or was cancelled, is told so, and its worker is killed after `grace_s`.
+    """
+
+    def __init__(self, spec: LaneSpec, register: Register, max_result_bytes: int, grace_s: float) -> None:
+        self.slots = spec.slots
+        self._spec = spec
+        self._most = spec.processes.count or spec.slots
+        self._register = register
+        self._max_result_bytes = max_result_bytes
+        self._grace_s = grace_s
+        self._queue: deque[Run] = deque()
+        self._workers: list[Worker] = []
+        self._dying: list[Worker] = []
+        self._places: dict[str, Place] = {}
+        self._usual_us: dict[str, float] = {}
+        self._attendant: Attendant | None = None
+        self._buried = register.mailbox(self._lay_to_rest)
+        self._occupied = 0
+        self._feeding = False
+        self._stall: asyncio.TimerHandle | None = None
+        self._closed = False
+        self.stuck = 0
+
+    @property
+    def free(self) -> int:
+        """How many slots are free."""
+        return max(0, self.slots - self._occupied)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes at hand."""
+        return [worker.body.process.pid for worker in self._workers]
+
+    def begin(self, run: Run) -> bool:
+        """Take a work; False when there is no worker and none can be started."""
+        if not self._workers and not self._dying and not self._start():
+            return False
+        self._occupied += 1
+        self._queue.append(run)
+        self._soon()
+        return True
+
+    def cancel(self, run: Run) -> None:
+        """Take a work back that has not begun; tell one that has, and kill its worker if that does not help."""
+        if run.cancelled:
+            return
+        run.cancelled = True
+        worker = self._holder(run)
+        if worker is None:
+            self._finish(run, stopped(run, run.attempts))
+        elif worker.first is run:
+            worker.cancel()
+            self._register.deadlines.arm(run, self._grace_s)
+        else:
+            worker.recall()
+
+    def overdue(self, run: Run) -> None:
+        """Tell a work that its time is over; the second time, kill its worker."""
+        worker = self._holder(run)
+        if worker is not None and not worker.dead:
+            worker.read()
+        timeout_s = run.work.timeout_s
+        if run.closed or (worker is not None and worker.dead):
+            return
+        if run.cancelled:
+            if worker is not None and worker.first is run:
+                worker.kill()
+            return
+        if timeout_s is None:
+            return
+        # The time runs from the beginning of the call: for a work that waited, or whose module had to be imported,
+        # that is later than it was armed.
+        left_s = run.begun_s + timeout_s - time.monotonic() if run.begun_s else timeout_s
+        if left_s > _WAKE_S:
+            self._register.deadlines.arm(run, left_s)
+            return
+        run.overdue = run.cancelled = True
+        if worker is not None:
+            worker.cancel()
+        self._register.deadlines.arm(run, self._grace_s)
+
+    async def stop(self, wait_s: float) -> None:
+        """Tell what runs, let the workers go, wait `wait_s` at most for them, and kill those that stay."""
+        self._closed = True
+        if self._stall is not None:
+            self._stall.cancel()
+        self._queue.clear()
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.close()
+        loop = self._register.loop
+        over: asyncio.Future[None] = loop.create_future()
+
+        def told() -> None:
+            # A loop that is closed meanwhile has nobody waiting.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_settle, over)
+
+        if self._attendant is not None:
+            self._attendant.stop([worker.body for worker in workers], wait_s, told)
+            await over
+
+    def _holder(self, run: Run) -> Worker | None:
+        for worker in (*self._workers, *self._dying):
+            if any(held is run for _, held in worker.held):
+                return worker
+        return None
+
+    def _start(self) -> Worker | None:
+        try:
+            worker = Worker(self._register.loop, self._spec, self._max_result_bytes, self._hear)
+        except OSError as error:
+            self._register.warn("a worker process could not be started", lane=self._spec.name, reason=str(error))
+            return None
+        self._workers.append(worker)
+        if self._attendant is None:
+            self._attendant = Attendant(self._spec.name)
+        self._attendant.watch(worker.body)
+        return worker
+
+    def _soon(self) -> None:
+        """Feed once for all that comes in this round of the loop."""
+        if not self._feeding:
+            self._feeding = True
+            self._register.loop.call_soon(self._feed)
+
+    def _feed(self) -> None:
+        self._feeding = False
+        if self._closed:
+            return
+        queue, given = self._queue, set()
+        while queue:
+            run = queue[0]
+            if run.closed:
+                queue.popleft()
+                continue
+            usual_us = self._usual_us.get(run.handler.name, AHEAD_US) * len(run.attempts)
+            worker = self._next(usual_us)
+            if worker is None:
+                break
+            queue.popleft()
+            try:
+                worker.give(run, self._place(run), usual_us)
+            except InvalidInput as error:
+                self._finish(run, failed(run.attempts, "InvalidInput", str(error), for_good=True))
+                continue
+            given.add(worker)
+        for worker in given:
+            worker.send()
+        if self._stall is None and any(len(worker.held) > 1 for worker in given):
+            self._stall = self._register.loop.call_later(_STALL_S, self._look)
+
+    def _next(self, usual_us: float) -> Worker | None:
+        """Who takes the next work: an idle worker, a new one, or one whose works are over in no time."""
+        best: Worker | None = None
+        for worker in self._workers:
+            if not worker.open:
+                continue
+            if not worker.held:
+                return worker
+            if (
+                worker.answered
+                and worker.expected_us + usual_us <= AHEAD_US
+                and len(worker.held) < _MOST_AHEAD
+                and (best is None or worker.expected_us < best.expected_us)
+            ):
+                best = worker
+        if len(self._workers) + len(self._dying) < self._most and (started := self._start()):
+            return started
+        if not self._workers and not self._dying:
+            self._fail_all()
+        return best
+
+    def _look(self) -> None:
+        """Take back what waits behind a call that takes longer than its like did."""
+        self._stall = None
+        now_s = time.monotonic()
+        for worker in self._workers:
+            if len(worker.held) > 1 and now_s - worker.since_s >= _STALL_S:
+                run = worker.held[0][1]
+                self._usual_us[run.handler.name] = max(AHEAD_US, self._usual_us.get(run.handler.name, 0.0))
+                worker.recall()
+        if any(len(worker.held) > 1 for worker in self._workers):
+            self._stall = self._register.loop.call_later(_STALL_S, self._look)
+
+    def _hear(self, worker: Worker, answers: Iterable[Answer]) -> None:
+        for answer in answers:
+            if type(answer) is Over:
+                self._over(worker, answer)
+            elif type(answer) is Said:
+                self._said(answer)
+            elif type(answer) is Begun:
+                if worker.held and worker.held[0][0] == answer.seq:
+                    worker.held[0][1].begun_s = time.monotonic()
+            elif type(answer) is Back:
+                self._return(worker.back(answer.begun))
+            elif isinstance(answer, (Logged, Event)) and self._attendant is not None:
+                self._attendant.log(answer)
+        if worker.dead and worker in self._workers and self._attendant is not None:
+            self._workers.remove(worker)
+            self._dying.append(worker)
+            self._attendant.bury(worker.body, lambda: self._buried.post(worker))
+        elif self._queue:
+            self._feed()
+
+    def _over(self, worker: Worker, over: Over) -> None:
+        if not worker.held or worker.held[0][0] != over.seq:
+            return
+        _, run = worker.held.popleft()
+        worker.answered = True
+        worker.since_s = time.monotonic()
+        name, rows = run.handler.name, len(run.attempts)
+        each_us = over.spent_us / rows
+        usual_us = self._usual_us.get(name)
+        worker.expected_us = 0.0 if not worker.held else max(0.0, worker.expected_us - (usual_us or AHEAD_US) * rows)
+        self._usual_us[name] = each_us if usual_us is None else usual_us + (each_us - usual_us) * _SMOOTH
+        self._finish(run, stopped(run, run.attempts) if run.overdue else [_ended(end) for end in over.ends])
+        if over.tired:
+            worker.tired = True
+            self._return(worker.back(over.seq))
+            worker.close()
+
+    def _return(self, runs: list[Run]) -> None:
+        """Put works back at the head of the queue, except those whose end is asked for."""
+        for run in reversed(runs):
+            if run.cancelled:
+                self._finish(run, stopped(run, run.attempts))
+            else:
+                self._queue.appendleft(run)
+        self._soon()
+
+    def _said(self, said: Said) -> None:
+        running = self._register.running
+        notes = []
+        for task, fence, fraction, note, saved in said.notes:
+            run = running.get((task, fence))
+            if run is not None and not run.told:
+                notes.append(Noted(task, fence, fraction, note, saved))
+        self._register.note(notes)
+
+    def _lay_to_rest(self, worker: Worker) -> None:
+        """A worker is gone: what it was doing is lost, what stood behind that goes to another one."""
+        self._dying.remove(worker)
+        begun, runs = worker.begun, [run for _, run in worker.held]
+        worker.held.clear()
+        if begun:
+            run = runs.pop(0)
+            if run.cancelled:
+                self._finish(run, stopped(run, run.attempts))
+            else:
+                self._occupied -= 1
+                when = "" if worker.answered else " before it had ended a call"
+                self._register.lose(run, worker.body.told() + when)
+        self._return(runs)
+
+    def _fail_all(self) -> None:
+        runs, self._queue = self._queue, deque()
+        for run in runs:
+            if not run.closed:
+                self._finish(run, failed(run.attempts, "NoWorker", "no worker process could be started"))
+
+    def _place(self, run: Run) -> Place:
+        name = run.handler.name
+        place = self._places.get(name)
+        if place is None:
+            place = self._places[name] = place_of(name, run.handler.function)
+        return place
+
+    def _finish(self, run: Run, ended: list[Ended]) -> None:
+        if not run.closed:
+            self._occupied -= 1
+            self._register.finish(run, ended)
+
+
+def _settle(over: "asyncio.Future[None]") -> None:
+    if not over.done():
+        over.set_result(None)
+
+
+def _ended(end: End) -> Ended:
+    return Ended(end.task, end.fence, Verdict(end.verdict), end.result, end.failure, end.retry_after_s)
