@@ -10,7 +10,7 @@ import pytest
 
 from tests.architecture.modules import ROOT
 from tests.servers import postgres as server
-from tests.servers.postgres import SECRET, GUARDED, PostgresServer, served
+from tests.servers.postgres import GUARDED, SECRET, PostgresServer, served
 
 
 async def _ask(url: str, text: str) -> object:
