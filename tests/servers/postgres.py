@@ -23,6 +23,7 @@ _STOP_S: Final = 30.0
 _TRIES: Final = 5
 _ACCESS: Final = f"""\
 host all {GUARDED} 127.0.0.1/32 scram-sha-256
+host all nobody_{GUARDED} 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
 """
 
@@ -48,6 +49,7 @@ class PostgresServer:
         self._folder = folder
         self._durable = durable
         self._process: subprocess.Popen[bytes] | None = None
+        self._schemas = 0
         self.port = 0
 
     @property
@@ -60,6 +62,12 @@ class PostgresServer:
         """Where clients find a database."""
         who = f"{user}:{password}" if password else user
         return f"postgresql://{who}@127.0.0.1:{self.port}/{database}"
+
+    def fresh(self, **options: str) -> str:
+        """Where a new ledger of nobody else is: a schema that is not there yet."""
+        self._schemas += 1
+        query = "&".join(f"{name}={value}" for name, value in {"schema": f"ledger_{self._schemas}", **options}.items())
+        return f"{self.url()}?{query}"
 
     def make(self) -> None:
         """Make the files of the server."""
@@ -93,6 +101,10 @@ class PostgresServer:
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGQUIT)
             process.wait()
+
+    def crash(self) -> None:
+        """End it at once, as a fault of the machine would; what was committed is found again by `start`."""
+        self.stop(signal.SIGQUIT)
 
     @property
     def _data(self) -> Path:

@@ -52,6 +52,8 @@ class SqliteLedger:
     Safe to use from several threads; `commit` and `prune` take turns.
     """
 
+    lease_s = 0.0
+
     def __init__(
         self,
         path_or_url: str | os.PathLike[str],
@@ -106,6 +108,13 @@ class SqliteLedger:
                 with suppress(apsw.Error):
                     session.connection.close(force=True)
             return self._begin(holder)
+
+    def holds(self) -> bool:
+        """As `Ledger.holds`; the lock has no end."""
+        return True
+
+    def renew(self) -> None:
+        """As `Ledger.renew`."""
 
     def prune(self, before_us: int, rows: int, held: Collection[int] | None = None) -> int:
         """As `Ledger.prune`."""
