@@ -37,6 +37,7 @@ demo: $(DEMO_READY) ## index Python's standard library and answer three question
 	@$(PY) demo/run.py
 
 test: $(READY) ## run every test
+	@tools/postgres.sh
 	$(PY) -m pytest tests --numprocesses auto --dist loadfile
 
 lint: $(READY) ## ruff: rules and format

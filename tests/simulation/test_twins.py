@@ -7,13 +7,21 @@ from tests.simulation.fate import Fate
 from tests.simulation.run import simulate
 from tests.simulation.scenario import SCENARIOS, Scenario
 from tests.simulation.twin import TwinLedger
+from wsaios.ledger.postgres import PostgresLedger
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.simulation.ledger_store import Tables
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 @pytest.mark.parametrize("setting", SCENARIOS, ids=lambda setting: str(setting.name))
-def test_the_simulated_ledger_says_what_the_real_one_says(setting: Scenario) -> None:
-    real = SqliteLedger("sqlite:///:memory:")
+def test_the_simulated_ledger_says_what_the_real_one_says(
+    setting: Scenario, kind: str, request: pytest.FixtureRequest
+) -> None:
+    real: SqliteLedger | PostgresLedger
+    if kind == "postgres":
+        real = PostgresLedger(request.getfixturevalue("postgres").fresh())
+    else:
+        real = SqliteLedger("sqlite:///:memory:")
     twins: list[TwinLedger] = []
 
     def open_twin(tables: Tables) -> TwinLedger:

@@ -8,6 +8,7 @@ import msgspec
 from tests.simulation.red import Check, require
 from wsaios.kernel.failpoints import FAMILIES
 from wsaios.kernel.ledger import Commit, Committed, Opening
+from wsaios.ledger.postgres import PostgresLedger
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.simulation.ledger import CommitFault, SimLedger
 from wsaios.simulation.ledger_store import Tables
@@ -18,7 +19,7 @@ T = TypeVar("T")
 class TwinLedger(SimLedger):
     """A simulated ledger that has a real one do the same and compares every answer."""
 
-    def __init__(self, tables: Tables, real: SqliteLedger) -> None:
+    def __init__(self, tables: Tables, real: SqliteLedger | PostgresLedger) -> None:
         super().__init__(tables)
         self._real = real
         self._next_fault: CommitFault | None = None

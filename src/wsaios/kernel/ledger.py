@@ -285,10 +285,12 @@ class Reads(Protocol):
 class Ledger(Protocol):
     """The one durable store.
 
-    All methods but `prepare` block; the driver calls `commit` and `prune` from one thread, reads from another.
+    All methods but `prepare` and `holds` block; the driver calls `commit`, `renew` and `prune` from one thread, reads
+    from another. `lease_s` is how long an owner may be silent before another one may take over; 0: for ever.
     """
 
     name: str
+    lease_s: float
 
     def open(self, now_us: int, who: str) -> Opening:
         """Become the owner: lock, migrate, raise the epoch.
@@ -314,7 +316,22 @@ class Ledger(Protocol):
         """
 
     def reopen(self, now_us: int) -> Opening:
-        """Read everything again after a failed commit, under the same lock and a new epoch."""
+        """Read everything again after a failed commit, under the same lock and a new epoch.
+
+        Raises:
+            Fenced: another owner took the ledger meanwhile.
+        """
+
+    def holds(self) -> bool:
+        """Whether this owner surely still is one: its lease is not nearly over. Quick and without I/O."""
+
+    def renew(self) -> None:
+        """Make sure that this owner still is one, and prolong its lease; nothing when that was done a moment ago.
+
+        Raises:
+            Fenced: another owner took the ledger.
+            LedgerUnavailable: nobody knows; the core must be rebuilt from `reopen`.
+        """
 
     def prune(self, before_us: int, rows: int, held: Collection[int] | None = None) -> int:
         """Delete at most `rows` outcomes that ended before the time (never rows of a kept batch) with all that hangs on

@@ -1,1 +1,1 @@
-"""The Ledger port on SQLite."""
+"""The Ledger port, on SQLite and on PostgreSQL."""

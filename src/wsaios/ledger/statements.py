@@ -1,4 +1,4 @@
-"""Named SQL statements from the `queries` folder."""
+"""Named SQL statements, and the steps of the schema, from the folder of a database."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -7,14 +7,14 @@ from typing import Final
 _MARK: Final = "-- name: "
 
 
-def statements(*names: str) -> Mapping[str, str]:
-    """The statements of ``queries/<name>.sql`` by their own names, without comments.
+def statements(side: str, *names: str) -> Mapping[str, str]:
+    """The statements of ``<side>/queries/<name>.sql`` by their own names, without comments.
 
     Raises:
         ValueError: two statements have one name.
     """
     found: dict[str, str] = {}
-    folder = files("wsaios.ledger") / "queries"
+    folder = files("wsaios.ledger") / side / "queries"
     for name in names:
         text = (folder / f"{name}.sql").read_text("utf-8")
         for part in text.split(_MARK)[1:]:
@@ -25,13 +25,13 @@ def statements(*names: str) -> Mapping[str, str]:
     return found
 
 
-def migrations() -> list[str]:
-    """The SQL of every migration, in order; the first one leads to schema 1.
+def migrations(side: str) -> list[str]:
+    """The SQL of every migration of a database, in order; the first one leads to schema 1.
 
     Raises:
         ValueError: the numbers of the files are not 1, 2, 3, ….
     """
-    folder = files("wsaios.ledger") / "migrations"
+    folder = files("wsaios.ledger") / side / "migrations"
     found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
     for place, entry in enumerate(found, 1):
         if not entry.name.startswith(f"{place:04}_"):

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 from typing import Any, Final, Protocol, TypeVar
 
 from wsaios.kernel.engine import Ended, Engine, Receipt, Report, Verdict, Work
@@ -19,9 +20,11 @@ from wsaios.scheduler.threads import CallThread
 from wsaios.scheduler.watch import Watch
 
 _REBUILD_WAITS_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+_LONGEST_WAIT_S: Final = 2.0
 _MOST_FAILURES: Final = 8
 _SPLIT: Final = 64
 _FETCH: Final = -1
+_RENEWALS: Final = 0.3
 _STANDING: Final = (HandlerKnown, LaneKnown, Hold, Only)
 
 
@@ -74,6 +77,8 @@ class Loop:
         self._inbox: list[Event] = []
         self._waker: asyncio.Future[None] | None = None
         self._driver: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[None] | None = None
+        self._lost: Exception | None = None
         self._stopping = False
         self._standing: dict[tuple[type, str], Event] = {}
         self._room: list[asyncio.Future[None]] = []
@@ -112,6 +117,8 @@ class Loop:
         self._inbox[:0] = first
         await self._engine.start(self._sink)
         self._driver = asyncio.get_running_loop().create_task(self._drive(), name="wsaios-driver")
+        if self._ledger.lease_s:
+            self._renewal = asyncio.get_running_loop().create_task(self._renew(), name="wsaios-lease")
         return opening
 
     def post(self, event: Event, rows: int = 0, size_bytes: int = 0) -> None:
@@ -166,6 +173,9 @@ class Loop:
         self._stopping = True
         self._wake()
         await asyncio.gather(self._driver, return_exceptions=True)
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.gather(self._renewal, return_exceptions=True)
         await self._engine.stop()
         self._refuse_all(NotRunning())
         await asyncio.gather(self._thread.call(self._ledger.close), return_exceptions=True)
@@ -184,6 +194,22 @@ class Loop:
         done.add_done_callback(lambda future: future.cancelled() or future.exception())
         self.post(Reported(done, list(reports)))
         return done
+
+    async def _renew(self) -> None:
+        """Prolong the lease while there are no commits that do."""
+        while self._driver is not None and not self._driver.done():
+            await asyncio.sleep(self._ledger.lease_s * _RENEWALS)
+            await self._still_owns()
+
+    async def _still_owns(self) -> bool:
+        """Whether this owner still is one; when not, or when nobody knows, the next turn deals with it."""
+        try:
+            await self._thread.call(self._ledger.renew)
+        except (Fenced, LedgerUnavailable) as error:
+            self._lost = self._lost or error
+            self._wake()
+            return False
+        return True
 
     async def _drive(self) -> None:
         try:
@@ -225,8 +251,11 @@ class Loop:
         """The commit that came back, if one did.
 
         Raises:
-            Fenced, Exception: it failed, or nobody knows.
+            Fenced, Exception: it failed, or nobody knows, or the lease is lost.
         """
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            raise lost
         flight = self._airway.landed()
         if flight is None:
             return None
@@ -255,6 +284,10 @@ class Loop:
     def _quiet(self) -> bool:
         """Whether nothing is on its way, being made, or told and not heard yet."""
         return self._airway.empty() and not self._answers and not self._drafting()
+
+    def _must_turn(self) -> bool:
+        """Whether there is something to do beside taking events and launching commits."""
+        return self._lost is not None or bool(self._chores and self._quiet())
 
     def _may_take(self) -> bool:
         """Whether there is something to step for, and nothing on its way that a step must hear first."""
@@ -354,6 +387,9 @@ class Loop:
             self._engine.cancel(effects.cancels)
         if effects.works:
             self._failpoint("driver.before_dispatch")
+            # After a long pause another owner may have started the same work: the core will be thrown away.
+            if not self._ledger.holds() and not await self._still_owns():
+                return
             await self._dispatch(effects.works, None if flight.told is None else flight.told.result())
             self._failpoint("driver.after_dispatch")
         if effects.closed:
@@ -417,7 +453,7 @@ class Loop:
         self.core = self._build(opening, died=False)
         if core is not None:
             self.core.inherit(core, [flight.effects for flight in lost])
-        self._answers, self._again, self._wake_us = [], True, None
+        self._answers, self._again, self._wake_us, self._lost = [], True, None, None
         self._airway, self._next = Airway(self._ledger.name, self._thread, self._wake), Flight()
         # Reports of old attempts still free the slots that were inherited.
         reports = [Reported(None, event.reports) for event in events if type(event) is Reported]
@@ -428,13 +464,18 @@ class Loop:
 
     async def _reopened(self) -> Opening:
         """The ledger read again; a database that is gone for a moment is waited for."""
-        for wait_s in _REBUILD_WAITS_S:
+        last: LedgerUnavailable | None = None
+        # A server may be away for as long as it takes; a file that cannot be opened stays so.
+        for wait_s in chain(_REBUILD_WAITS_S, repeat(_LONGEST_WAIT_S) if self._ledger.lease_s else ()):
+            if last is not None and self._stopping:
+                break
             await asyncio.sleep(wait_s)
             try:
                 return await self._thread.call(self._ledger.reopen, self._clock.now_us())
             except LedgerUnavailable as error:
                 self._log.warning("the ledger cannot be opened again yet", reason=str(error))
                 last = error
+        assert last is not None
         raise last
 
     def _remember(self, events: Sequence[Event]) -> None:
@@ -477,7 +518,7 @@ class Loop:
     async def _wait(self) -> bool:
         """Wait until there is something to do; False: there never will be, for it is to stop."""
         airway = self._airway
-        if airway.landed() is not None or self._may_take() or self._may_launch() or (self._chores and self._quiet()):
+        if airway.landed() is not None or self._may_take() or self._may_launch() or self._must_turn():
             # Those who were just told may have more to say.
             await asyncio.sleep(0)
             return True

@@ -29,6 +29,8 @@ class CommitFault(StrEnum):
 class SimLedger:
     """`Ledger` on `Tables`, which outlive their owners: another object on the same tables is the next owner."""
 
+    lease_s = 0.0
+
     def __init__(self, tables: Tables | None = None, name: str = "sim") -> None:
         self.name = name
         self.tables = Tables() if tables is None else tables
@@ -89,6 +91,13 @@ class SimLedger:
         if not self._who:
             raise LedgerUnavailable(self.name, "it is not open; call open() first")
         return self._take(now_us)
+
+    def holds(self) -> bool:
+        """As `Ledger.holds`; the lock has no end."""
+        return True
+
+    def renew(self) -> None:
+        """As `Ledger.renew`."""
 
     def prune(self, before_us: int, rows: int, held: Collection[int] | None = None) -> int:
         """As `Ledger.prune`."""

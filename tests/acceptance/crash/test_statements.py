@@ -4,9 +4,8 @@ import re
 
 from wsaios.ledger.statements import statements
 
-SQL = {
-    name: " ".join(text.split()) for name, text in statements("commit", "answers", "opening", "reads", "upkeep").items()
-}
+NAMED = statements("sqlite", "commit", "answers", "opening", "reads", "upkeep")
+SQL = {name: " ".join(text.split()) for name, text in NAMED.items()}
 
 
 def test_one_statement_writes_outcomes_and_it_neither_replaces_nor_updates() -> None:

@@ -13,9 +13,8 @@ from wsaios.kernel.errors import LedgerUnavailable, WsaiosError
 from wsaios.kernel.ledger import Commit, Payload
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Body, Outcome, Shard, Task
-from wsaios.ledger import connection
-from wsaios.ledger.connection import Synchronous
-from wsaios.ledger.sqlite import SqliteLedger
+from wsaios.ledger.sqlite import SqliteLedger, connection
+from wsaios.ledger.sqlite.connection import Synchronous
 
 NOW_US = 1_767_225_600_000_000
 CUTS = 150

@@ -34,6 +34,7 @@ from wsaios.kernel.ledger import (
 )
 from wsaios.kernel.states import ENDED, State
 from wsaios.kernel.task import Outcome, Task
+from wsaios.ledger.postgres import PostgresLedger
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.simulation.ledger import SimLedger
 
@@ -240,7 +241,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_does_not_contradict_itself(self) -> None:
-        if isinstance(self.desk.ledger, SqliteLedger):
+        if isinstance(self.desk.ledger, SqliteLedger | PostgresLedger):
             said = [line for line in self.desk.ledger.check() if "dependencies point" not in line]
             assert said == []
 
@@ -255,12 +256,17 @@ def _counts(rows: Any) -> dict[int, int]:
     return {state: states.count(state) for state in states}
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "sim"])
-def test_any_history_leaves_what_a_dictionary_holds(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "sim"])
+def test_any_history_leaves_what_a_dictionary_holds(kind: str, request: pytest.FixtureRequest) -> None:
     class Machine(LedgerMachine):
         def made(self) -> ClientLedger:
+            if kind == "postgres":
+                return PostgresLedger(request.getfixturevalue("postgres").fresh())
             return SimLedger() if kind == "sim" else SqliteLedger(":memory:")
 
+    # A server is asked many times at every step, so it gets fewer histories.
+    examples = 8 if kind == "postgres" else 30
     run_state_machine_as_test(
-        Machine, settings=settings(max_examples=30, stateful_step_count=25, suppress_health_check=list(HealthCheck))
+        Machine,
+        settings=settings(max_examples=examples, stateful_step_count=25, suppress_health_check=list(HealthCheck)),
     )

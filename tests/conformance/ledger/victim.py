@@ -7,9 +7,12 @@ import os
 import sys
 
 from tests.conformance.ledger.desk import NOW_US, Desk, arguments, batch, outcome, shard, task
+from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.kernel.ledger import IdempotencyRow, Payload
 from wsaios.kernel.states import State
 from wsaios.ledger.failpoint_exit import from_environment
+from wsaios.ledger.postgres import PostgresLedger
+from wsaios.ledger.postgres.address import is_postgres
 from wsaios.ledger.sqlite import SqliteLedger
 
 
@@ -56,9 +59,15 @@ def age(desk: Desk) -> None:
     desk.write(shards=[shard(9)])
 
 
+def ledger_at(place: str, failpoint: Failpoint = nothing) -> SqliteLedger | PostgresLedger:
+    """The ledger at a path or a URL."""
+    kind = PostgresLedger if is_postgres(place) else SqliteLedger
+    return kind(place, failpoint=failpoint)
+
+
 def main() -> None:
     """Say when it is about to die."""
-    ledger = SqliteLedger(sys.argv[1], failpoint=from_environment(os.environ.get("WSAIOS_FAILPOINT")))
+    ledger = ledger_at(sys.argv[1], from_environment(os.environ.get("WSAIOS_FAILPOINT")))
     act = sys.argv[2] if len(sys.argv) > 2 else "commit"
     if act == "open":
         say("armed")

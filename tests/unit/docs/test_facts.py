@@ -88,7 +88,7 @@ def test_windows_and_lanes_have_the_sizes_that_are_told() -> None:
 
 
 def test_the_tables_of_the_ledger_are_all_described() -> None:
-    folder = files("wsaios.ledger") / "migrations"
+    folder = files("wsaios.ledger") / "sqlite" / "migrations"
     schema = "".join(entry.read_text("utf-8") for entry in folder.iterdir() if entry.name.endswith(".sql"))
     made = re.findall(r"^CREATE TABLE (\w+)", schema, re.MULTILINE)
     assert sorted(names(row[0])[0] for row in rows(text("explanation/ledger.md"), "table")) == sorted(made)

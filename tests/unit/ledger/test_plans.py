@@ -12,7 +12,7 @@ LARGE = {"live", "outcome", "payload", "checkpoint", "history_part", "link", "id
 WHOLE = {"totals_live", "totals_ended", "checkpoints_any"}
 SQL = {
     name: text
-    for name, text in statements("commit", "answers", "opening", "reads", "upkeep").items()
+    for name, text in statements("sqlite", "commit", "answers", "opening", "reads", "upkeep").items()
     if not name.startswith("check_") and name not in WHOLE
 }
 
@@ -25,7 +25,7 @@ class _Anything(dict[str, object]):
 @pytest.fixture(scope="module")
 def connection() -> Iterator[apsw.Connection]:
     made = apsw.Connection(":memory:")
-    for step in migrations():
+    for step in migrations("sqlite"):
         made.execute(step)
     yield made
     made.close()

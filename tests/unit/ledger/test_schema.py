@@ -7,11 +7,11 @@ import pytest
 
 from wsaios.kernel.errors import LedgerBroken, LedgerTooNew, LedgerUnavailable, OperatorError
 from wsaios.kernel.ledger import Commit
-from wsaios.ledger.schema import APPLICATION_ID
 from wsaios.ledger.sqlite import SqliteLedger
+from wsaios.ledger.sqlite.schema import APPLICATION_ID
 from wsaios.ledger.statements import migrations
 
-KNOWN = len(migrations())
+KNOWN = len(migrations("sqlite"))
 
 
 def _made(path: Path) -> Path:
@@ -86,16 +86,16 @@ def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_migration_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = migrations()
+    steps = migrations("sqlite")
     monkeypatch.setattr(
-        "wsaios.ledger.schema.migrations", lambda: [*steps, "CREATE TABLE added (a); CREATE TABLE added (a);"]
+        "wsaios.ledger.sqlite.schema.migrations", lambda _: [*steps, "CREATE TABLE added (a); CREATE TABLE added (a);"]
     )
     ledger = SqliteLedger(tmp_path / "work.db")
     with pytest.raises(LedgerUnavailable, match="added"):
         ledger.open(1, "me")
     with pytest.raises(LedgerUnavailable, match=f"schema {KNOWN}, this version reads {KNOWN + 1}"):
         ledger.reads()
-    monkeypatch.setattr("wsaios.ledger.schema.migrations", lambda: [*steps, "CREATE TABLE added (a);"])
+    monkeypatch.setattr("wsaios.ledger.sqlite.schema.migrations", lambda _: [*steps, "CREATE TABLE added (a);"])
     opening = ledger.open(1, "me")
     ledger.commit(Commit(opening.epoch, 1, releases=[1]))
     ledger.close()

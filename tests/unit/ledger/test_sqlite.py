@@ -12,8 +12,8 @@ from tests.conformance.ledger.desk import NOW_US, Desk, batch, outcome, shard, s
 from wsaios.kernel.errors import Fenced, LedgerBroken, LedgerOwned, LedgerUnavailable
 from wsaios.kernel.ledger import Commit, LiveAfter, Payload
 from wsaios.kernel.states import State
-from wsaios.ledger.connection import CHECKPOINT_PAGES
 from wsaios.ledger.sqlite import SqliteLedger
+from wsaios.ledger.sqlite.connection import CHECKPOINT_PAGES
 
 ALL = LiveAfter(0, 1 << 62, 99)
 
@@ -107,7 +107,7 @@ def test_an_owner_whose_epoch_was_taken_stands_down(path: Path) -> None:
 
 
 def test_a_transaction_of_another_program_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsaios.ledger.connection.BUSY_MS", 1)
+    monkeypatch.setattr("wsaios.ledger.sqlite.connection.BUSY_MS", 1)
     desk = Desk(SqliteLedger(path))
     other = apsw.Connection(str(path))
     other.execute("BEGIN IMMEDIATE")

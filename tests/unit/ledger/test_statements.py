@@ -7,11 +7,11 @@ import pytest
 
 from wsaios.ledger.statements import migrations, statements
 
-NAMES = [entry.name.removesuffix(".sql") for entry in (files("wsaios.ledger") / "queries").iterdir()]
+NAMES = [entry.name.removesuffix(".sql") for entry in (files("wsaios.ledger") / "sqlite" / "queries").iterdir()]
 
 
 def test_every_statement_is_loaded_without_its_comments() -> None:
-    found = statements("commit", "answers")
+    found = statements("sqlite", "commit", "answers")
     assert found["commit_begin"] == "BEGIN IMMEDIATE;"
     assert not any("--" in text for text in found.values())
     assert "ready_after" in found
@@ -19,13 +19,13 @@ def test_every_statement_is_loaded_without_its_comments() -> None:
 
 def test_one_name_stands_for_one_statement() -> None:
     with pytest.raises(ValueError, match="commit_begin"):
-        statements("commit", "commit")
-    assert len(statements(*NAMES)) > 50
+        statements("sqlite", "commit", "commit")
+    assert len(statements("sqlite", *NAMES)) > 50
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_statement_says_its_purpose_and_its_parameters(name: str) -> None:
-    text = (files("wsaios.ledger") / "queries" / f"{name}.sql").read_text("utf-8")
+    text = (files("wsaios.ledger") / "sqlite" / "queries" / f"{name}.sql").read_text("utf-8")
     for part in text.split("-- name: ")[1:]:
         head, *lines = part.splitlines()
         comment = " ".join(line for line in lines if line.startswith("-- "))
@@ -39,9 +39,9 @@ def test_every_statement_says_its_purpose_and_its_parameters(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_statement_fits_the_schema(name: str) -> None:
     connection = apsw.Connection(":memory:")
-    for step in migrations():
+    for step in migrations("sqlite"):
         connection.execute(step)
-    for title, text in statements(name).items():
+    for title, text in statements("sqlite", name).items():
         plan = connection.execute(f"EXPLAIN {text}", _Anything()).fetchall()
         assert plan, title
     connection.close()
@@ -55,5 +55,5 @@ class _Anything(dict[str, object]):
 
 
 def test_migrations_are_numbered_without_gaps() -> None:
-    assert len(migrations()) >= 1
-    assert "CREATE TABLE owner" in migrations()[0]
+    assert len(migrations("sqlite")) >= 1
+    assert "CREATE TABLE owner" in migrations("sqlite")[0]

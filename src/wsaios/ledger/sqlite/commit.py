@@ -10,7 +10,7 @@ import msgspec
 from wsaios.kernel.errors import Fenced, LedgerBroken
 from wsaios.kernel.failpoints import Failpoint
 from wsaios.kernel.ledger import Commit, Question
-from wsaios.ledger.sqlite_rows import CHECKPOINTS_REMOVE, Write, as_json, writes
+from wsaios.ledger.sqlite.rows import CHECKPOINTS_REMOVE, Write, as_json, writes
 
 _PAIRS: Final = msgspec.json.Decoder(list[tuple[int, int]])
 _OF_LIVE_TASKS: Final = (

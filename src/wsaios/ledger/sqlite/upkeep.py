@@ -8,8 +8,8 @@ import apsw
 import msgspec
 
 from wsaios.kernel.failpoints import Failpoint, nothing
-from wsaios.ledger.sqlite_commit import hold
-from wsaios.ledger.sqlite_rows import as_json
+from wsaios.ledger.sqlite.commit import hold
+from wsaios.ledger.sqlite.rows import as_json
 
 _CHOSEN: Final = msgspec.json.Decoder(list[tuple[int, int, int]])
 _OF_TASKS: Final = (

@@ -19,7 +19,7 @@ def upgrade(connection: apsw.Connection, ledger: str, failpoint: Failpoint = not
         LedgerBroken: the database belongs to another program.
         LedgerTooNew: a newer version wrote it.
     """
-    steps = migrations()
+    steps = migrations("sqlite")
     found = _inspect(connection, ledger, len(steps))
     for version in range(found + 1, len(steps) + 1):
         with connection:
@@ -36,7 +36,7 @@ def require(connection: apsw.Connection, ledger: str) -> None:
         LedgerBroken, LedgerTooNew: as `upgrade`.
         LedgerUnavailable: it is older, and only an owner may change it.
     """
-    known = len(migrations())
+    known = len(migrations("sqlite"))
     found = _inspect(connection, ledger, known)
     if found < known:
         reason = f"it has schema {found}, this version reads {known}; start a scheduler on it once"

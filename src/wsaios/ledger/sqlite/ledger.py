@@ -18,14 +18,14 @@ from wsaios.kernel.errors import LedgerOwned, LedgerUnavailable
 from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.kernel.ledger import Commit, Committed, Opening, Reads
 from wsaios.kernel.task import Batch, Shard, Task
-from wsaios.ledger.connection import Synchronous, connect, connect_reader, translated, write_ahead
 from wsaios.ledger.location import locate
 from wsaios.ledger.ownership import Holder, OwnerLock, myself
-from wsaios.ledger.schema import require, upgrade
-from wsaios.ledger.sqlite_answers import Answers
-from wsaios.ledger.sqlite_commit import CommitWriter, Prepared, prepare
-from wsaios.ledger.sqlite_reads import SqliteReads
-from wsaios.ledger.sqlite_upkeep import Pruner, contradictions
+from wsaios.ledger.sqlite.answers import Answers
+from wsaios.ledger.sqlite.commit import CommitWriter, Prepared, prepare
+from wsaios.ledger.sqlite.connection import Synchronous, connect, connect_reader, translated, write_ahead
+from wsaios.ledger.sqlite.reads import SqliteReads
+from wsaios.ledger.sqlite.schema import require, upgrade
+from wsaios.ledger.sqlite.upkeep import Pruner, contradictions
 from wsaios.ledger.statements import statements
 
 _SHARDS: Final = msgspec.json.Decoder(list[Shard])
@@ -52,6 +52,8 @@ class SqliteLedger:
     Safe to use from several threads; `commit` and `prune` take turns.
     """
 
+    lease_s = 0.0
+
     def __init__(
         self,
         path_or_url: str | os.PathLike[str],
@@ -70,7 +72,7 @@ class SqliteLedger:
         self._failpoint = failpoint
         self._lock_wait_s = lock_wait_s
         self._synchronous = synchronous
-        self._sql = statements("commit", "answers", "opening", "reads", "upkeep")
+        self._sql = statements("sqlite", "commit", "answers", "opening", "reads", "upkeep")
         self._gate = threading.RLock()
         self._lock = None if self._location.path is None else OwnerLock(self.name, self._location.lock)
         self._holder: Holder | None = None
@@ -106,6 +108,13 @@ class SqliteLedger:
                 with suppress(apsw.Error):
                     session.connection.close(force=True)
             return self._begin(holder)
+
+    def holds(self) -> bool:
+        """As `Ledger.holds`; the lock has no end."""
+        return True
+
+    def renew(self) -> None:
+        """As `Ledger.renew`."""
 
     def prune(self, before_us: int, rows: int, held: Collection[int] | None = None) -> int:
         """As `Ledger.prune`."""

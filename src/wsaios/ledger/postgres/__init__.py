@@ -1,0 +1,5 @@
+"""The Ledger port on PostgreSQL."""
+
+from wsaios.ledger.postgres.ledger import PostgresLedger
+
+__all__ = ["PostgresLedger"]

@@ -1,0 +1,59 @@
+"""Where a ledger on PostgreSQL is: a URL such as ``postgresql://user@host/database?schema=wsaios``."""
+
+import re
+from typing import Final, NamedTuple
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+from wsaios.kernel.errors import InvalidInput
+
+SCHEMES: Final = ("postgresql", "postgres")
+SCHEMA: Final = "wsaios"
+_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_FORM: Final = "use postgresql://user:password@host:5432/database, with ?schema=name for another schema than wsaios"
+
+
+class Address(NamedTuple):
+    """A ledger's place; `name` is what messages call it and has no password, `dsn` is what the driver connects to."""
+
+    name: str
+    dsn: str
+    schema: str
+
+
+def is_postgres(path_or_url: str) -> bool:
+    """Whether the text names a ledger on PostgreSQL."""
+    return path_or_url.partition("://")[0] in SCHEMES and "://" in path_or_url
+
+
+def address_of(url: str) -> Address:
+    """Read a URL.
+
+    Raises:
+        InvalidInput: it is none; the message does not repeat it, for it may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise InvalidInput("ledger", f"the URL cannot be read; {_FORM}") from None
+    if not is_postgres(url) or parts.fragment:
+        raise InvalidInput("ledger", f"the URL is none of PostgreSQL; {_FORM}")
+    schema, options = SCHEMA, []
+    for key, value in parse_qsl(parts.query, keep_blank_values=True):
+        if key == "schema":
+            schema = value
+        else:
+            options.append((key, value))
+    if not _NAME.fullmatch(schema) or schema.startswith("pg_"):
+        raise InvalidInput("ledger", f"schema {schema!r:.80} must be a lower-case name of at most 63 characters")
+    dsn = urlunsplit(parts._replace(query=urlencode(options)))
+    return Address(_name(parts, port, schema), dsn, schema)
+
+
+def _name(parts: SplitResult, port: int | None, schema: str) -> str:
+    user = f"{unquote(parts.username)}@" if parts.username else ""
+    host = parts.hostname or ""
+    where = f"[{host}]" if ":" in host else host
+    place = f"{where}:{port}" if port else where
+    query = "" if schema == SCHEMA else f"?schema={schema}"
+    return f"postgresql://{user}{place}{parts.path}{query}"

@@ -1,0 +1,85 @@
+-- A task is (id, shard, state, fence, key, due_us, expires_us, body), as postgres/records.py reads it; an outcome is
+-- (id, fence, state, shard, ended_us, key, expires_us, codec, size, failure, body); a batch is
+-- (id, state, handler, tenant, created_us, sealed_us, rows, keep, key, ranges, ended, meta).
+
+-- name: ready_after
+-- Ready tasks of a shard in their order.
+-- shard, key, id, limit
+SELECT id, shard, state, fence, key, due_us, expires_us, body FROM live
+WHERE state = 2 AND shard = :shard::bigint AND (key, id) > (:key::bigint, :id::bigint) ORDER BY key, id LIMIT :limit::bigint;
+
+-- name: due_after
+-- Tasks that wait for a time, in its order.
+-- due_us, id, limit
+SELECT id, shard, state, fence, key, due_us, expires_us, body FROM live
+WHERE due_us IS NOT NULL AND state IN (1, 4) AND (due_us, id) > (:due_us::bigint, :id::bigint) ORDER BY due_us, id LIMIT :limit::bigint;
+
+-- name: expiring_after
+-- Tasks that do not run and will expire, in the order of that.
+-- expires_us, id, limit
+SELECT id, shard, state, fence, key, due_us, expires_us, body FROM live
+WHERE expires_us IS NOT NULL AND state <> 3 AND (expires_us, id) > (:expires_us::bigint, :id::bigint)
+ORDER BY expires_us, id LIMIT :limit::bigint;
+
+-- name: tasks_by_id
+-- The live tasks among ids, by id.
+-- ids
+SELECT id, shard, state, fence, key, due_us, expires_us, body FROM live WHERE id = ANY (:ids::bigint[]) ORDER BY id;
+
+-- name: outcomes_by_id
+-- The outcomes among ids, by id.
+-- ids
+SELECT id, fence, state, shard, ended_us, key, expires_us, codec, coalesce(octet_length(result), 0), failure, body
+FROM outcome WHERE id = ANY (:ids::bigint[]) ORDER BY id;
+
+-- name: live_after
+-- Live tasks in a range of ids, by id.
+-- after, upto, limit
+SELECT id, shard, state, fence, key, due_us, expires_us, body FROM live
+WHERE id > :after::bigint AND id <= :upto::bigint ORDER BY id LIMIT :limit::bigint;
+
+-- name: ended_after
+-- Outcomes in a range of ids in one of the states, by id.
+-- after, upto, states, limit
+SELECT id, fence, state, shard, ended_us, key, expires_us, codec, coalesce(octet_length(result), 0), failure, body
+FROM outcome WHERE id > :after::bigint AND id <= :upto::bigint AND state = ANY (:states::smallint[]) ORDER BY id LIMIT :limit::bigint;
+
+-- name: unsuccessful_after
+-- The same when no state is "succeeded": a few failed rows among millions are found by their own index.
+-- after, upto, states, limit
+SELECT id, fence, state, shard, ended_us, key, expires_us, codec, coalesce(octet_length(result), 0), failure, body
+FROM outcome
+WHERE state <> 6 AND id > :after::bigint AND id <= :upto::bigint AND state = ANY (:states::smallint[]) ORDER BY id LIMIT :limit::bigint;
+
+-- name: links_of
+-- Links from a parent, by child, as (parent, child).
+-- parent, limit
+SELECT parent, child FROM link WHERE parent = :parent::bigint ORDER BY child LIMIT :limit::bigint;
+
+-- name: links_of_many
+-- Links from several parents, by parent and child, as (parent, child).
+-- parents, limit
+SELECT parent, child FROM link WHERE parent = ANY (:parents::bigint[]) ORDER BY parent, child LIMIT :limit::bigint;
+
+-- name: keys_of
+-- Idempotency keys that are not over, in the order asked for, as (tenant, key, task, digest, until_us).
+-- tenants, keys, now_us
+SELECT row.tenant, row.key, row.task, row.digest, row.until_us
+FROM unnest(:tenants::bytea[], :keys::bytea[]) WITH ORDINALITY AS pair (tenant, key, place)
+JOIN idempotency AS row ON row.tenant = pair.tenant AND row.key = pair.key
+WHERE row.until_us > :now_us::bigint ORDER BY pair.place;
+
+-- name: batch_by_id
+-- One batch, or nothing.
+-- id
+SELECT id, state, handler, tenant, created_us, sealed_us, rows, keep, key, ranges, ended, meta FROM batch WHERE id = :id::bigint;
+
+-- name: payloads_of
+-- Arguments of tasks, as (id, codec, data).
+-- ids
+SELECT id, codec, data FROM payload WHERE id = ANY (:ids::bigint[]) ORDER BY id;
+
+-- name: checkpoints_of
+-- Checkpoints of tasks, as (id, codec, data).
+-- ids
+SELECT id, codec, data FROM checkpoint WHERE id = ANY (:ids::bigint[]) ORDER BY id;

@@ -1,0 +1,117 @@
+-- Removing what nobody needs any more, and looking for contradictions.
+
+-- name: prune_choose
+-- Outcomes that ended before a time and may go, as (id, shard, ended_us) in the order of their end. Rows of a batch that is kept or
+-- not finished stay, and so does a parent whose dependents are still to be told.
+-- from_us, before_us, limit
+SELECT id, shard, ended_us FROM outcome
+WHERE ended_us >= :from_us::bigint AND ended_us < :before_us::bigint
+    AND shard NOT IN (SELECT shard.id FROM batch JOIN shard ON shard.batch = batch.id WHERE batch.keep OR batch.unfinished)
+    AND NOT EXISTS (SELECT 1 FROM release WHERE release.parent = outcome.id)
+ORDER BY ended_us, id LIMIT :limit::bigint;
+
+-- name: outcomes_remove
+-- Outcomes that are pruned.
+-- ids
+DELETE FROM outcome WHERE id = ANY (:ids::bigint[]);
+
+-- name: batches_forget
+-- Finished batches older than a time of which no task is left.
+-- before_us
+DELETE FROM batch WHERE NOT unfinished AND NOT keep AND created_us < :before_us::bigint
+AND NOT EXISTS (SELECT 1 FROM shard WHERE shard.batch = batch.id AND shard.batch <> 0 AND shard.tasks > 0);
+
+-- name: shards_forget_unused
+-- Shards without tasks that no core holds in memory.
+-- held, limit
+DELETE FROM shard WHERE id IN (
+    SELECT id FROM shard WHERE tasks = 0 AND id <> ALL (:held::bigint[])
+    AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.id = shard.batch AND batch.unfinished) ORDER BY id LIMIT :limit::bigint
+);
+
+-- name: shards_forget_batches
+-- Shards of batches that are no more, whoever holds them in memory.
+DELETE FROM shard WHERE tasks = 0 AND batch <> 0 AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.id = shard.batch);
+
+-- name: keys_forget
+-- Idempotency keys that are over.
+-- now_us, limit
+DELETE FROM idempotency WHERE (tenant, key) IN (
+    SELECT tenant, key FROM idempotency WHERE until_us <= :now_us::bigint ORDER BY until_us LIMIT :limit::bigint
+);
+
+-- name: clock_of
+-- The latest time that the ledger has seen.
+SELECT clock_us FROM owner;
+
+-- name: fact_log_forget
+-- Old values of facts.
+-- before_us, limit
+DELETE FROM fact_log WHERE (component, key, version) IN (
+    SELECT component, key, version FROM fact_log WHERE at_us < :before_us::bigint ORDER BY at_us LIMIT :limit::bigint
+);
+
+-- name: check_both
+-- Tasks that are live and ended at once.
+SELECT count(*) FROM live JOIN outcome ON outcome.id = live.id;
+
+-- name: check_shards
+-- Tasks of a shard that does not exist.
+SELECT (SELECT count(*) FROM live WHERE NOT EXISTS (SELECT 1 FROM shard WHERE shard.id = live.shard))
+    + (SELECT count(*) FROM outcome WHERE NOT EXISTS (SELECT 1 FROM shard WHERE shard.id = outcome.shard));
+
+-- name: check_counts
+-- Shards that count their tasks wrongly.
+WITH held AS (
+    SELECT shard, sum(tasks) AS tasks FROM (
+        SELECT shard, count(*) AS tasks FROM live GROUP BY shard
+        UNION ALL
+        SELECT shard, count(*) FROM outcome GROUP BY shard
+    ) AS counted GROUP BY shard
+)
+SELECT count(*) FROM shard LEFT JOIN held ON held.shard = shard.id WHERE shard.tasks <> coalesce(held.tasks, 0);
+
+-- name: check_arguments
+-- Live tasks without arguments.
+SELECT count(*) FROM live WHERE NOT EXISTS (SELECT 1 FROM payload WHERE payload.id = live.id);
+
+-- name: check_orphans
+-- Arguments, checkpoints and histories of tasks that do not exist.
+SELECT
+    (SELECT count(*) FROM payload WHERE NOT EXISTS (SELECT 1 FROM live WHERE live.id = payload.id)
+        AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.id = payload.id))
+    + (SELECT count(*) FROM history_part WHERE NOT EXISTS (SELECT 1 FROM live WHERE live.id = task)
+        AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.id = task))
+    + (SELECT count(*) FROM checkpoint WHERE NOT EXISTS (SELECT 1 FROM live WHERE live.id = checkpoint.id));
+
+-- name: check_releases
+-- Parents to be released that did not end.
+SELECT count(*) FROM release WHERE NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.id = parent);
+
+-- name: check_links
+-- Dependencies on tasks that do not exist.
+SELECT count(*) FROM link WHERE NOT EXISTS (SELECT 1 FROM live WHERE live.id = parent)
+    AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.id = parent);
+
+-- name: check_ids
+-- Tasks and batches with an id above the highest one recorded: a new one could get the same id.
+SELECT count(*) FROM (
+    SELECT max(id) AS id FROM live UNION ALL SELECT max(id) FROM outcome UNION ALL SELECT max(id) FROM batch
+) AS highest WHERE id > (SELECT id_high FROM owner);
+
+-- name: check_batches
+-- Batches that count their ended rows wrongly; of finished ones that are not kept, rows may be pruned.
+WITH counted AS (
+    SELECT shard.batch, outcome.state::integer AS state, count(*)::bigint AS rows
+    FROM outcome JOIN shard ON shard.id = outcome.shard WHERE shard.batch <> 0 GROUP BY shard.batch, outcome.state
+), said AS (
+    SELECT batch.id AS batch, ended.key::integer AS state, ended.value::bigint AS rows
+    FROM batch, json_each_text(batch.ended) AS ended WHERE ended.value::bigint <> 0
+), judged AS (
+    SELECT id FROM batch WHERE keep OR unfinished
+)
+SELECT count(*) FROM judged WHERE EXISTS (
+    SELECT state, rows FROM counted WHERE counted.batch = judged.id EXCEPT SELECT state, rows FROM said WHERE said.batch = judged.id
+) OR EXISTS (
+    SELECT state, rows FROM said WHERE said.batch = judged.id EXCEPT SELECT state, rows FROM counted WHERE counted.batch = judged.id
+);

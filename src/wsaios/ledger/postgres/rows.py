@@ -1,0 +1,216 @@
+"""From a commit to statements and their parameters, family by family: each is one statement over one array a column."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from wsaios.kernel.errors import LedgerBroken
+from wsaios.kernel.failpoints import FAMILIES
+from wsaios.kernel.ledger import Commit, Payload
+from wsaios.kernel.task import Batch, BatchState, Task
+
+CHECKPOINTS_REMOVE: Final = "checkpoints_remove"
+
+
+class Write(NamedTuple):
+    """One statement by name; with `matched` it must change `rows` rows, and `matched` is what an error calls them."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    rows: int = 0
+    matched: str = ""
+
+
+def as_json(value: object) -> str:
+    """JSON text of anything that msgspec can write."""
+    return msgspec.json.encode(value).decode()
+
+
+def growth(shards: Iterable[int], step: int) -> dict[str, list[int]]:
+    """By how much shards grow when each of these has one task more, or with a step of −1 one less."""
+    counted = Counter(shards)
+    return {"ids": list(counted), "tasks": [step * count for count in counted.values()]}
+
+
+def writes(ledger: str, batch: Commit) -> list[tuple[str, list[Write]]]:
+    """What each family writes, in their order; those that write nothing are left out. Purging is not among them.
+
+    Nothing of the commit is needed afterwards.
+
+    Raises:
+        LedgerBroken: a result belongs to no task that ended.
+    """
+    strays = {item.id for item in batch.results}.difference([outcome.id for outcome in batch.ended])
+    if strays:
+        raise LedgerBroken(ledger, f"{len(strays)} results belong to no task that ended; nothing was written")
+    return [(family, make(batch)) for family, make in _FAMILIES if getattr(batch, family)]
+
+
+def _columns(names: Sequence[str], rows: Sequence[Sequence[object]]) -> dict[str, Sequence[object]]:
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
+
+
+def _bytes(name: str, payloads: Sequence[Payload]) -> list[Write]:
+    columns: dict[str, list[Any]] = {
+        "ids": [item.id for item in payloads],
+        "codecs": [item.codec for item in payloads],
+        "data": [item.data for item in payloads],
+    }
+    return [Write(name, columns)]
+
+
+def _tasks(tasks: Sequence[Task]) -> dict[str, list[Any]]:
+    return {
+        "ids": [task.id for task in tasks],
+        "shards": [task.shard for task in tasks],
+        "states": [task.state for task in tasks],
+        "fences": [task.fence for task in tasks],
+        "keys": [task.key for task in tasks],
+        "due_us": [task.due_us for task in tasks],
+        "expires_us": [task.expires_us for task in tasks],
+        "bodies": [as_json(task.body) for task in tasks],
+    }
+
+
+def _shards(batch: Commit) -> list[Write]:
+    names = ("ids", "lanes", "tenants", "handlers", "batches", "concurrency_keys")
+    return [Write("shards_add", _columns(names, [msgspec.structs.astuple(shard) for shard in batch.shards]))]
+
+
+_BATCH_COLUMNS: Final = (
+    "ids",
+    "states",
+    "handlers",
+    "tenants",
+    "created_us",
+    "sealed_us",
+    "rows",
+    "keeps",
+    "keys",
+    "ranges",
+    "ended",
+    "metas",
+    "unfinished",
+)
+
+
+def _batches(batch: Commit) -> list[Write]:
+    # A statement may touch a row once only; the last word is the one that counts.
+    latest = {row.id: row for row in batch.batches}
+    return [Write("batches_put", _columns(_BATCH_COLUMNS, [_batch(row) for row in latest.values()]))]
+
+
+def _batch(row: Batch) -> tuple[object, ...]:
+    return (
+        row.id,
+        row.state,
+        row.handler,
+        row.tenant,
+        row.created_us,
+        row.sealed_us,
+        row.rows,
+        row.keep,
+        None if row.key is None else row.key.encode(),
+        as_json(row.ranges),
+        as_json(row.ended),
+        as_json(row.meta),
+        row.state == BatchState.STAGING or sum(row.ended.values()) < row.rows,
+    )
+
+
+def _accepted(batch: Commit) -> list[Write]:
+    grown = growth((task.shard for task in batch.accepted), 1)
+    return [
+        Write("tasks_add", _tasks(batch.accepted)),
+        Write("shards_grow", grown, len(grown["ids"]), "the shard of a new task"),
+    ]
+
+
+def _replayed(batch: Commit) -> list[Write]:
+    columns = _tasks(batch.replayed)
+    return [
+        Write("outcomes_recall", columns, len(batch.replayed), "the outcome of a replayed task"),
+        Write("tasks_add", columns),
+    ]
+
+
+def _updated(batch: Commit) -> list[Write]:
+    columns = _tasks(batch.updated)
+    columns["stored_fences"] = [task.stored_fence for task in batch.updated]
+    return [Write("tasks_change", columns, len(batch.updated), "a stored fence of a changed task")]
+
+
+def _ended(batch: Commit) -> list[Write]:
+    outcomes = batch.ended
+    results = {item.id: item.data for item in batch.results}
+    columns: dict[str, list[Any]] = {
+        "ids": [outcome.id for outcome in outcomes],
+        "stored_fences": [outcome.stored_fence for outcome in outcomes],
+        "fences": [outcome.fence for outcome in outcomes],
+        "states": [outcome.state for outcome in outcomes],
+        "shards": [outcome.shard for outcome in outcomes],
+        "ended_us": [outcome.ended_us for outcome in outcomes],
+        "keys": [outcome.key for outcome in outcomes],
+        "expires_us": [outcome.expires_us for outcome in outcomes],
+        "codecs": [outcome.codec for outcome in outcomes],
+        "failures": [None if outcome.failure is None else as_json(outcome.failure) for outcome in outcomes],
+        "bodies": [as_json(outcome.body) for outcome in outcomes],
+        "results": [results.get(outcome.id) for outcome in outcomes],
+    }
+    return [
+        Write("outcomes_add", columns, len(outcomes), "a stored fence of a task that ended"),
+        Write("tasks_remove", columns),
+        Write(CHECKPOINTS_REMOVE, columns),
+    ]
+
+
+def _spilled(batch: Commit) -> list[Write]:
+    return [Write("history_add", _columns(("tasks", "parts", "entries"), batch.spilled))]
+
+
+def _links(name: str, links: Sequence[tuple[int, int]]) -> list[Write]:
+    return [Write(name, _columns(("parents", "children"), links))]
+
+
+def _keys(batch: Commit) -> list[Write]:
+    # The same word twice is one; two tasks that claim one key in one commit are refused by the statement.
+    each = {(row.tenant, row.key, row.task): row for row in batch.keys}
+    rows = [(row.tenant.encode(), row.key.encode(), row.task, row.digest, row.until_us) for row in each.values()]
+    columns: dict[str, object] = {**_columns(("tenants", "keys", "tasks", "digests", "until_us"), rows)}
+    columns["now_us"] = batch.now_us
+    return [Write("keys_put", columns, len(rows), "an idempotency key that is still in force")]
+
+
+def _facts(batch: Commit) -> list[Write]:
+    rows = [
+        (component.encode(), key.encode(), None if value is None else as_json(value))
+        for component, key, value in batch.facts
+    ]
+    columns: dict[str, object] = {**_columns(("components", "keys", "texts"), rows)}
+    columns["now_us"] = batch.now_us
+    put = Write("facts_put", columns)
+    return [put, Write("facts_remove", columns)] if any(row[2] is None for row in rows) else [put]
+
+
+_MAKERS: Final[dict[str, Callable[[Commit], list[Write]]]] = {
+    "shards": _shards,
+    "batches": _batches,
+    "replayed": _replayed,
+    "accepted": _accepted,
+    "payloads": lambda batch: _bytes("payloads_add", batch.payloads),
+    "updated": _updated,
+    "spilled": _spilled,
+    "saved": lambda batch: _bytes("checkpoints_put", list({item.id: item for item in batch.saved}.values())),
+    "ended": _ended,
+    "results": lambda _: [],
+    "links": lambda batch: _links("links_add", batch.links),
+    "links_done": lambda batch: _links("links_remove", batch.links_done),
+    "releases": lambda batch: [Write("releases_add", {"ids": list(batch.releases)})],
+    "releases_done": lambda batch: [Write("releases_remove", {"ids": list(batch.releases_done)})],
+    "keys": _keys,
+    "facts": _facts,
+    "purged": lambda _: [],
+}
+_FAMILIES: Final = [(family, _MAKERS[family]) for family in FAMILIES]

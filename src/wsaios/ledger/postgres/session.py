@@ -1,0 +1,115 @@
+"""One connection to PostgreSQL, spoken to in named statements."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal, NamedTuple
+
+import asyncpg
+
+from wsaios.ledger.postgres.address import Address
+from wsaios.ledger.postgres.errors import DRIVER_ERRORS
+from wsaios.ledger.statements import statements
+
+Purpose = Literal["owner", "reader", "upkeep"]
+_CONNECT_S: Final = 10.0
+_ANSWER_S: Final = 60.0
+_PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
+# Statements are planned once and stay as they are: always by index, whatever the statistics say of a table that was
+# empty a moment ago.
+_BY_INDEX: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+_SETTINGS: Final[Mapping[Purpose, Mapping[str, str]]] = {
+    "owner": {**_BY_INDEX, "synchronous_commit": "on", "default_transaction_isolation": "read committed"},
+    "reader": {**_BY_INDEX, "default_transaction_read_only": "on"},
+    "upkeep": {},
+}
+
+
+class Statement(NamedTuple):
+    """A statement in the form of the driver; `parameters` are the names of $1, $2, …."""
+
+    text: str
+    parameters: tuple[str, ...]
+
+
+def named(*families: str) -> Mapping[str, Statement]:
+    """The statements of these files by name."""
+    return {name: _numbered(text) for name, text in statements("postgres", *families).items()}
+
+
+def _numbered(text: str) -> Statement:
+    parameters: dict[str, int] = {}
+
+    def number(found: re.Match[str]) -> str:
+        return f"${parameters.setdefault(found[1], len(parameters) + 1)}"
+
+    return Statement(_PARAMETER.sub(number, text), tuple(parameters))
+
+
+class Session:
+    """A connection; the caller takes care of errors."""
+
+    def __init__(self, connection: Any, sql: Mapping[str, Statement]) -> None:
+        self._connection = connection
+        self._sql = sql
+        self.pid: int = connection.get_server_pid()
+
+    @classmethod
+    async def open(cls, address: Address, sql: Mapping[str, Statement], purpose: Purpose) -> "Session":
+        """Connect; unqualified names stand for tables of the ledger's schema."""
+        settings = {
+            "search_path": f'"{address.schema}"',
+            "application_name": f"wsaios {purpose}",
+            "jit": "off",
+            **_SETTINGS[purpose],
+        }
+        connection = await asyncpg.connect(
+            address.dsn,
+            timeout=_CONNECT_S,
+            command_timeout=None if purpose == "upkeep" else _ANSWER_S,
+            server_settings=settings,
+            statement_cache_size=200,
+        )
+        return cls(connection, sql)
+
+    async def rows(self, name: str, **given: Any) -> list[Any]:
+        """The rows of a statement."""
+        text, parameters = self._sql[name]
+        found: list[Any] = await self._connection.fetch(text, *[given[each] for each in parameters])
+        return found
+
+    async def value(self, name: str, **given: Any) -> Any:
+        """The first value of the first row; None without a row."""
+        rows = await self.rows(name, **given)
+        return rows[0][0] if rows else None
+
+    async def change(self, name: str, given: Mapping[str, Any]) -> int:
+        """Run a statement that writes; how many rows it touched."""
+        text, parameters = self._sql[name]
+        tag: str = await self._connection.execute(text, *[given[each] for each in parameters])
+        count = tag.rpartition(" ")[2]
+        return int(count) if count.isdecimal() else 0
+
+    async def script(self, text: str) -> None:
+        """Run several statements."""
+        await self._connection.execute(text)
+
+    def in_transaction(self) -> bool:
+        """Whether one is open on a connection that lives."""
+        return not self._connection.is_closed() and bool(self._connection.is_in_transaction())
+
+    def closed(self) -> bool:
+        """Whether the connection is known to be gone."""
+        return bool(self._connection.is_closed())
+
+    async def close(self) -> None:
+        """Say good-bye, or go without when nobody listens."""
+        try:
+            await self._connection.close(timeout=2.0)
+        except DRIVER_ERRORS:
+            self._connection.terminate()

@@ -1,0 +1,124 @@
+"""What goes wrong between a ledger and its server, in words that say what to do."""
+
+import socket
+import time
+
+import asyncpg
+import pytest
+
+from tests.conformance.ledger.desk import NOW_US, Desk, shard, task
+from tests.servers.postgres import GUARDED, PostgresServer
+from wsaios.kernel.errors import LedgerBroken, LedgerUnavailable
+from wsaios.kernel.ledger import LiveAfter
+from wsaios.ledger.postgres import PostgresLedger
+
+ALL = LiveAfter(0, 1 << 62, 99)
+
+
+async def _end_sessions(server: PostgresServer, purpose: str) -> int:
+    connection = await asyncpg.connect(server.url())
+    rows = await connection.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", f"wsaios {purpose}"
+    )
+    await connection.close()
+    return len(rows)
+
+
+def test_a_server_that_is_not_there_says_what_to_check() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(LedgerUnavailable, match="check host and port") as caught:
+        PostgresLedger(f"postgresql://me:secret@127.0.0.1:{port}/work").open(1, "me")
+    assert "secret" not in str(caught.value)
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_database_that_is_not_there_says_how_to_make_it(postgres: PostgresServer) -> None:
+    with pytest.raises(LedgerUnavailable, match="createdb"):
+        PostgresLedger(postgres.url("nowhere")).open(1, "me")
+
+
+def test_a_wrong_password_is_not_shown(postgres: PostgresServer) -> None:
+    with pytest.raises(LedgerUnavailable, match="check user and password") as caught:
+        PostgresLedger(postgres.url(user="nobody_" + GUARDED, password="wr0ng")).open(1, "me")  # noqa: S106
+    assert "wr0ng" not in str(caught.value)
+
+
+async def test_a_user_without_rights_is_told_what_to_grant(postgres: PostgresServer) -> None:
+    connection = await asyncpg.connect(postgres.url())
+    await connection.execute("CREATE ROLE powerless LOGIN")
+    await connection.close()
+    with pytest.raises(LedgerUnavailable, match="grant"):
+        PostgresLedger(f"{postgres.url(user='powerless')}?schema=theirs").open(1, "me")
+
+
+async def test_a_session_that_was_ended_is_replaced_by_reopen(postgres: PostgresServer) -> None:
+    desk = Desk(PostgresLedger(postgres.fresh()))
+    desk.write(shards=[shard(1)])
+    desk.add(task(1))
+    await _end_sessions(postgres, "owner")
+    with pytest.raises(LedgerUnavailable, match="see whether it runs"):
+        desk.add(task(2))
+    with pytest.raises(LedgerUnavailable, match="reopen"):
+        desk.add(task(2))
+    assert desk.reopen().epoch == 2
+    desk.add(task(2))
+    assert [row.id for row in desk.ask(ALL).tasks] == [1, 2]
+    desk.ledger.close()
+
+
+async def test_reads_go_on_after_their_session_was_ended(postgres: PostgresServer) -> None:
+    desk = Desk(PostgresLedger(postgres.fresh()))
+    reads = desk.ledger.reads()
+    assert reads.totals().live == {}
+    assert await _end_sessions(postgres, "reader") == 1
+    assert reads.totals().live == {}
+    desk.ledger.close()
+
+
+async def test_a_commit_outlives_the_server(durable_postgres: PostgresServer) -> None:
+    desk = Desk(PostgresLedger(durable_postgres.fresh()))
+    desk.write(shards=[shard(1)])
+    desk.add(task(1))
+    durable_postgres.crash()
+    with pytest.raises(LedgerUnavailable):
+        desk.add(task(2))
+    with pytest.raises(LedgerUnavailable):
+        desk.reopen()
+    durable_postgres.start()
+    assert desk.reopen().ready_shards == [1]
+    assert [row.id for row in desk.ask(ALL).tasks] == [1]
+    desk.ledger.close()
+
+
+async def test_it_works_in_a_thread_where_a_loop_runs(postgres: PostgresServer) -> None:
+    ledger = PostgresLedger(postgres.fresh())
+    assert ledger.open(NOW_US, "me").epoch == 1
+    assert ledger.reads().totals().live == {}
+    ledger.close()
+
+
+async def test_a_row_that_cannot_be_read_says_so(postgres: PostgresServer) -> None:
+    url = postgres.fresh()
+    desk = Desk(PostgresLedger(url))
+    desk.write(shards=[shard(1)])
+    desk.add(task(1))
+    connection = await asyncpg.connect(postgres.url())
+    await connection.execute(f"UPDATE {url.partition('schema=')[2]}.live SET body = '[\"x\"]'")
+    await connection.close()
+    with pytest.raises(LedgerBroken, match="a row cannot be read"):
+        desk.ask(ALL)
+    desk.ledger.close()
+
+
+def test_an_owner_knows_how_long_it_surely_owns(postgres: PostgresServer) -> None:
+    ledger = PostgresLedger(postgres.fresh(), lease_s=0.2)
+    assert not ledger.holds()
+    ledger.open(NOW_US, "me")
+    assert ledger.holds()
+    time.sleep(0.2)
+    assert not ledger.holds()
+    ledger.renew()
+    assert ledger.holds()
+    ledger.close()
+    assert not ledger.holds()

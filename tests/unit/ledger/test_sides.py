@@ -1,0 +1,63 @@
+"""Both databases are asked the same questions, by the same names."""
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from wsaios.ledger.postgres.session import named
+from wsaios.ledger.statements import statements
+
+FAMILIES = ("commit", "answers", "opening", "reads", "upkeep")
+# SQLite looks into its own pages and at its JSON, and tells everything about a task in one row; on PostgreSQL types see
+# to the JSON, and lock and lease are in the database.
+SQLITE_ONLY = {"check_pages", "check_json", "task_view"}
+POSTGRES_ONLY = {
+    "arguments_and_result",
+    "history_of",
+    "lock_break",
+    "lock_holder",
+    "lock_release",
+    "lock_take",
+    "owner_now",
+    "reads_begin",
+    "reads_end",
+    "schema_advanced",
+    "schema_make",
+    "schema_there",
+    "schema_version",
+    "tables_there",
+}
+
+
+def test_the_same_question_has_the_same_name() -> None:
+    sqlite, postgres = (set(statements(side, *FAMILIES)) for side in ("sqlite", "postgres"))
+    assert sqlite - postgres == SQLITE_ONLY
+    assert postgres - sqlite == POSTGRES_ONLY
+
+
+def test_both_schemas_have_the_same_tables() -> None:
+    made = []
+    for side in ("sqlite", "postgres"):
+        text = (files("wsaios.ledger") / side / "migrations" / "0001_ledger.sql").read_text("utf-8")
+        made.append(set(re.findall(r"^CREATE TABLE (\w+)", text, re.MULTILINE)))
+    assert made[1] - made[0] == {"migration"}
+    assert made[0] <= made[1]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_statement_says_its_purpose_and_its_parameters(family: str) -> None:
+    text = (files("wsaios.ledger") / "postgres" / "queries" / f"{family}.sql").read_text("utf-8")
+    known = named(family)
+    for part in text.split("-- name: ")[1:]:
+        head, *lines = part.splitlines()
+        comment = " ".join(line for line in lines if line.startswith("-- "))
+        assert comment, f"{head} has no purpose line"
+        unnamed = [name for name in known[head].parameters if name not in comment]
+        assert not unnamed, f"{head} does not describe {unnamed}"
+
+
+def test_parameters_are_numbered_and_casts_are_left_alone() -> None:
+    statement = named("answers")["ready_after"]
+    assert statement.parameters == ("shard", "key", "id", "limit")
+    assert "(key, id) > ($2::bigint, $3::bigint)" in statement.text
