@@ -21,14 +21,16 @@ from wsaios.engines.local.answers import GiveUp, RetryAfter
 from wsaios.engines.local.engine import LocalEngine
 from wsaios.engines.local.handlers import Handler, Handlers
 from wsaios.engines.local.process.place import place_of, refuse_while_loading
-from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.errors import InvalidInput, MissingExtra
 from wsaios.kernel.events import HandlerKnown
 from wsaios.kernel.faculties import Changes, Hub, load
-from wsaios.kernel.ledger import Opening, Reads
+from wsaios.kernel.failpoints import Failpoint, nothing
+from wsaios.kernel.ledger import Ledger, Opening, Reads
 from wsaios.kernel.task import HandlerSpec, LaneKind, LaneSpec, Options, Processes
 from wsaios.ledger.failpoint_exit import from_environment
+from wsaios.ledger.location import locate
 from wsaios.ledger.sqlite import SqliteLedger
-from wsaios.planning.calls import whole
+from wsaios.planning.calls import seconds, whole
 from wsaios.scheduler.assemble import assemble
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.inspect import Read
@@ -42,6 +44,8 @@ from wsaios.scheduler.threads import CallThread
 API_HANDLER: Final = "wsaios.api"
 LANES: Final = (LaneSpec("default", 1000, "async"), LaneSpec("thread", 32, "thread"))
 GRACE_S: Final = 10.0
+LEASE_S: Final = 5.0
+MIN_LEASE_S: Final = 0.5
 _SOONEST_AGAIN_S: Final = 1.0
 MAX_SLOTS: Final = 100_000
 MAX_NICE: Final = 19
@@ -61,7 +65,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     `serves` False: it works for its own process alone, pursues no goals and opens no door. `ageing_us_per_point` is
     kept in the ledger, so that everyone who takes work in gives it its place by the same measure; None: as the ledger
-    says, else 600 s. What was accepted before keeps its place.
+    says, else 600 s. What was accepted before keeps its place. `lease_s` is how long an owner of a ledger on a server
+    may be silent before another one may take over.
     """
 
     lanes: tuple[LaneSpec, ...] = ()
@@ -72,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True):
     only_client: bool = False
     serves: bool = True
     http_allow_private: bool = False
+    lease_s: float = LEASE_S
 
 
 class SystemClock:
@@ -121,7 +127,7 @@ class VisitedLedger(SqliteLedger):
 class Lazy:
     """A ledger's reads, opened at the first question, in the thread that asks."""
 
-    def __init__(self, ledger: SqliteLedger) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._reads: Reads | None = None
 
@@ -229,7 +235,7 @@ class Parts:
         lanes = lanes_of(settings)
         self.lanes: dict[str, LaneSpec] = {} if settings.only_client else lanes
         self.failpoint = failpoint = from_environment(os.environ.get("WSAIOS_FAILPOINT"))
-        self.ledger = (VisitedLedger if settings.only_client else SqliteLedger)(url, failpoint=failpoint)
+        self.ledger = ledger_of(url, settings, failpoint)
         self.engine = LocalEngine(handlers, self.lanes, now_us=self.clock.now_us, warn=self.log.warning)
         self.notices = Notices(self._watcher_failed)
         self.loop = Loop(
@@ -309,6 +315,24 @@ def _ageing_of(opening: Opening) -> int:
     return next((value for value in found if isinstance(value, int) and value > 0), AGEING_US_PER_POINT)
 
 
+def ledger_of(url: str, settings: Settings, failpoint: Failpoint = nothing) -> Ledger:
+    """The ledger at an address, not opened yet.
+
+    Raises:
+        InvalidInput: the address names no ledger.
+        MissingExtra: what its database needs is not installed.
+    """
+    if not locate(url).remote:
+        return (VisitedLedger if settings.only_client else SqliteLedger)(url, failpoint=failpoint)
+    try:
+        # Its driver is an extra, and takes 0.1 s to import.
+        from wsaios.ledger.postgres.ledger import PostgresLedger, VisitedPostgresLedger  # noqa: PLC0415  # see above
+    except ModuleNotFoundError as error:
+        raise MissingExtra("asyncpg, the driver of PostgreSQL,", "pip install 'wsaios[postgres]'") from error
+    kind = VisitedPostgresLedger if settings.only_client else PostgresLedger
+    return kind(url, failpoint=failpoint, lease_s=settings.lease_s)
+
+
 def ledger_url(given: str | None) -> str:
     """The ledger's address: as given, else WSAIOS_LEDGER, else ``sqlite:///wsaios.db`` in the working folder."""
     return given or os.environ.get("WSAIOS_LEDGER") or "sqlite:///wsaios.db"
@@ -345,6 +369,7 @@ def _check(settings: Settings) -> None:
         raise InvalidInput("limits", f"must be Limits(…), not {settings.limits!r:.80}")
     for field in msgspec.structs.fields(Limits):
         whole(f"limits.{field.name}", getattr(settings.limits, field.name), 1, MAX_LIMIT)
+    seconds("lease_s", settings.lease_s, MIN_LEASE_S, 3600.0)
     if settings.ageing_us_per_point is not None:
         whole("ageing_us_per_point", settings.ageing_us_per_point, 1, MAX_AGEING_US)
 

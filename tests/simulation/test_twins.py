@@ -7,7 +7,7 @@ from tests.simulation.fate import Fate
 from tests.simulation.run import simulate
 from tests.simulation.scenario import SCENARIOS, Scenario
 from tests.simulation.twin import TwinLedger
-from wsaios.ledger.postgres import PostgresLedger
+from wsaios.ledger.postgres.ledger import PostgresLedger
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.simulation.ledger_store import Tables
 

@@ -8,7 +8,7 @@ import msgspec
 from tests.simulation.red import Check, require
 from wsaios.kernel.failpoints import FAMILIES
 from wsaios.kernel.ledger import Commit, Committed, Opening
-from wsaios.ledger.postgres import PostgresLedger
+from wsaios.ledger.postgres.ledger import PostgresLedger
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.simulation.ledger import CommitFault, SimLedger
 from wsaios.simulation.ledger_store import Tables

@@ -4,11 +4,9 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from wsaios.bootstrap import Parts, Settings
-from wsaios.door.address import identity
 from wsaios.door.desk import Desk
 from wsaios.door.questions import A, ActOn, Ask, Asker
 from wsaios.engines.local.handlers import Handlers
@@ -20,10 +18,10 @@ Errand = Callable[[Asker], Awaitable[A]]
 class Alone:
     """Answers as an owner would, as far as nothing must run for that."""
 
-    def __init__(self, url: str, ledger: Path, name: str) -> None:
-        """`name` is what messages call the ledger."""
+    def __init__(self, url: str, name: str, identity: Callable[[], str]) -> None:
+        """`name` is what messages call the ledger; `identity` tells it from others under its name, empty: none."""
         self._url = url
-        self._ledger = ledger
+        self._identity = identity
         self._name = name
         self._reading: tuple[str, Parts, Desk] | None = None
         self._errands: deque[tuple[Errand[Any], asyncio.Future[Any]]] = deque()
@@ -48,7 +46,7 @@ class Alone:
 
     def reader(self) -> Desk:
         """A desk that reads."""
-        now = identity(self._ledger)
+        now = self._identity()
         if self._reading is not None and self._reading[0] != now:
             self._stop_reading()
         if self._reading is None:
@@ -76,7 +74,7 @@ class Alone:
         self._stop_reading()
 
     def _check(self, ask: ActOn) -> None:
-        if identity(self._ledger) == "":
+        if self._identity() == "":
             raise LedgerUnavailable(self._name, "there is no such ledger; a scheduler makes it when it starts")
         if ask.scope.kind == "lane":
             raise NoOwner(self._name, "only a scheduler knows what belongs to a lane")

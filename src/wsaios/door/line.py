@@ -51,13 +51,14 @@ class Line:
             InvalidInput: the ledger cannot be reached from another process.
         """
         place = locate(url)
-        if place.path is None:
+        path = place.path
+        if path is None and not place.remote:
             raise InvalidInput("ledger", "one in memory is inside its process, no client can reach it; name a file")
         self.name = place.name
         self.retry_s = retry_s
         self.session = token_hex(8)
-        self.alone = Alone(url, place.path, place.name)
-        self._path = place.path
+        self.alone = Alone(url, place.name, lambda: place.name if path is None else identity(path))
+        self._path = path
         self._wire: Wire | None = None
         self._gate = asyncio.Lock()
         self._closed = False
@@ -139,8 +140,9 @@ class Line:
                 await asker.ask(FollowEnd(handle))
 
     async def _connect(self) -> Wire | None:
-        place = socket_of(self._path)
-        if place is None:
+        # The owner of a ledger on a server has no socket: its machine may be another one.
+        place = None if self._path is None else socket_of(self._path)
+        if self._path is None or place is None:
             return None
         hello = Hello(PROTOCOL, __version__, identity(self._path), self.session)
         try:

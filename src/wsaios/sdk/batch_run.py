@@ -63,7 +63,7 @@ class BatchRun:
         plan = self._plan
         location = locate(self._url)
         refuse_ledger(plan, location.path)
-        if location.path is None or not location.path.exists():
+        if not location.remote and (location.path is None or not location.path.exists()):
             refuse_unknown(plan, plan.paths.existing())
         settings = Settings(grace_s=self._grace_s, retention_s=_NEVER_S, serves=False)
         self._parts = Parts(self._url, settings, plan.handlers, {plan.spec.name: plan.spec})

@@ -9,20 +9,20 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import apsw
 import msgspec
 
 from wsaios import __version__
-from wsaios.bootstrap import ledger_url
+from wsaios.bootstrap import Settings, ledger_of, ledger_url
 from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, WsaiosError
 from wsaios.kernel.views import Overview, amount
 from wsaios.ledger.location import locate
 from wsaios.ledger.ownership import Holder
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.sdk.client import Client
-from wsaios.sdk.holder import holder_of
+from wsaios.sdk.holder import holder_of, remote_holder
 
 SLOW_SYNC_MS: Final = 50.0
 LITTLE_SPACE_BYTES: Final = 256 << 20
@@ -58,6 +58,9 @@ def contradictions(ledger: str | None) -> list[str]:
         LedgerBroken, LedgerTooNew, LedgerUnavailable: it cannot be read at all.
     """
     url = ledger_url(ledger)
+    if locate(url).remote:
+        found: list[str] = cast("Any", ledger_of(url, Settings())).check()
+        return found
     _file_of(url)
     return SqliteLedger(url).check()
 
@@ -70,6 +73,8 @@ def examine(ledger: str | None) -> Health:
     """
     url = ledger_url(ledger)
     place = locate(url)
+    if place.remote:
+        return _examine_remote(url, place.name)
     if place.path is None:
         raise InvalidInput("ledger", "one in memory is inside its process; name a file")
     wrong: list[Trouble] = []
@@ -91,6 +96,25 @@ def examine(ledger: str | None) -> Health:
     )
 
 
+def _examine_remote(url: str, name: str) -> Health:
+    """The same of a ledger on a server, whose disk nobody sees from here."""
+    wrong: list[Trouble] = []
+    overview, holder = _asked(url, wrong), None
+    if overview is not None:
+        holder = remote_holder(url)
+        _judge_work(overview, holder, wrong)
+    return Health(
+        versions=_versions(),
+        ledger=name,
+        owner="" if holder is None else holder.described(),
+        live={} if overview is None else overview.live,
+        ended={} if overview is None else overview.ended,
+        size_bytes=None if overview is None else overview.size_bytes,
+        fdatasync_ms=None,
+        wrong=wrong,
+    )
+
+
 def _file_of(url: str) -> Path:
     place = locate(url)
     if place.path is None or not place.path.exists():
@@ -99,8 +123,10 @@ def _file_of(url: str) -> Path:
 
 
 def _overview(url: str, path: Path, wrong: list[Trouble]) -> Overview | None:
-    if not path.exists():
-        return None
+    return _asked(url, wrong) if path.exists() else None
+
+
+def _asked(url: str, wrong: list[Trouble]) -> Overview | None:
     try:
         with Client(url) as client:
             return client.overview()

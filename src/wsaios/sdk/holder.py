@@ -2,10 +2,11 @@
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 
-from wsaios.bootstrap import ledger_url
+from wsaios.bootstrap import Settings, ledger_of, ledger_url
 from wsaios.kernel.errors import LedgerOwned
 from wsaios.ledger.location import locate
 from wsaios.ledger.ownership import Holder
@@ -19,10 +20,21 @@ def holder_of(lock: Path) -> Holder | None:
     return None
 
 
+def remote_holder(url: str) -> Holder | None:
+    """The process that holds a ledger on a server, or None when none lives.
+
+    Raises:
+        LedgerUnavailable: the server cannot be asked.
+    """
+    holder: Holder | None = cast("Any", ledger_of(url, Settings())).holder()
+    return holder
+
+
 def live_owner(ledger: str | None) -> Holder | None:
     """The scheduler that lives on a ledger, whether it serves clients or not; None when there is none."""
-    place = locate(ledger_url(ledger))
-    holder = None if place.path is None else holder_of(place.lock)
+    url = ledger_url(ledger)
+    place = locate(url)
+    holder = remote_holder(url) if place.remote else holder_of(place.lock) if place.path is not None else None
     return holder if holder is not None and holder.kind == "owner" else None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.ledger.desk import Another, ClientLedger, Desk, shard
-from wsaios.ledger.postgres import PostgresLedger
+from wsaios.ledger.postgres.ledger import PostgresLedger
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.simulation.ledger import SimLedger
 from wsaios.simulation.ledger_store import Tables

@@ -34,7 +34,7 @@ from wsaios.kernel.ledger import (
 )
 from wsaios.kernel.states import ENDED, State
 from wsaios.kernel.task import Outcome, Task
-from wsaios.ledger.postgres import PostgresLedger
+from wsaios.ledger.postgres.ledger import PostgresLedger
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.simulation.ledger import SimLedger
 

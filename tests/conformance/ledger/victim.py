@@ -11,8 +11,8 @@ from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.kernel.ledger import IdempotencyRow, Payload
 from wsaios.kernel.states import State
 from wsaios.ledger.failpoint_exit import from_environment
-from wsaios.ledger.postgres import PostgresLedger
 from wsaios.ledger.postgres.address import is_postgres
+from wsaios.ledger.postgres.ledger import PostgresLedger
 from wsaios.ledger.sqlite import SqliteLedger
 
 

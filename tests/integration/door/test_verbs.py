@@ -64,7 +64,7 @@ async def test_errors_of_the_owner_are_raised_as_the_same_class_with_their_data(
         await client.batch_status(NOBODY.replace("task", "batch"))
     with pytest.raises(UnknownLane, match="nowhere") as lane:
         await client.submit("echo", {}, lane="nowhere")
-    assert lane.value.known == ["default", "thread"]
+    assert lane.value.known == ["default", "thread", "process"]
     with pytest.raises(InvalidInput, match="max_attempts") as refused:
         await client.submit("echo", {}, max_attempts=0)
     assert refused.value.field == "max_attempts"

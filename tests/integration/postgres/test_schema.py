@@ -9,7 +9,7 @@ from tests.conformance.ledger.desk import NOW_US, Desk, outcome, shard, task
 from tests.servers.postgres import PostgresServer
 from wsaios.kernel.errors import LedgerBroken, LedgerTooNew, LedgerUnavailable
 from wsaios.kernel.ledger import Commit
-from wsaios.ledger.postgres import PostgresLedger
+from wsaios.ledger.postgres.ledger import PostgresLedger
 from wsaios.ledger.postgres.session import Session, named
 from wsaios.ledger.statements import migrations
 

@@ -10,7 +10,7 @@ from tests.conformance.ledger.desk import NOW_US, Desk, shard, task
 from tests.servers.postgres import GUARDED, PostgresServer
 from wsaios.kernel.errors import LedgerBroken, LedgerUnavailable
 from wsaios.kernel.ledger import LiveAfter
-from wsaios.ledger.postgres import PostgresLedger
+from wsaios.ledger.postgres.ledger import PostgresLedger
 
 ALL = LiveAfter(0, 1 << 62, 99)
 

@@ -53,7 +53,7 @@ def test_a_change_of_folder_does_not_move_a_ledger(tmp_path: Path, monkeypatch: 
         "sqlite:///",
         "sqlite://work.db",
         "sqlite:////var/lib/",
-        "postgresql://localhost/x",
+        "mysql://localhost/x",
         "sqlite+aiosqlite:///work.db",
         "sqlite:///work.db?mode=ro",
         "work\0.db",
@@ -63,3 +63,10 @@ def test_anything_else_is_refused_with_the_forms_that_there_are(given: str) -> N
     with pytest.raises(InvalidInput, match=r"sqlite:///relative\.db") as caught:
         locate(given)
     assert caught.value.field == "ledger"
+
+
+def test_a_ledger_on_a_server_has_a_name_without_a_password_and_no_file() -> None:
+    place = locate("postgresql://me:secret@localhost/x")
+    assert (place.name, place.path, place.remote) == ("postgresql://me@localhost/x", None, True)
+    with pytest.raises(ValueError, match="no lock file"):
+        _ = place.lock

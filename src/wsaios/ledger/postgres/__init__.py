@@ -1,5 +1,1 @@
-"""The Ledger port on PostgreSQL."""
-
-from wsaios.ledger.postgres.ledger import PostgresLedger
-
-__all__ = ["PostgresLedger"]
+"""The Ledger port on PostgreSQL; its driver comes with an extra, so only the modules that need it import it."""

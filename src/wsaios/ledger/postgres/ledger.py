@@ -29,7 +29,6 @@ from wsaios.ledger.postgres.upkeep import Pruner, contradictions
 
 T = TypeVar("T")
 
-LEASE_S: Final = 5.0
 _SAFE: Final = 0.8
 _SOON: Final = 0.3
 
@@ -52,7 +51,7 @@ class PostgresLedger:
     """
 
     def __init__(
-        self, url: str, *, failpoint: Failpoint = nothing, lock_wait_s: float = 5.0, lease_s: float = LEASE_S
+        self, url: str, *, failpoint: Failpoint = nothing, lock_wait_s: float = 5.0, lease_s: float = 5.0
     ) -> None:
         """`lock_wait_s` is how long `open` waits for a client's commit, `lease_s` how long an owner may be silent.
 
@@ -143,6 +142,15 @@ class PostgresLedger:
         try:
             with translated(self.name):
                 return bridge.run(self._check())
+        finally:
+            bridge.close()
+
+    def holder(self) -> Holder | None:
+        """Who owns the ledger now, seen from outside and without waiting; None when nobody lives."""
+        bridge = Bridge()
+        try:
+            with translated(self.name):
+                return bridge.run(self._seen())
         finally:
             bridge.close()
 
@@ -283,6 +291,14 @@ class PostgresLedger:
         finally:
             await session.close()
 
+    async def _seen(self) -> Holder | None:
+        session = await Session.open(self._address, self._sql, "upkeep")
+        try:
+            claim = await Gate(self.name, self._address.schema, session).claim()
+            return None if claim is None or claim.free else claim.holder
+        finally:
+            await session.close()
+
     async def _leave(self, owned: _Owned) -> None:
         # What cannot be done now, the next owner does.
         with suppress(*DRIVER_ERRORS):
@@ -299,3 +315,11 @@ class PostgresLedger:
         if not self._owned.sound:
             raise LedgerUnavailable(self.name, "a commit failed; nothing can be written before reopen()")
         return self._owned
+
+
+class VisitedPostgresLedger(PostgresLedger):
+    """A ledger that a client holds for a moment while no owner lives."""
+
+    def open(self, now_us: int, who: str) -> Opening:
+        """As `Ledger.open`, but a starting owner waits for this holder; ids are made in the ledger's own slot."""
+        return self.open_as_client(now_us, who)
