@@ -107,7 +107,7 @@ CASES = {
     "a limit in words": Case(("--limit", "integer"), ("in.csv", *MAPPED, "--limit", "many")),
     "a batch size of nothing": Case(("--batch-size", "0"), ("in.csv", *MAPPED, "--batch-size", "0")),
     "no attempts": Case(("max_attempts", "0"), ("in.csv", *MAPPED, "--max-attempts", "0")),
-    "an unknown lane": Case(("no lane 'gpu'", "default, thread, process"), ("in.csv", *MAPPED, "--lane", "gpu")),
+    "an unknown lane": Case(("no lane 'gpu'", "default, process, thread"), ("in.csv", *MAPPED, "--lane", "gpu")),
     "a lane of another kind": Case(("lane 'default' runs coroutines",), ("in.csv", *MAPPED, "--lane", "default")),
     "resume and fresh": Case(("--fresh", "--resume"), ("in.csv", *MAPPED, "--resume", "--fresh")),
     "no out": Case(("--out",), ("in.csv", "--handler", "work:shout")),
