@@ -82,6 +82,11 @@ class Body:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
+    def ended(self) -> bool:
+        """Whether the process has ended. It is not reaped: its number must stay its own until its group is killed."""
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.process.pid, options) is not None
+
     def told(self) -> str:
         """How it ended."""
         status = self.process.returncode
@@ -164,7 +169,7 @@ class Attendant:
     def _bury(self, body: Body, wait_s: float, then: Callable[[], None]) -> None:
         until_s = time.monotonic() + wait_s
         # Its output is read meanwhile: a worker that writes while it ends would wait for ever for a full pipe.
-        while body.process.poll() is None and time.monotonic() < until_s:
+        while not body.ended() and time.monotonic() < until_s:
             for stream in body.streams:
                 stream.read()
             time.sleep(_LOOK_S)
