@@ -30,7 +30,8 @@ def test_the_simulated_ledger_says_what_the_real_one_says(
 
     # A second connection to a ledger in memory is not there to take over or to visit with.
     alone = msgspec.structs.replace(setting, takeover=0.0, visit=0.0)
-    simulate(11, 200, alone, lambda seed, chosen: Fate(seed, chosen, open_twin))
+    result = simulate(11, 200, alone, lambda seed, chosen: Fate(seed, chosen, open_twin))
 
+    assert result.tasks > 0
     twins[-1].check()
     real.close()

@@ -183,6 +183,7 @@ async def test_an_api_action_is_tried_again_when_another_moment_may_help(url: st
     async with Scheduler(url, settings=Settings(http_allow_private=True)) as scheduler:
         (task,) = await scheduler.executor.submit([{"type": "api", "target": f"{address}/{status}"}])
         await tried_again(scheduler, task)
+        assert (await scheduler.status(task)).state != "failed"
 
 
 async def tried_again(scheduler: Scheduler, task: str) -> dt.datetime:

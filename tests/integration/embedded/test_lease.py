@@ -37,6 +37,8 @@ async def test_an_idle_owner_prolongs_its_lease(scheduler: Scheduler) -> None:
     lease = Lease(scheduler)
     async with scheduler:
         await asyncio.wait_for(lease.asked.wait(), 10)
+        assert lease.renewed > 0
+        assert scheduler._parts.loop.running()  # noqa: SLF001  # it goes on, and nobody asked anything of it
 
 
 async def test_an_idle_owner_that_lost_the_ledger_stands_down(scheduler: Scheduler) -> None:

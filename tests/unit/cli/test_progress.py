@@ -77,17 +77,23 @@ def test_what_fits_is_chosen() -> None:
 
 
 class Full(io.StringIO):
+    tried = 0
+
     def write(self, text: str) -> int:
+        self.tried += 1
         raise OSError(28, "No space left on device")
 
 
 def test_what_cannot_be_written_silences_it_and_raises_nothing() -> None:
-    lines = progress_for(quiet=False, stream=Full())
-    lines.phase("run", 2)
-    lines.advance(1)
+    full = Full()
+    lines = progress_for(quiet=False, stream=full)
     lines.note("this")
+    tried = full.tried
+    lines.phase("run", 2)
     lines.advance(2)
+    lines.note("that")
     lines.close()
+    assert (tried, full.tried) == (1, 1)
 
 
 def test_a_bar_shows_each_part_and_is_silent_about_brief_ones(capsys: pytest.CaptureFixture[str]) -> None:

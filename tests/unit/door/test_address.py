@@ -85,6 +85,7 @@ def test_leaving_takes_nothing_of_a_later_owner(ledger: Path) -> None:
     early, late = Address(ledger), Address(ledger)
     with early.bind(), listening(late):
         early.leave()
+        assert beside(ledger).is_socket()
         connect(ledger)
 
 

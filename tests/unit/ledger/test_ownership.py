@@ -94,6 +94,7 @@ def test_a_forked_child_does_not_hold_the_ledger(tmp_path: Path) -> None:
         os._exit(0)
     first.release()
     second = _lock(tmp_path / "lock")
+    assert os.waitpid(child, os.WNOHANG) == (0, 0), "the child lived while the lock was taken"
     os.write(writer, b".")
     os.waitpid(child, 0)
     os.close(reader)
@@ -106,6 +107,7 @@ def test_a_child_that_runs_another_program_does_not_hold_the_ledger(tmp_path: Pa
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
         first.release()
         _lock(tmp_path / "lock").release()
+        assert child.poll() is None, "the child lived while the lock was taken"
         child.communicate(b"\n")
 
 

@@ -16,7 +16,6 @@ from wsaios.kernel.engine import (
     AttemptRef,
     Ended,
     Freed,
-    Noted,
     OutcomeSink,
     Report,
     Work,
@@ -126,10 +125,10 @@ class Register:
         self._settle(run)
         self._soon()
 
-    def note(self, notes: Sequence[Noted]) -> None:
-        """Report what running handlers said."""
-        if notes:
-            self._reports += notes
+    def report(self, reports: Sequence[Report]) -> None:
+        """Report what is no end, such as what running handlers said."""
+        if reports:
+            self._reports += reports
             self._soon()
 
     def tell(self, run: Run) -> None:
@@ -140,12 +139,6 @@ class Register:
             end.freed = False
         self._reports += ends
         self._settle(run)
-        self._soon()
-
-    def replace(self, run: Run) -> None:
-        """Report the slot of a run free although the run goes on: another worker took the slot over."""
-        run.replaced = True
-        self._reports += [Freed(*key) for key in run.keys]
         self._soon()
 
     def stand(self, run: Run, *, aside: bool) -> None:
@@ -227,7 +220,7 @@ class Register:
             self.loop.call_soon(self.flush)
 
     def _note(self, context: Context) -> None:
-        self.note(context.unsent())
+        self.report(context.unsent())
 
 
 def _overdue(run: Run) -> None:

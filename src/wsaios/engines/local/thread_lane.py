@@ -10,7 +10,7 @@ from wsaios.engines.local.batch_call import BatchCall
 from wsaios.engines.local.outcomes import raised, returned, stopped
 from wsaios.engines.local.register import Register
 from wsaios.engines.local.run import Run
-from wsaios.kernel.engine import Ended
+from wsaios.kernel.engine import Ended, Freed
 from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import LaneSpec
 
@@ -83,7 +83,8 @@ class ThreadLane:
         if self._replaced < self._max_stuck and self._start_thread():
             self._replaced += 1
             self._occupied -= 1
-            self._register.replace(run)
+            run.replaced = True
+            self._register.report([Freed(*key) for key in run.keys])
         elif not self._warned:
             # Once, until all stuck ones came back: each further one says the same.
             self._warned = True

@@ -2,45 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any
 
-from wsaios.kernel.errors import Fenced, LedgerBroken
+from wsaios.kernel.errors import Fenced
 from wsaios.kernel.failpoints import Failpoint
-from wsaios.kernel.ledger import Commit, Question
 from wsaios.ledger.postgres.errors import DRIVER_ERRORS
-from wsaios.ledger.postgres.rows import CHECKPOINTS_REMOVE, Write, growth, writes
+from wsaios.ledger.postgres.rows import growth
 from wsaios.ledger.postgres.session import Session
-
-_OF_LIVE_TASKS: Final = (
-    "tasks_remove",
-    "payloads_remove",
-    "checkpoints_remove",
-    "history_remove",
-    "links_remove_child",
-    "links_remove_parent",
-)
-
-
-class Prepared(NamedTuple):
-    """A commit in the words of the database; nothing in it can change any more."""
-
-    owner: dict[str, int]
-    families: list[tuple[str, list[Write]]]
-    purged: list[tuple[int, int]]
-    purge_rows: int
-    questions: list[Question]
-    fetch: list[int]
-
-
-def prepare(ledger: str, batch: Commit) -> Prepared:
-    """Take out of a commit what is written.
-
-    Raises:
-        LedgerBroken: it contradicts itself.
-    """
-    owner = {"epoch": batch.epoch, "id_high": batch.id_high, "now_us": batch.now_us}
-    families = writes(ledger, batch)
-    return Prepared(owner, families, list(batch.purged), batch.purge_rows, list(batch.questions), list(batch.fetch))
+from wsaios.ledger.prepared import CHECKPOINTS_REMOVE, OF_LIVE_TASKS, Prepared, Write, matched
 
 
 async def hold(session: Session, ledger: str, owner: Mapping[str, int], lease_us: int) -> None:
@@ -102,10 +71,7 @@ class CommitWriter:
     async def _write(self, write: Write) -> None:
         if write.name == CHECKPOINTS_REMOVE and not self.checkpoints:
             return
-        changed = await self._session.change(write.name, write.parameters)
-        if write.matched and changed != write.rows:
-            what = f"{write.matched} did not match: {changed} of {write.rows} rows; nothing was written"
-            raise LedgerBroken(self._ledger, what)
+        matched(self._ledger, write, await self._session.change(write.name, write.parameters))
 
     async def _purge(self, ranges: Sequence[tuple[int, int]], limit: int) -> int:
         firsts, lasts = [first for first, _ in ranges], [last for _, last in ranges]
@@ -113,7 +79,7 @@ class CommitWriter:
         if not chosen:
             return 0
         ids: dict[str, Any] = {"ids": [task for task, _ in chosen]}
-        for name in _OF_LIVE_TASKS:
+        for name in OF_LIVE_TASKS:
             await self._session.change(name, ids)
         await self._session.change("shards_grow", growth((shard for _, shard in chosen), -1))
         return len(chosen)

@@ -19,13 +19,15 @@ from wsaios.ledger.postgres import records
 from wsaios.ledger.postgres.address import address_of
 from wsaios.ledger.postgres.answers import Answers
 from wsaios.ledger.postgres.bridge import Bridge
-from wsaios.ledger.postgres.commit import CommitWriter, Prepared, hold, prepare, undo
+from wsaios.ledger.postgres.commit import CommitWriter, hold, undo
 from wsaios.ledger.postgres.errors import DRIVER_ERRORS, translated
 from wsaios.ledger.postgres.ownership import Gate
 from wsaios.ledger.postgres.reads import PostgresReads
+from wsaios.ledger.postgres.rows import MAKERS
 from wsaios.ledger.postgres.schema import require, upgrade
 from wsaios.ledger.postgres.session import Session, named
 from wsaios.ledger.postgres.upkeep import Pruner, contradictions
+from wsaios.ledger.prepared import Prepared, prepare
 
 T = TypeVar("T")
 
@@ -85,11 +87,11 @@ class PostgresLedger:
 
     def prepare(self, batch: Commit) -> Callable[[], Committed]:
         """As `Ledger.prepare`."""
-        return partial(self._commit, prepare(self.name, batch))
+        return partial(self._commit, prepare(self.name, batch, MAKERS))
 
     def commit(self, batch: Commit) -> Committed:
         """As `Ledger.commit`."""
-        return self._commit(prepare(self.name, batch))
+        return self._commit(prepare(self.name, batch, MAKERS))
 
     def reopen(self, now_us: int) -> Opening:
         """As `Ledger.reopen`.

@@ -1,51 +1,20 @@
 """From a commit to statements and their parameters, family by family: each is one statement over one array a column."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
-from wsaios.kernel.errors import LedgerBroken
-from wsaios.kernel.failpoints import FAMILIES
 from wsaios.kernel.ledger import Commit, Payload
 from wsaios.kernel.task import Batch, BatchState, Task
-
-CHECKPOINTS_REMOVE: Final = "checkpoints_remove"
-
-
-class Write(NamedTuple):
-    """One statement by name; with `matched` it must change `rows` rows, and `matched` is what an error calls them."""
-
-    name: str
-    parameters: Mapping[str, Any]
-    rows: int = 0
-    matched: str = ""
-
-
-def as_json(value: object) -> str:
-    """JSON text of anything that msgspec can write."""
-    return msgspec.json.encode(value).decode()
+from wsaios.ledger.prepared import CHECKPOINTS_REMOVE, Makers, Write, as_json
 
 
 def growth(shards: Iterable[int], step: int) -> dict[str, list[int]]:
     """By how much shards grow when each of these has one task more, or with a step of −1 one less."""
     counted = Counter(shards)
     return {"ids": list(counted), "tasks": [step * count for count in counted.values()]}
-
-
-def writes(ledger: str, batch: Commit) -> list[tuple[str, list[Write]]]:
-    """What each family writes, in their order; those that write nothing are left out. Purging is not among them.
-
-    Nothing of the commit is needed afterwards.
-
-    Raises:
-        LedgerBroken: a result belongs to no task that ended.
-    """
-    strays = {item.id for item in batch.results}.difference([outcome.id for outcome in batch.ended])
-    if strays:
-        raise LedgerBroken(ledger, f"{len(strays)} results belong to no task that ended; nothing was written")
-    return [(family, make(batch)) for family, make in _FAMILIES if getattr(batch, family)]
 
 
 def _columns(names: Sequence[str], rows: Sequence[Sequence[object]]) -> dict[str, Sequence[object]]:
@@ -194,7 +163,7 @@ def _facts(batch: Commit) -> list[Write]:
     return [put, Write("facts_remove", columns)] if any(row[2] is None for row in rows) else [put]
 
 
-_MAKERS: Final[dict[str, Callable[[Commit], list[Write]]]] = {
+MAKERS: Final[Makers] = {
     "shards": _shards,
     "batches": _batches,
     "replayed": _replayed,
@@ -213,4 +182,3 @@ _MAKERS: Final[dict[str, Callable[[Commit], list[Write]]]] = {
     "facts": _facts,
     "purged": lambda _: [],
 }
-_FAMILIES: Final = [(family, _MAKERS[family]) for family in FAMILIES]

@@ -1,31 +1,13 @@
 """Pruning in small steps, and the search for contradictions."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any
 
 from wsaios.kernel.failpoints import Failpoint
 from wsaios.ledger.postgres.commit import hold, undo
 from wsaios.ledger.postgres.rows import growth
 from wsaios.ledger.postgres.session import Session
-
-_OF_TASKS: Final = (
-    "outcomes_remove",
-    "payloads_remove",
-    "history_remove",
-    "links_remove_parent",
-    "links_remove_child",
-)
-_CHECKS: Final = {
-    "check_both": "tasks are live and ended at once",
-    "check_shards": "tasks belong to a shard that does not exist",
-    "check_counts": "shards count their tasks wrongly",
-    "check_arguments": "live tasks have no arguments",
-    "check_orphans": "arguments, checkpoints or histories belong to no task",
-    "check_releases": "parents are to be released but did not end",
-    "check_links": "dependencies point to tasks that do not exist",
-    "check_ids": "tables hold an id above the highest one recorded",
-    "check_batches": "batches count their ended rows wrongly",
-}
+from wsaios.ledger.prepared import CHECKS, OF_ENDED_TASKS
 
 
 class Pruner:
@@ -75,7 +57,7 @@ class Pruner:
         self._from_us = chosen[-1][2] if len(chosen) == limit else 0
         if chosen:
             ids: Mapping[str, Any] = {"ids": [task for task, _, _ in chosen]}
-            for name in _OF_TASKS:
+            for name in OF_ENDED_TASKS:
                 await self._session.change(name, ids)
             await self._session.change("shards_grow", growth((shard for _, shard, _ in chosen), -1))
         return len(chosen)
@@ -88,7 +70,7 @@ async def contradictions(session: Session) -> list[str]:
     """What is wrong in a ledger, in words with counts, as of one moment."""
     await session.change("reads_begin", {})
     found = []
-    for name, words in _CHECKS.items():
+    for name, words in CHECKS.items():
         count = await session.value(name)
         if count:
             found.append(f"{count} {words}")

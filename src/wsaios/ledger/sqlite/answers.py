@@ -26,7 +26,7 @@ from wsaios.kernel.ledger import (
 )
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, Outcome, Shard, Task
-from wsaios.ledger.sqlite.rows import as_json
+from wsaios.ledger.prepared import as_json
 
 _TASKS: Final = msgspec.json.Decoder(list[Task])
 _OUTCOMES: Final = msgspec.json.Decoder(list[Outcome])

@@ -2,47 +2,16 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import apsw
 import msgspec
 
-from wsaios.kernel.errors import Fenced, LedgerBroken
+from wsaios.kernel.errors import Fenced
 from wsaios.kernel.failpoints import Failpoint
-from wsaios.kernel.ledger import Commit, Question
-from wsaios.ledger.sqlite.rows import CHECKPOINTS_REMOVE, Write, as_json, writes
+from wsaios.ledger.prepared import CHECKPOINTS_REMOVE, OF_LIVE_TASKS, Prepared, Write, as_json, matched
 
 _PAIRS: Final = msgspec.json.Decoder(list[tuple[int, int]])
-_OF_LIVE_TASKS: Final = (
-    "tasks_remove",
-    "payloads_remove",
-    "checkpoints_remove",
-    "history_remove",
-    "links_remove_child",
-    "links_remove_parent",
-)
-
-
-class Prepared(NamedTuple):
-    """A commit in the words of the database; nothing in it can change any more."""
-
-    owner: dict[str, int]
-    families: list[tuple[str, list[Write]]]
-    purged: list[tuple[int, int]]
-    purge_rows: int
-    questions: list[Question]
-    fetch: list[int]
-
-
-def prepare(ledger: str, batch: Commit) -> Prepared:
-    """Take out of a commit what is written.
-
-    Raises:
-        LedgerBroken: it contradicts itself.
-    """
-    owner = {"epoch": batch.epoch, "id_high": batch.id_high, "now_us": batch.now_us}
-    families = writes(ledger, batch)
-    return Prepared(owner, families, list(batch.purged), batch.purge_rows, list(batch.questions), list(batch.fetch))
 
 
 def hold(connection: apsw.Connection, advance: str, ledger: str, owner: Mapping[str, int]) -> None:
@@ -105,9 +74,7 @@ class CommitWriter:
         if write.name == CHECKPOINTS_REMOVE and not self.checkpoints:
             return
         self._run(write.name, write.parameters)
-        if write.matched and (changed := self._connection.changes()) != write.rows:
-            what = f"{write.matched} did not match: {changed} of {write.rows} rows; nothing was written"
-            raise LedgerBroken(self._ledger, what)
+        matched(self._ledger, write, self._connection.changes())
 
     def _purge(self, ranges: Sequence[tuple[int, int]], limit: int) -> int:
         found = self._cursor.execute(self._sql["purge_choose"], {"rows": as_json(ranges), "limit": limit}).get
@@ -115,7 +82,7 @@ class CommitWriter:
         if not chosen:
             return 0
         ids = {"ids": as_json([task for task, _ in chosen])}
-        for name in _OF_LIVE_TASKS:
+        for name in OF_LIVE_TASKS:
             self._run(name, ids)
         shards = Counter([shard for _, shard in chosen])
         self._run("shards_grow", {"rows": as_json([(shard, -count) for shard, count in shards.items()])})

@@ -20,10 +20,12 @@ from wsaios.kernel.ledger import Commit, Committed, Opening, Reads
 from wsaios.kernel.task import Batch, Shard, Task
 from wsaios.ledger.location import locate
 from wsaios.ledger.ownership import Holder, OwnerLock, myself
+from wsaios.ledger.prepared import Prepared, prepare
 from wsaios.ledger.sqlite.answers import Answers
-from wsaios.ledger.sqlite.commit import CommitWriter, Prepared, prepare
+from wsaios.ledger.sqlite.commit import CommitWriter
 from wsaios.ledger.sqlite.connection import Synchronous, connect, connect_reader, translated, write_ahead
 from wsaios.ledger.sqlite.reads import SqliteReads
+from wsaios.ledger.sqlite.rows import MAKERS
 from wsaios.ledger.sqlite.schema import require, upgrade
 from wsaios.ledger.sqlite.upkeep import Pruner, contradictions
 from wsaios.ledger.statements import statements
@@ -90,11 +92,11 @@ class SqliteLedger:
 
     def prepare(self, batch: Commit) -> Callable[[], Committed]:
         """As `Ledger.prepare`."""
-        return partial(self._commit, prepare(self.name, batch))
+        return partial(self._commit, prepare(self.name, batch, MAKERS))
 
     def commit(self, batch: Commit) -> Committed:
         """As `Ledger.commit`."""
-        return self._commit(prepare(self.name, batch))
+        return self._commit(prepare(self.name, batch, MAKERS))
 
     def reopen(self, now_us: int) -> Opening:
         """As `Ledger.reopen`."""

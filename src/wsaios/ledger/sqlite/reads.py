@@ -13,9 +13,9 @@ from wsaios.kernel.errors import LedgerUnavailable
 from wsaios.kernel.ledger import EndedAfter, LiveAfter, Payload, TaskView, Totals
 from wsaios.kernel.states import ENDED, State
 from wsaios.kernel.task import Batch, Outcome, Shard, Task
+from wsaios.ledger.prepared import as_json
 from wsaios.ledger.sqlite.answers import Answers
 from wsaios.ledger.sqlite.connection import translated
-from wsaios.ledger.sqlite.rows import as_json
 
 _BATCHES: Final = msgspec.json.Decoder(list[Batch])
 _OUTCOME: Final = msgspec.json.Decoder(Outcome)

@@ -8,29 +8,11 @@ import apsw
 import msgspec
 
 from wsaios.kernel.failpoints import Failpoint, nothing
+from wsaios.ledger.prepared import CHECKS, OF_ENDED_TASKS, as_json
 from wsaios.ledger.sqlite.commit import hold
-from wsaios.ledger.sqlite.rows import as_json
 
 _CHOSEN: Final = msgspec.json.Decoder(list[tuple[int, int, int]])
-_OF_TASKS: Final = (
-    "outcomes_remove",
-    "payloads_remove",
-    "history_remove",
-    "links_remove_parent",
-    "links_remove_child",
-)
-_CHECKS: Final = {
-    "check_both": "tasks are live and ended at once",
-    "check_shards": "tasks belong to a shard that does not exist",
-    "check_counts": "shards count their tasks wrongly",
-    "check_arguments": "live tasks have no arguments",
-    "check_orphans": "arguments, checkpoints or histories belong to no task",
-    "check_releases": "parents are to be released but did not end",
-    "check_links": "dependencies point to tasks that do not exist",
-    "check_ids": "tables hold an id above the highest one recorded",
-    "check_batches": "batches count their ended rows wrongly",
-    "check_json": "tasks have a record that cannot be read",
-}
+_CHECKS: Final = {**CHECKS, "check_json": "tasks have a record that cannot be read"}
 
 
 class Pruner:
@@ -86,7 +68,7 @@ class Pruner:
         self._from_us = chosen[-1][2] if len(chosen) == limit else 0
         if chosen:
             ids = as_json([task for task, _, _ in chosen])
-            for name in _OF_TASKS:
+            for name in OF_ENDED_TASKS:
                 self._run(name, ids=ids)
             shards = Counter(shard for _, shard, _ in chosen)
             self._run("shards_grow", rows=as_json([(shard, -count) for shard, count in shards.items()]))

@@ -268,7 +268,7 @@ class ProcessLane:
             run = running.get((task, fence))
             if run is not None and not run.told:
                 notes.append(Noted(task, fence, fraction, note, saved))
-        self._register.note(notes)
+        self._register.report(notes)
 
     def _lay_to_rest(self, worker: Worker) -> None:
         """A worker is gone: what it was doing is lost, what stood behind that goes to another one."""
