@@ -7,6 +7,7 @@ from benchmarks.figures import Figure, Measure
 LOOPS: Final = ("uvloop", "asyncio")
 HANDLERS: Final = {"coroutine": 40_000.0, "thread": 15_000.0}
 PROCESSES: Final = 10_000.0
+POSTGRES: Final = 15_000.0
 SLOTS: Final = 256
 ROWS: Final = 10_000_000
 _CPU: Final = Figure("cpu_us", "processor time a task, of this process alone", "µs")
@@ -27,6 +28,8 @@ def catalogue(rows: int | None = None, *, quick: bool = False) -> list[Measure]:
     measures = [_throughput(handler, how, loop, quick=quick) for handler in HANDLERS for loop in LOOPS for how in _HOW]
     measures.append(_throughput("coroutine", "as_completed", "uvloop", quick=quick, slots=2_048))
     measures += [_processes(how, loop, slots, quick=quick) for loop in LOOPS for how in _HOW for slots in (SLOTS, 0)]
+    measures += [_postgres(how, quick=quick) for how in _HOW]
+    measures.append(_postgres_idle(100 if quick else 2_000))
     measures += [_skeleton(loop, slots, quick=quick) for slots in (SLOTS, 2_048) for loop in LOOPS]
     measures += [_idle(loop, 100 if quick else 2_000) for loop in LOOPS]
     shapes = ((1, False), (100, False), (16, True))
@@ -62,6 +65,30 @@ def _processes(how: str, loop: str, slots: int, *, quick: bool) -> Measure:
         (*figures, *(() if callers else (_SUBMIT,))),
         {"handler": "process", "how": how, "loop": loop, "slots": slots, "callers": callers, "n": n, "workers": 2},
     )
+
+
+def _postgres(how: str, *, quick: bool) -> Measure:
+    """Coroutines with the ledger on PostgreSQL, whose server shares the processors."""
+    callers = (200 if quick else 1_000) if how == "single" else 0
+    n = 4_000 if quick else 20_000 if callers else 60_000
+    what = f"{_HOW[how].format(callers=callers)}, on PostgreSQL"
+    figures = (Figure("per_s", what, "/s", POSTGRES), _CPU)
+    return Measure(
+        f"postgres.{how}",
+        "throughput",
+        (*figures, *(() if callers else (_SUBMIT,))),
+        {"handler": "coroutine", "how": how, "loop": "uvloop", "slots": 0, "callers": callers, "n": n},
+        postgres=True,
+    )
+
+
+def _postgres_idle(rounds: int) -> Measure:
+    figures = (
+        Figure("p50_ms", "idle round trip on PostgreSQL, p50", "ms"),
+        Figure("p99_ms", "idle round trip on PostgreSQL, p99", "ms"),
+        Figure("submit_p50_ms", "of it until submit returned, p50", "ms"),
+    )
+    return Measure("postgres.idle", "idle", figures, {"loop": "uvloop", "rounds": rounds}, postgres=True)
 
 
 def _skeleton(loop: str, slots: int, *, quick: bool) -> Measure:

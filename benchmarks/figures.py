@@ -22,8 +22,8 @@ class Figure(msgspec.Struct, frozen=True):
 class Measure(msgspec.Struct, frozen=True):
     """A module of `benchmarks.measures` with its sizes, run in a fresh process for every run.
 
-    `durable` False: no disk is involved. `own_runs`: it makes its runs itself, in processes of its own. `beside` names
-    the measure that every run of it is divided by.
+    `durable` False: no disk is involved. `postgres`: its ledger is on a server. `own_runs`: it makes its runs itself,
+    in processes of its own. `beside` names the measure that every run of it is divided by.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Measure(msgspec.Struct, frozen=True):
     figures: tuple[Figure, ...]
     size: dict[str, int | str]
     durable: bool = True
+    postgres: bool = False
     own_runs: bool = False
     beside: str = ""
 

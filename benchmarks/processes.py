@@ -23,6 +23,7 @@ class Failed(Exception):
 class Given(msgspec.Struct):
     """What a measure gets: an empty folder (a stage: that of its measure), its sizes, how many runs if it makes them.
 
+    `url` is the ledger on a server, empty: one in the folder; `synced` is the folder whose disk the server waits for.
     `spawned_s` is the monotonic time at which the process was asked for.
     """
 
@@ -32,6 +33,8 @@ class Given(msgspec.Struct):
     answer: str
     runs: int = 1
     probed: bool = True
+    url: str = ""
+    synced: str = ""
     spawned_s: float = 0.0
 
     def number(self, name: str) -> int:
@@ -43,8 +46,8 @@ class Given(msgspec.Struct):
         return str(self.size[name])
 
     def ledger(self, name: str = "bench") -> str:
-        """The address of a ledger in the folder."""
-        return f"sqlite:///{self.folder}/{name}.db"
+        """The address of a ledger: that on the server, else one in the folder."""
+        return self.url or f"sqlite:///{self.folder}/{name}.db"
 
 
 def fresh(given: Given, *, timeout_s: float) -> Sample:
@@ -101,7 +104,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     given = msgspec.json.decode(sys.argv[1], type=Given)
     measure: Callable[[Given], Values] = importlib.import_module(f"benchmarks.measures.{given.module}").measure
-    folder = Path(given.folder)
+    folder = Path(given.synced or given.folder)
     times = sync_times_ms(folder) if given.probed else []
     pace = pace_ns()
     watching = Watching()

@@ -18,6 +18,7 @@ from benchmarks.catalogue import catalogue
 from benchmarks.figures import Measure, Sample, Verdict, judge, share
 from benchmarks.machine import ROOT, Machine, machine
 from benchmarks.processes import Failed, Given, fresh
+from benchmarks.servers import Servers
 from benchmarks.table import Companion, print_machine, print_table
 
 RESULTS: Final = ROOT / "benchmarks" / "results"
@@ -48,10 +49,10 @@ def main() -> int:
         print("\n".join(measure.name for measure in catalogue()))
         return 0 if told.list else 2
     RESULTS.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="work-", dir=told.folder or RESULTS) as folder:
+    with tempfile.TemporaryDirectory(prefix="work-", dir=told.folder or RESULTS) as folder, Servers() as servers:
         began, found = datetime.now(UTC), machine(Path(folder))
         print_machine(found)
-        samples, failed = _rounds(measures, told, Path(folder))
+        samples, failed = _rounds(measures, told, Path(folder), servers)
     verdicts = [
         verdict
         for measure in measures
@@ -69,7 +70,7 @@ def main() -> int:
 
 
 def _rounds(
-    measures: list[Measure], told: argparse.Namespace, folder: Path
+    measures: list[Measure], told: argparse.Namespace, folder: Path, servers: Servers
 ) -> tuple[dict[str, list[Sample]], dict[str, str]]:
     """Every round runs everything once, so that a machine that changes its pace does so for all alike."""
     samples: dict[str, list[Sample]] = {}
@@ -80,7 +81,7 @@ def _rounds(
                 continue
             begun = time.monotonic()
             try:
-                sample = _once(measure, told, folder)
+                sample = _once(measure, told, folder, servers)
             except Failed as error:
                 failed[measure.name] = str(error)
                 print(f"  {measure.name}: {str(error).splitlines()[-1]}", file=sys.stderr, flush=True)
@@ -94,12 +95,15 @@ def _rounds(
     return samples, failed
 
 
-def _once(measure: Measure, told: argparse.Namespace, folder: Path) -> Sample:
+def _once(measure: Measure, told: argparse.Namespace, folder: Path, servers: Servers) -> Sample:
     timeout_s = QUICK_TIMEOUT_S if told.quick else OWN_RUNS_TIMEOUT_S if measure.own_runs else TIMEOUT_S
     with _empty(folder) as own:
         given = Given(
             measure.module, str(own), measure.size, str(folder / "answer.json"), told.runs, probed=measure.durable
         )
+        if measure.postgres:
+            url, synced = servers.postgres()
+            given.url, given.synced = url, str(synced)
         return fresh(given, timeout_s=timeout_s)
 
 
