@@ -1,5 +1,7 @@
 """``wsaios ledger``: look into the ledger itself."""
 
+from typing import Annotated
+
 import typer
 
 from wsaios.cli.errors import OK, SOME_FAILED, told
@@ -21,3 +23,35 @@ def check(ledger: LedgerOption = None, *, as_json: JsonOption = False) -> None:
         else:
             print_lines(found or ["the ledger is sound"])
         raise typer.Exit(SOME_FAILED if found else OK)
+
+
+@ledger_app.command()
+def backup(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where the copy goes; a file that is not there yet.")],
+    ledger: LedgerOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the ledger to a file, also while a scheduler runs; the copy is a ledger as of the moment this began."""
+    with told(as_json=as_json):
+        from wsaios.cli.progress import progress_for
+        from wsaios.sdk.upkeep import backup as copied
+
+        progress, begun = progress_for(quiet=as_json), False
+
+        def advance(done: int, total: int) -> None:
+            nonlocal begun
+            if not begun:
+                progress.phase("copy", total)
+                begun = True
+            progress.advance(done)
+
+        try:
+            size = copied(ledger, file, advance)
+        finally:
+            progress.close()
+        if as_json:
+            print_json({"file": file, "bytes": size})
+        else:
+            print_lines([f"{file}: {size:,} bytes; `wsaios ledger check --ledger {file}` looks whether it is sound"])
+        raise typer.Exit(OK)

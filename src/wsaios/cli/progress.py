@@ -16,7 +16,8 @@ _EVERY_S: Final = 5.0
 _NEVER: Final = 11
 _FRAME_S: Final = 0.08
 _MIB: Final = 1 << 20
-_WORDS: Final = {"check": "checking", "accept": "accepting", "run": "running", "write": "writing"}
+_WORDS: Final = {"check": "checking", "copy": "copying", "accept": "accepting", "run": "running", "write": "writing"}
+_IN_BYTES: Final = ("check", "copy")
 _BRIEF_BYTES: Final = 4 << 20
 _BRIEF_ROWS: Final = 20_000
 _WIDE: Final = 72
@@ -193,15 +194,15 @@ def described(phase: str, done: int, total: int, failed: int, pace: Pace) -> str
 def counted(phase: str, done: int, total: int, failed: int, pace: Pace) -> str:
     """Done and total, failures, rate and time left in words."""
     left = "" if done >= total else f", {span(pace.left_s)} left"
-    if phase == "check":
+    if phase in _IN_BYTES:
         return f"{done / _MIB:,.0f}/{total / _MIB:,.0f} MiB, {pace.rate / _MIB:,.0f} MiB/s{left}"
     failures = f"{failed:,} failed, " if phase == "run" else ""
     return f"{done:,}/{total:,} rows, {failures}{speed(pace.rate)} rows/s{left}"
 
 
 def _brief(phase: str, total: int) -> bool:
-    return total < (_BRIEF_BYTES if phase == "check" else _BRIEF_ROWS)
+    return total < (_BRIEF_BYTES if phase in _IN_BYTES else _BRIEF_ROWS)
 
 
 def _amount(phase: str, total: int) -> str:
-    return f"{total / _MIB:,.0f} MiB" if phase == "check" else f"{total:,} rows"
+    return f"{total / _MIB:,.0f} MiB" if phase in _IN_BYTES else f"{total:,} rows"

@@ -11,6 +11,7 @@ import pytest
 
 from tests.acceptance.batch.folder import Folder, batch_arguments, traced
 from wsaios import Scheduler
+from wsaios.kernel.ids import encode
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,10 @@ def test_what_does_not_exist_or_does_not_fit_is_refused(finished: tuple[Folder, 
         ("batch", "errors", first): "is not a batch id",
         ("batch", "list", "--ledger", "none.db"): "no such ledger",
         ("ledger", "check", "--ledger", "none.db"): "no such ledger",
+        ("ledger", "backup", "copy.db", "--ledger", "none.db"): "no such ledger",
+        ("ledger", "backup", "in.csv"): "in.csv is there already",
+        ("ledger", "backup", "wsaios.db"): "is the ledger itself",
+        ("ledger", "backup", "x", "--ledger", "postgresql://me:secret@db/w"): "pg_dump --schema=wsaios",
     }
     for arguments, said in cases.items():
         done = folder.run(*arguments)
@@ -236,6 +241,48 @@ def test_a_sound_ledger_and_one_that_contradicts_itself(finished: tuple[Folder, 
     spoilt(ledger)
     done = folder.run("ledger", "check")
     assert (done.status, "shards count their tasks wrongly" in done.out) == (1, True)
+
+
+def test_a_copy_on_a_terminal_and_for_programs(finished: tuple[Folder, str]) -> None:
+    folder, batch_id = finished
+    done = folder.run("ledger", "backup", "copy.db")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("copy.db: ")
+    size = (folder.path / "copy.db").stat().st_size
+    assert asked(folder, "ledger", "backup", "other.db") == {"file": "other.db", "bytes": size}
+    assert asked(folder, "batch", "status", batch_id, "--ledger", "copy.db")["id"] == batch_id
+    assert asked(folder, "ledger", "check", "--ledger", "other.db")["sound"]
+
+
+async def test_a_copy_from_under_a_live_scheduler_has_all_that_was_acknowledged_before(
+    owned: tuple[Folder, Scheduler],
+) -> None:
+    folder, scheduler = owned
+    before = {task.id for task in await asyncio.gather(*(scheduler.submit("waits", {"text": "a"}) for _ in range(500)))}
+    copied = asyncio.create_task(asyncio.to_thread(asked, folder, "ledger", "backup", "copy.db"))
+    meanwhile = set()
+    while not copied.done():
+        meanwhile.add((await scheduler.submit("waits", {"text": "b"})).id)
+    await copied
+    assert len(meanwhile) > 20
+    connection = apsw.Connection(str(folder.path / "copy.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    found = {encode(number) for (number,) in connection.execute("SELECT id FROM live")}
+    connection.close()
+    assert before <= found <= before | meanwhile
+    assert (await asyncio.to_thread(asked, folder, "ledger", "check", "--ledger", "copy.db"))["sound"]
+    successor = Scheduler("sqlite:///copy.db", grace_s=0.1)
+    ran = []
+
+    @successor.handler("waits")
+    async def says(text: str) -> None:
+        ran.append(text)
+        if len(ran) == len(found):
+            done.set()
+
+    done = asyncio.Event()
+    async with successor:
+        await asyncio.wait_for(done.wait(), 30)
+    assert ran.count("a") == len(before)
 
 
 def test_doctor_finds_nothing_wrong_with_a_finished_batch(finished: tuple[Folder, str]) -> None:

@@ -1,9 +1,11 @@
 """What names a ledger on PostgreSQL, and what messages say of it."""
 
+import shlex
+
 import pytest
 
 from wsaios.kernel.errors import InvalidInput
-from wsaios.ledger.postgres.address import address_of, is_postgres
+from wsaios.ledger.postgres.address import address_of, dump_command, is_postgres
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,19 @@ def test_a_path_is_no_url_of_postgres() -> None:
     assert not is_postgres("work.db")
     assert not is_postgres("sqlite:///postgresql")
     assert not is_postgres("postgresql")
+
+
+@pytest.mark.parametrize(
+    "url, words",
+    [
+        (
+            "postgresql://me:s%40c@db:5433/work?sslmode=require&schema=jobs&password=secret",
+            ["--schema=jobs", "postgresql://me@db:5433/work?sslmode=require"],
+        ),
+        ("postgres:///work", ["--schema=wsaios", "postgresql:///work"]),
+    ],
+)
+def test_the_command_that_copies_a_ledger_has_no_password(url: str, words: list[str]) -> None:
+    program, schema, form, file, place = shlex.split(dump_command(url, "my copy.dump"))
+    assert [program, form, file] == ["pg_dump", "--format=custom", "--file=my copy.dump"]
+    assert [schema, place] == words

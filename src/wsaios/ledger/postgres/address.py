@@ -1,6 +1,7 @@
 """Where a ledger on PostgreSQL is: a URL such as ``postgresql://user@host/database?schema=wsaios``."""
 
 import re
+import shlex
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
@@ -9,6 +10,7 @@ from wsaios.kernel.errors import InvalidInput
 SCHEMES: Final = ("postgresql", "postgres")
 SCHEMA: Final = "wsaios"
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_SECRETS: Final = ("password", "sslpassword")
 _FORM: Final = "use postgresql://user:password@host:5432/database, with ?schema=name for another schema than wsaios"
 
 
@@ -48,6 +50,21 @@ def address_of(url: str) -> Address:
         raise InvalidInput("ledger", f"schema {schema!r:.80} must be a lower-case name of at most 63 characters")
     dsn = urlunsplit(parts._replace(query=urlencode(options)))
     return Address(_name(parts, port, schema), dsn, schema)
+
+
+def dump_command(url: str, file: str) -> str:
+    """The command for a shell that copies a ledger to a file; it has no password.
+
+    Raises:
+        InvalidInput: as `address_of`.
+    """
+    address = address_of(url)
+    parts = urlsplit(address.dsn)
+    account, at, hosts = parts.netloc.rpartition("@")
+    query = urlencode([(key, value) for key, value in parse_qsl(parts.query) if key not in _SECRETS])
+    where = f"{account.partition(':')[0]}{at}{hosts}{parts.path}{query and '?'}{query}"
+    words = ["pg_dump", f"--schema={address.schema}", "--format=custom", f"--file={file}", f"postgresql://{where}"]
+    return shlex.join(words)
 
 
 def _name(parts: SplitResult, port: int | None, schema: str) -> str:
