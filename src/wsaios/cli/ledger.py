@@ -1,6 +1,6 @@
 """``wsaios ledger``: look into the ledger itself."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -9,6 +9,8 @@ from wsaios.cli.options import JsonOption, LedgerOption
 from wsaios.cli.output import print_json, print_lines
 
 ledger_app = typer.Typer(name="ledger", help="Look into the ledger itself.", no_args_is_help=True)
+
+RETENTION_DAYS: Final = 7.0
 
 
 @ledger_app.command()
@@ -54,4 +56,26 @@ def backup(
             print_json({"file": file, "bytes": size})
         else:
             print_lines([f"{file}: {size:,} bytes; `wsaios ledger check --ledger {file}` looks whether it is sound"])
+        raise typer.Exit(OK)
+
+
+@ledger_app.command()
+def prune(
+    older_than_days: Annotated[
+        float, typer.Option("--older-than-days", metavar="DAYS", help="How long ago it must have ended.")
+    ] = RETENTION_DAYS,
+    ledger: LedgerOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove what ended long ago, but no row of a kept batch; only while no scheduler runs, which does it by itself."""
+    with told(as_json=as_json):
+        from wsaios.kernel.views import amount
+        from wsaios.sdk.upkeep import prune as pruned
+
+        rows = pruned(ledger, older_than_days)
+        if as_json:
+            print_json({"rows": rows})
+        else:
+            print_lines([f"{amount(rows, 'row')} removed"])
         raise typer.Exit(OK)

@@ -132,6 +132,8 @@ def test_what_does_not_exist_or_does_not_fit_is_refused(finished: tuple[Folder, 
         ("batch", "list", "--ledger", "none.db"): "no such ledger",
         ("ledger", "check", "--ledger", "none.db"): "no such ledger",
         ("ledger", "backup", "copy.db", "--ledger", "none.db"): "no such ledger",
+        ("ledger", "prune", "--ledger", "none.db"): "no such ledger",
+        ("ledger", "prune", "--older-than-days", "nan"): "--older-than-days: must be a number of days",
         ("ledger", "backup", "in.csv"): "in.csv is there already",
         ("ledger", "backup", "wsaios.db"): "is the ledger itself",
         ("ledger", "backup", "x", "--ledger", "postgresql://me:secret@db/w"): "pg_dump --schema=wsaios",
@@ -314,6 +316,17 @@ def test_doctor_says_what_is_wrong_with_a_file_that_is_no_ledger(folder: Folder)
 def test_doctor_has_nothing_to_say_about_a_ledger_that_is_not_there_yet(folder: Folder) -> None:
     done = folder.run("doctor")
     assert (done.status, "not there yet" in done.out, "wsaios.db" in folder.names()) == (0, True, False)
+
+
+async def test_what_ended_goes_only_while_no_scheduler_lives(owned: tuple[Folder, Scheduler]) -> None:
+    folder, scheduler = owned
+    await asyncio.wait([asyncio.ensure_future((await scheduler.submit("fails", {"text": "a"})).result())])
+    refused = await asyncio.to_thread(folder.run, "ledger", "prune", "--older-than-days", "0")
+    assert (refused.status, refused.out, f"(pid {os.getpid()} " in refused.err) == (2, "", True)
+    await scheduler.stop()
+    assert (await asyncio.to_thread(folder.run, "ledger", "prune")).out == "0 rows removed\n"
+    assert await asyncio.to_thread(asked, folder, "ledger", "prune", "--older-than-days", "0") == {"rows": 1}
+    assert await asyncio.to_thread(asked, folder, "ledger", "check") == {"sound": True, "contradictions": []}
 
 
 async def test_doctor_names_the_live_owner(owned: tuple[Folder, Scheduler]) -> None:
