@@ -78,6 +78,18 @@ def test_a_copy_takes_the_place_of_what_a_killed_one_left(desk: Desk, tmp_path: 
     assert not (tmp_path / "copy.db.partial").exists()
 
 
+def test_a_finished_copy_that_was_moved_is_not_touched_by_the_next_one(desk: Desk, tmp_path: Path) -> None:
+    copy, moved = tmp_path / "copy.db", tmp_path / "monday.db"
+    backup(locate(tmp_path / "work.db"), str(moved), nothing)
+    # As after a kill between the two last steps: the copy has its name and still the one aside.
+    (tmp_path / "copy.db.partial").hardlink_to(moved)
+    before = moved.read_bytes()
+    _accept(desk, range(6000, 6003))
+    backup(locate(tmp_path / "work.db"), str(copy), nothing)
+    assert (moved.read_bytes() == before, copy.read_bytes() == before) == (True, False)
+    assert (moved.stat().st_nlink, copy.stat().st_nlink) == (1, 1)
+
+
 def test_two_copies_to_one_file_are_not_made_at_once(desk: Desk, tmp_path: Path) -> None:
     with (tmp_path / "copy.db.partial").open("wb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)

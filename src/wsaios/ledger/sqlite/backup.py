@@ -83,23 +83,39 @@ def _taken(target: Path) -> InvalidInput:
 @contextmanager
 def _aside(partial: Path, mode: int) -> Iterator[int]:
     """An empty file that only this process writes to; it is gone afterwards, and what an earlier copy left is too."""
+    number = _empty(partial)
     try:
-        number = os.open(partial, _FLAGS, 0o600)
-    except OSError as error:
-        raise InvalidInput("FILE", f"cannot write {partial}: {error.strerror}") from error
-    try:
+        os.fchmod(number, mode)
+        yield number
+    finally:
+        partial.unlink(missing_ok=True)
+        os.close(number)
+
+
+def _empty(partial: Path) -> int:
+    while True:
+        try:
+            number = os.open(partial, _FLAGS, 0o600)
+        except OSError as error:
+            raise InvalidInput("FILE", f"cannot write {partial}: {error.strerror}") from error
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            os.close(number)
             raise InvalidInput("FILE", f"another backup writes {partial} now; name another file") from None
-        try:
-            os.ftruncate(number, 0)
-            os.fchmod(number, mode)
-            yield number
-        finally:
-            partial.unlink(missing_ok=True)
-    finally:
+        if _is_there(number, partial):
+            if not os.fstat(number).st_size:
+                return number
+            # Never written over: killed at its end, a backup leaves the finished copy under this name too.
+            partial.unlink()
         os.close(number)
+
+
+def _is_there(number: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(number), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _copy(source: apsw.Connection, partial: Path, number: int, advance: Advance) -> None:
