@@ -78,6 +78,15 @@ def test_a_copy_takes_the_place_of_what_a_killed_one_left(desk: Desk, tmp_path: 
     assert not (tmp_path / "copy.db.partial").exists()
 
 
+def test_the_empty_log_that_a_look_at_an_earlier_copy_left_is_in_nobodys_way(desk: Desk, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    for _ in range(2):
+        backup(locate(tmp_path / "work.db"), str(copy), nothing)
+        assert SqliteLedger(copy).check() == []
+        assert (tmp_path / "copy.db-wal").stat().st_size == 0
+        copy.unlink()
+
+
 def test_a_finished_copy_that_was_moved_is_not_touched_by_the_next_one(desk: Desk, tmp_path: Path) -> None:
     copy, moved = tmp_path / "copy.db", tmp_path / "monday.db"
     backup(locate(tmp_path / "work.db"), str(moved), nothing)

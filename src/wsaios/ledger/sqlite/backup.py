@@ -64,8 +64,8 @@ def _place(ledger: Path, file: str) -> Path:
     if os.path.lexists(target):
         raise _taken(target)
     for log in (_beside(target, end) for end in _LOGS):
-        # SQLite would write what stands there into the copy.
-        if os.path.lexists(log):
+        # SQLite would write what stands there into the copy; a mere look at a ledger leaves an empty log.
+        if log.exists() and log.stat().st_size:
             raise InvalidInput("FILE", f"{log} is left of another database; remove it, or name another file")
     if not target.parent.is_dir():
         raise InvalidInput("FILE", f"there is no folder {target.parent}; create it, or name another")
