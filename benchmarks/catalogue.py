@@ -41,45 +41,55 @@ def catalogue(rows: int | None = None, *, quick: bool = False) -> list[Measure]:
 
 
 def _throughput(handler: str, how: str, loop: str, *, quick: bool, slots: int = 0) -> Measure:
-    callers = (200 if quick else 1_000) if how == "single" else 0
-    n = 4_000 if quick else 60_000 if callers else 200_000
-    figures = [Figure("per_s", _HOW[how].format(callers=callers), "/s", HANDLERS[handler]), _CPU]
-    return Measure(
+    return _end_to_end(
         f"{handler}.{how}.{loop}" + (f".{slots}-slots" if slots else ""),
-        "throughput",
-        (*figures, *(() if callers else (_SUBMIT,))),
-        {"handler": handler, "how": how, "loop": loop, "slots": slots, "callers": callers, "n": n},
+        Figure("per_s", _said(how, quick=quick), "/s", HANDLERS[handler]),
+        {"handler": handler, "how": how, "loop": loop, "slots": slots, "n": 60_000 if how == "single" else 200_000},
+        quick=quick,
         beside=f"skeleton.{loop}" if handler == "coroutine" and not slots else "",
     )
 
 
 def _processes(how: str, loop: str, slots: int, *, quick: bool) -> Measure:
     """In two worker processes with these slots; 0: as the lane comes, one for each processor, which has no floor."""
-    callers = (200 if quick else 1_000) if how == "single" else 0
-    n = 4_000 if quick else 100_000 if slots and not callers else 20_000
-    what = f"{_HOW[how].format(callers=callers)}, {f'{slots} slots' if slots else 'a slot for each processor'}"
-    figures = (Figure("per_s", what, "/s", PROCESSES if slots else None), _CPU)
-    return Measure(
+    what = f"{_said(how, quick=quick)}, {f'{slots} slots' if slots else 'a slot for each processor'}"
+    n = 100_000 if slots and how != "single" else 20_000
+    return _end_to_end(
         f"process.{how}.{loop}" + (f".{slots}-slots" if slots else ""),
-        "throughput",
-        (*figures, *(() if callers else (_SUBMIT,))),
-        {"handler": "process", "how": how, "loop": loop, "slots": slots, "callers": callers, "n": n, "workers": 2},
+        Figure("per_s", what, "/s", PROCESSES if slots else None),
+        {"handler": "process", "how": how, "loop": loop, "slots": slots, "n": n, "workers": 2},
+        quick=quick,
     )
 
 
 def _postgres(how: str, *, quick: bool) -> Measure:
     """Coroutines with the ledger on PostgreSQL, whose server shares the processors."""
-    callers = (200 if quick else 1_000) if how == "single" else 0
-    n = 4_000 if quick else 20_000 if callers else 60_000
-    what = f"{_HOW[how].format(callers=callers)}, on PostgreSQL"
-    figures = (Figure("per_s", what, "/s", POSTGRES), _CPU)
-    return Measure(
+    n = 20_000 if how == "single" else 60_000
+    return _end_to_end(
         f"postgres.{how}",
-        "throughput",
-        (*figures, *(() if callers else (_SUBMIT,))),
-        {"handler": "coroutine", "how": how, "loop": "uvloop", "slots": 0, "callers": callers, "n": n},
+        Figure("per_s", f"{_said(how, quick=quick)}, on PostgreSQL", "/s", POSTGRES),
+        {"handler": "coroutine", "how": how, "loop": "uvloop", "slots": 0, "n": n},
+        quick=quick,
         postgres=True,
     )
+
+
+def _end_to_end(
+    name: str, rate: Figure, size: dict[str, int | str], *, quick: bool, postgres: bool = False, beside: str = ""
+) -> Measure:
+    """Tasks from `submit` to their end; `size["how"]` says whether one by one or all in a batch."""
+    callers = _callers(str(size["how"]), quick=quick)
+    figures = (rate, _CPU) if callers else (rate, _CPU, _SUBMIT)
+    small = {"n": 4_000} if quick else {}
+    return Measure(name, "throughput", figures, {**size, "callers": callers, **small}, postgres=postgres, beside=beside)
+
+
+def _callers(how: str, *, quick: bool) -> int:
+    return (200 if quick else 1_000) if how == "single" else 0
+
+
+def _said(how: str, *, quick: bool) -> str:
+    return _HOW[how].format(callers=_callers(how, quick=quick))
 
 
 def _postgres_idle(rounds: int) -> Measure:

@@ -239,6 +239,14 @@ class TaskView(msgspec.Struct):
     result: Payload | None = None
     spilled: list[str] = []
 
+    @property
+    def row(self) -> Task | Outcome:
+        """The live task, else the outcome."""
+        row = self.live or self.outcome
+        if row is None:
+            raise ValueError("a view has a live task or an outcome")
+        return row
+
 
 class Totals(msgspec.Struct):
     """Counts for people: live and ended tasks by state number, bytes on disk."""

@@ -51,8 +51,7 @@ class Inspector:
 
     async def status_of(self, view: TaskView) -> Status:
         """The status in a view."""
-        shard, record = view.shard, view.live or view.outcome
-        assert record is not None
+        shard, record = view.shard, view.row
         body = record.body
         state, staged = State(record.state), await self._staged(view)
         core = self._core()
@@ -85,8 +84,7 @@ class Inspector:
     async def history(self, number: int) -> list[Transition]:
         """Every change of a task, oldest first."""
         view = await self.view(number)
-        record = view.live or view.outcome
-        assert record is not None
+        record = view.row
         entries: list[Entry] = []
         for part in view.spilled:
             entries.extend(msgspec.json.decode(part, type=list[Entry]))

@@ -8,6 +8,7 @@ import pytest
 
 import wsaios
 from wsaios.bootstrap import GRACE_S, LANES
+from wsaios.cli.ledger import RETENTION_DAYS
 from wsaios.components.executor.policy import AGEING_US_PER_POINT, PriorityAgeing
 from wsaios.components.executor.shelf import ROOM, ROWS_IN_MEMORY
 from wsaios.door.line import RETRY_S
@@ -99,6 +100,7 @@ def test_times_and_bounds_are_those_of_the_code() -> None:
         text(name) for name in ("explanation/ledger.md", "how-to/survive-a-crash.md", "explanation/promise.md")
     )
     assert f"the retention time ({RETENTION_S / DAY_S:g} days)" in ledger
+    assert RETENTION_DAYS * DAY_S == RETENTION_S
     assert f"its window of {IDEMPOTENCY_WINDOW_S / DAY_S:g} days" in ledger
     assert f"a history of more than {HISTORY_KEPT}" in ledger
     assert f"stand for {IDEMPOTENCY_WINDOW_S / DAY_S:g} days" in crash

@@ -160,7 +160,7 @@ class PostgresReads:
         if ended:
             answer = await answers.answer(EndedAfter(after, _ID_MAX, ended, limit))
             views += [TaskView(shard=_NOWHERE, outcome=outcome) for outcome in answer.outcomes]
-        return await _placed(session, sorted(views, key=lambda view: _row(view).id)[:limit])
+        return await _placed(session, sorted(views, key=lambda view: view.row.id)[:limit])
 
 
 async def _totals(session: Session) -> Totals:
@@ -184,15 +184,8 @@ async def _live(session: Session, answers: Answers, states: Sequence[int], after
 
 async def _placed(session: Session, views: list[TaskView]) -> list[TaskView]:
     """The views with their shards."""
-    rows = await session.rows("shards_by_id", ids=sorted({_row(view).shard for view in views}))
+    rows = await session.rows("shards_by_id", ids=sorted({view.row.shard for view in views}))
     shards = {shard.id: shard for shard in records.shards_of(rows)}
     for view in views:
-        view.shard = shards[_row(view).shard]
+        view.shard = shards[view.row.shard]
     return views
-
-
-def _row(view: TaskView) -> Task | Outcome:
-    row = view.live or view.outcome
-    if row is None:
-        raise ValueError("a view has a live task or an outcome")
-    return row

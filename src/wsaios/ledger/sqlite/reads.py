@@ -73,7 +73,7 @@ class SqliteReads:
                 question = EndedAfter(after, _ID_MAX, ended, limit)
                 outcomes = self._answers.answer(question).outcomes
                 views += [TaskView(shard=_NOWHERE, outcome=outcome) for outcome in outcomes]
-            return self._placed(connection, sorted(views, key=lambda view: _row(view).id)[:limit])
+            return self._placed(connection, sorted(views, key=lambda view: view.row.id)[:limit])
 
     def ahead(self, shards: Sequence[int], key: int, task_id: int, limit: int) -> int:
         """As `Reads.ahead`."""
@@ -148,16 +148,9 @@ class SqliteReads:
 
     def _placed(self, connection: apsw.Connection, views: list[TaskView]) -> list[TaskView]:
         """The views with their shards."""
-        ids = as_json(sorted({_row(view).shard for view in views}))
+        ids = as_json(sorted({view.row.shard for view in views}))
         found = _SHARDS.decode(connection.execute(self._sql["shards_by_id"], {"ids": ids}).get)
         shards = {shard.id: shard for shard in found}
         for view in views:
-            view.shard = shards[_row(view).shard]
+            view.shard = shards[view.row.shard]
         return views
-
-
-def _row(view: TaskView) -> Task | Outcome:
-    row = view.live or view.outcome
-    if row is None:
-        raise ValueError("a view has a live task or an outcome")
-    return row
