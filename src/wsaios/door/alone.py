@@ -18,8 +18,18 @@ Errand = Callable[[Asker], Awaitable[A]]
 class Alone:
     """Answers as an owner would, as far as nothing must run for that."""
 
-    def __init__(self, url: str, name: str, identity: Callable[[], str]) -> None:
-        """`name` is what messages call the ledger; `identity` tells it from others under its name, empty: none."""
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        identity: Callable[[], str],
+        first: Callable[[Parts], Awaitable[None]] | None = None,
+    ) -> None:
+        """`name` is what messages call the ledger; `identity` tells it from others under its name, empty: none.
+
+        `first` is done in each visit before its errands.
+        """
+        self._first = first
         self._url = url
         self._identity = identity
         self._name = name
@@ -110,6 +120,8 @@ class Alone:
         errands, self._errands = self._errands, deque()
         answers: list[Any] = [NotRunning("what would have written to the ledger")] * len(errands)
         try:
+            if self._first is not None:
+                await self._first(parts)
             answers = await asyncio.gather(*(errand(desk) for errand, _ in errands), return_exceptions=True)
         finally:
             desk.close()

@@ -10,7 +10,19 @@ from typing import Any, Final, NoReturn
 from wsaios.door.address import identity, socket_of
 from wsaios.door.alone import Alone
 from wsaios.door.desk import Desk
-from wsaios.door.questions import PROTOCOL, A, ActOn, Ask, FollowEnd, FollowNext, FollowOpen, Hello, Ranges, repeats
+from wsaios.door.questions import (
+    PROTOCOL,
+    A,
+    ActOn,
+    Ask,
+    Flush,
+    FollowEnd,
+    FollowNext,
+    FollowOpen,
+    Hello,
+    Ranges,
+    repeats,
+)
 from wsaios.door.wire import Lost, Wire
 from wsaios.kernel.errors import (
     CallerError,
@@ -52,12 +64,12 @@ class Line:
         """
         place = locate(url)
         path = place.path
-        if path is None and not place.remote:
+        if path is None:
             raise InvalidInput("ledger", "one in memory is inside its process, no client can reach it; name a file")
         self.name = place.name
         self.retry_s = retry_s
         self.session = token_hex(8)
-        self.alone = Alone(url, place.name, lambda: place.name if path is None else identity(path))
+        self.alone = Alone(url, place.name, lambda: identity(path))
         self._path = path
         self._wire: Wire | None = None
         self._gate = asyncio.Lock()
@@ -93,7 +105,7 @@ class Line:
                 wire = await self.reach()
                 return await (self.alone.ask(ask) if wire is None else wire.ask(ask))
             except (Lost, WsaiosError) as error:
-                wanted = _reached(ask, error) if trouble.lost else None
+                wanted = reached(ask, error) if trouble.lost else None
                 if wanted is not None:
                     return wanted  # type: ignore[return-value]  # ActOn is an Ask[str | int]
                 await trouble.meet(error, again=repeats(ask))
@@ -121,6 +133,11 @@ class Line:
                 alone = wire is None and isinstance(error, NotRunning)
                 await trouble.meet(NoOwner(self.name, f"{places.left} of the tasks have not ended") if alone else error)
 
+    async def flush(self) -> None:
+        """Return when everything that the owner was told before is durable."""
+        if await self.reach() is not None:
+            await self.ask(Flush())
+
     async def close(self) -> None:
         """End the connection; what was submitted stays."""
         self._closed = True
@@ -140,9 +157,8 @@ class Line:
                 await asker.ask(FollowEnd(handle))
 
     async def _connect(self) -> Wire | None:
-        # The owner of a ledger on a server has no socket: its machine may be another one.
-        place = None if self._path is None else socket_of(self._path)
-        if self._path is None or place is None:
+        place = socket_of(self._path)
+        if place is None:
             return None
         hello = Hello(PROTOCOL, __version__, identity(self._path), self.session)
         try:
@@ -211,7 +227,7 @@ class Trouble:
         raise error
 
 
-def _reached(ask: Ask[Any], error: Exception) -> str | None:
+def reached(ask: Ask[Any], error: Exception) -> str | None:
     """The state of a task, when a verb that is asked for again finds that the first time has worked."""
     if isinstance(ask, ActOn) and isinstance(error, NotPossible) and error.state in _WANTED.get(ask.verb, ()):
         return error.state

@@ -11,7 +11,6 @@ from wsaios.door.session import Host, Rules, Session
 from wsaios.door.versions import understood
 from wsaios.kernel.errors import LedgerUnavailable, WrongVersion
 from wsaios.kernel.version import __version__
-from wsaios.ledger.location import locate
 from wsaios.scheduler.loop import Log
 from wsaios.scheduler.service import Service
 
@@ -80,9 +79,3 @@ class Door:
             reason = "its scheduler works on another file that had this name before; restart that scheduler"
             raise LedgerUnavailable(str(self._ledger), reason)
         return Welcome(PROTOCOL, __version__)
-
-
-def door_of(url: str, service: Service, log: Log, *, serves: bool) -> Door | NoDoor:
-    """The door of a ledger; one in memory has none, whatever `serves` says."""
-    path = locate(url).path
-    return NoDoor() if path is None or not serves else Door(path, service, log)

@@ -23,6 +23,28 @@ class Submit(msgspec.Struct):
     client_token: str = ""
 
 
+class TakeIn(msgspec.Struct):
+    """Accept what a client left in row `place` of the intake, under the ids that it was promised.
+
+    Its commit takes the row out. What cannot be accepted fails with the reason in `refused`, by id. The reply is None.
+    """
+
+    token: Token
+    place: int
+    tasks: list[NewTask]
+    at_us: int
+    batch: int = 0
+    refused: dict[int, str] = {}
+
+
+class TakeBatch(msgspec.Struct):
+    """Accept the head of a batch whose rows come with `TakeIn`; otherwise as that."""
+
+    token: Token
+    place: int
+    batch: Batch
+
+
 class OpenBatch(msgspec.Struct):
     """Begin a batch; the reply is its id."""
 
@@ -125,6 +147,8 @@ class Recall(msgspec.Struct):
 Event = (
     Recall
     | Submit
+    | TakeIn
+    | TakeBatch
     | OpenBatch
     | StageRows
     | SealBatch

@@ -23,6 +23,7 @@ FAMILIES: Final = (
     "releases_done",
     "keys",
     "facts",
+    "taken",
     "purged",
 )
 """What a commit writes, in its order; the names are fields of `Commit`."""

@@ -87,6 +87,11 @@ def join(millisecond: int, slot: int, sequence: int) -> int:
     return millisecond << (SLOT_BITS + SEQUENCE_BITS) | slot << SEQUENCE_BITS | sequence
 
 
+def of_ledger(number: int) -> bool:
+    """Whether an id was made in the slot of the ledger itself, by a client."""
+    return not (number >> SEQUENCE_BITS) & (SLOTS - 1)
+
+
 def walk(ranges: Sequence[IdRange]) -> Iterator[int]:
     """Every id of the ranges, in their order."""
     for part in ranges:

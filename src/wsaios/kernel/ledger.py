@@ -143,7 +143,7 @@ class Commit(msgspec.Struct):
     (removed when the task ends). `spilled` are older history entries (task id, part number, JSON). `purged` are id
     ranges (first, last) of an aborted batch: at most `purge_rows` live rows of them are deleted with their payloads.
     `links` are (parent, child); `releases` are ended parents whose dependents are still to be told. `facts` with
-    value None are deleted.
+    value None are deleted. `taken` are rows of the intake that leave it with this commit.
     """
 
     epoch: int
@@ -165,6 +165,7 @@ class Commit(msgspec.Struct):
     releases_done: list[int] = []
     keys: list[IdempotencyRow] = []
     facts: list[tuple[str, str, Any]] = []
+    taken: list[int] = []
     purged: list[tuple[int, int]] = []
     purge_rows: int = 10_000
     questions: list[Question] = []
@@ -189,6 +190,7 @@ _WRITES = (
     "releases_done",
     "keys",
     "facts",
+    "taken",
     "purged",
     "spilled",
 )
@@ -285,6 +287,9 @@ class Reads(Protocol):
 
     def ended_ids(self, first: int, last: int, limit: int) -> list[tuple[int, int]]:
         """(id, state) of outcomes with first ≤ id ≤ last, by id."""
+
+    def unknown(self, ids: Sequence[int]) -> list[int]:
+        """Those of the ids that no task has, in their order."""
 
     def totals(self) -> Totals:
         """Counts over everything; may take a while on large ledgers."""

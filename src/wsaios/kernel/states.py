@@ -32,7 +32,7 @@ WAITING: Final = frozenset({State.PENDING, State.READY, State.RETRYING, State.PA
 
 TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     State.NEW: frozenset({State.PENDING, State.READY}),
-    State.PENDING: frozenset({State.READY, State.PAUSED, State.CANCELLED, State.EXPIRED}),
+    State.PENDING: frozenset({State.READY, State.PAUSED, State.FAILED, State.CANCELLED, State.EXPIRED}),
     State.READY: frozenset({State.RUNNING, State.PAUSED, State.CANCELLED, State.EXPIRED}),
     State.RUNNING: frozenset(
         {

@@ -178,7 +178,7 @@ class Outcome(msgspec.Struct, array_like=True, gc=False):
     body: Body
 
 
-class NewTask(msgspec.Struct):
+class NewTask(msgspec.Struct, array_like=True):
     """One call of a handler as it comes in, checked and encoded; the core gives it its id when `id` is 0."""
 
     handler: str

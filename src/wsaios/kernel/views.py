@@ -52,8 +52,8 @@ UNOWNED: Final = "no scheduler owns this ledger now"
 class Why(msgspec.Struct, frozen=True):
     """Why a task is where it is.
 
-    `waits_for` is one of dependency, time, seal, pause, slot, order, limit, handler, lane, alone, nothing; `ahead`
-    is how many tasks of its lane stand before it (None: not waiting in line), counted up to 10,000.
+    `waits_for` is one of intake, dependency, time, seal, pause, slot, order, limit, handler, lane, alone, nothing;
+    `ahead` is how many tasks of its lane stand before it (None: not waiting in line), counted up to 10,000.
     """
 
     id: str

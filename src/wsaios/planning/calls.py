@@ -70,7 +70,7 @@ class Calls:
         if spec is not None and spec.calls:
             options = {**spec.calls, **options}
         if options:
-            self._choose(new, options, now_us)
+            self.choose(new, options, now_us)
         return new
 
     def encode(self, arguments: Mapping[str, object] | None, spec: HandlerSpec | None) -> bytes:
@@ -87,15 +87,7 @@ class Calls:
         if isinstance(data, Failure):
             raise InvalidInput("arguments", data.message)
         if spec is not None:
-            for required in spec.required:
-                if required not in given:
-                    raise InvalidInput("arguments", f"handler {spec.name!r} needs {required!r}, which is missing")
-            accepts = spec.accepts
-            # With all that it requires and no more there is nothing to look at.
-            if accepts is not None and len(given) != len(spec.required) and not given.keys() <= accepts:
-                odd = min(given.keys() - accepts)
-                known = ", ".join(sorted(accepts)) or "none"
-                raise InvalidInput("arguments", f"handler {spec.name!r} has no argument {odd!r}; it takes {known}")
+            check_names(given, spec)
         return data
 
     def plain(self, what: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +102,12 @@ class Calls:
         found: dict[str, Any] = msgspec.json.decode(data)
         return found
 
-    def _choose(self, new: NewTask, options: Mapping[str, Any], now_us: int) -> None:
+    def choose(self, new: NewTask, options: Mapping[str, Any], now_us: int) -> None:
+        """Set options of a call; times as in `build`.
+
+        Raises:
+            InvalidInput: names the option and what is wrong with it.
+        """
         tries: dict[str, Any] = {}
         for key, value in options.items():
             if value is None:
@@ -130,6 +127,32 @@ class Calls:
             sorted_payload = _SORTED.encode(msgspec.json.decode(new.payload))
             new.digest = blake2b(new.handler.encode() + b"\0" + sorted_payload, digest_size=16).hexdigest()
             new.idempotency_window_us = self._window_us
+
+
+def check_names(given: Mapping[str, object], spec: HandlerSpec) -> None:
+    """Compare arguments by name with what a handler takes.
+
+    Raises:
+        InvalidInput: one that it requires is missing, or it does not take one that is given.
+    """
+    for required in spec.required:
+        if required not in given:
+            raise InvalidInput("arguments", f"handler {spec.name!r} needs {required!r}, which is missing")
+    accepts = spec.accepts
+    # With all that it requires and no more there is nothing to look at.
+    if accepts is not None and len(given) != len(spec.required) and not given.keys() <= accepts:
+        odd = min(given.keys() - accepts)
+        known = ", ".join(sorted(accepts)) or "none"
+        raise InvalidInput("arguments", f"handler {spec.name!r} has no argument {odd!r}; it takes {known}")
+
+
+def choose(new: NewTask, option: str, value: object, now_us: int) -> None:
+    """Set one option of a call that is not one of trying.
+
+    Raises:
+        InvalidInput: names the option and its range.
+    """
+    _SET[option](new, value, now_us)
 
 
 def retries(given: Mapping[str, Any]) -> Options:

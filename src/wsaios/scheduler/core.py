@@ -71,6 +71,8 @@ class Core:
         self.first_facts: list[tuple[str, str, Any]] = []
         self._handle: dict[type, Callable[[Any], None]] = {
             ev.Submit: self._intake.submit,
+            ev.TakeIn: self._intake.take_in,
+            ev.TakeBatch: self._intake.take_batch,
             ev.Reported: self._reported,
             ev.OpenBatch: self._batches.open,
             ev.StageRows: self._batches.stage,

@@ -12,6 +12,8 @@ from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, BatchState, Shard, Task
 
 SEALED: Final = "its batch was sealed"
+CALLED_OFF: Final = "called_off"
+"""Facts about batches that were cancelled while some of their rows were in the intake: by number, the reason."""
 _READY: Final = int(State.READY)
 _RUNNING: Final = int(State.RUNNING)
 
@@ -46,6 +48,9 @@ class Draft:
         self.shards: dict[int, Shard] = {shard.id: shard for shard in opening.shards}
         self.batches: dict[int, Batch] = {batch.id: batch for batch in opening.batches}
         self.paused: set[str] = {key for component, key, _ in opening.facts if component == "pause"}
+        self.called_off: dict[int, str] = {
+            int(key): str(value) for component, key, value in opening.facts if component == CALLED_OFF
+        }
         self.unanswered: set[Token] = set()
         self.notes: dict[int, tuple[float | None, str]] = {}
         self.telling: dict[int, Telling] = {}
@@ -189,6 +194,8 @@ class Draft:
             if _finished(batch):
                 self.effects.batches.append(batch)
                 self.batches.pop(batch.id, None)
+                if self.called_off.pop(batch.id, None) is not None:
+                    self.commit.facts.append((CALLED_OFF, str(batch.id), None))
                 if f"batch:{batch.id}" in self.paused:
                     self._let_go(batch)
         for number in self.visited:

@@ -7,6 +7,7 @@ import msgspec
 
 from wsaios.kernel.errors import UnknownBatch, UnknownTask
 from wsaios.kernel.ids import IdRange, encode
+from wsaios.kernel.intake import LEFT
 from wsaios.kernel.ledger import Reads, TaskView
 from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
@@ -103,7 +104,7 @@ class Inspector:
         task = view.live
         assert task is not None
         since = moment(task.body.history[-1][1])
-        kind, detail = await self._waits_for(view, task)
+        kind, detail = self._left(task) or await self._waits_for(view, task)
         ahead = None
         if kind in {"slot", "order", "limit"}:
             ahead = await self._ahead(view, task)
@@ -151,6 +152,11 @@ class Inspector:
         """Whether it was in flight at too many deaths; what still counts as running without an owner died once more."""
         deaths = task.body.deaths + (self._core() is None)
         return deaths >= SUSPECT_DEATHS
+
+    def _left(self, task: Task) -> tuple[str, str] | None:
+        if task.body.reason != LEFT:
+            return None
+        return "intake", LEFT if self._core() is not None else f"{LEFT}; {UNOWNED}"
 
     async def _waits_for(self, view: TaskView, task: Task) -> tuple[str, str]:
         state, body = State(task.state), task.body

@@ -1,14 +1,15 @@
 """How work comes in: checked against dependencies and idempotency keys, given an id and a place, and written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from wsaios.kernel.errors import IdempotencyConflict, InvalidInput, UnknownLane, UnknownTask
-from wsaios.kernel.events import Submit
+from wsaios.kernel.events import Submit, TakeBatch, TakeIn
 from wsaios.kernel.ids import encode
+from wsaios.kernel.intake import LEFT
 from wsaios.kernel.ledger import Answer, ById, IdempotencyOf, IdempotencyRow, Payload
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Body, Flag, NewTask, Options, Task, clamp_priority
+from wsaios.kernel.task import Body, Failure, Flag, NewTask, Options, Task, clamp_priority
 from wsaios.scheduler.book import Book
 
 _READY: Final = int(State.READY)
@@ -51,6 +52,64 @@ class Intake:
             self._look_up(event, parents, pairs)
         else:
             self._accept_plain(event)
+
+    def take_batch(self, event: TakeBatch) -> None:
+        """Accept the head of a batch that a client left; its rows follow one by one."""
+        book, batch = self._book, event.batch
+        book.id_high = max(book.id_high, batch.id)
+        book.batches[batch.id] = batch
+        book.touch_batch(batch)
+        book.commit.taken.append(event.place)
+        book.reply(event.token)
+
+    def take_in(self, event: TakeIn) -> None:
+        """Accept what a client left; it was acknowledged then, so what cannot be accepted fails and says why."""
+        parents = {parent for new in event.tasks for parent in new.depends_on}
+        if not parents:
+            self._take_in(event, {}, {})
+            return
+        self._with_parents(parents, lambda live, over: self._take_in(event, live, over))
+
+    def _take_in(self, event: TakeIn, live: dict[int, Task], over: dict[int, State]) -> None:
+        book = self._book
+        book.commit.taken.append(event.place)
+        called_off = book.called_off.get(event.batch)
+        for new in event.tasks:
+            reason = event.refused.get(new.id) or self._unfit(new, live, over)
+            if reason is not None:
+                self._turn_away(new, event, State.FAILED, reason, Failure("InvalidInput", reason))
+            elif called_off is not None:
+                self._turn_away(new, event, State.CANCELLED, called_off, None)
+            else:
+                self._take(new, live, over, event.batch, event.at_us)
+        book.reply(event.token)
+
+    def _turn_away(self, new: NewTask, event: TakeIn, state: State, reason: str, failure: Failure | None) -> None:
+        book = self._book
+        task = make(book, new, event.batch, event.at_us)
+        task.state, task.body.reason = _PENDING, LEFT
+        start(task, book.now_us)
+        book.add(task, Payload(task.id, new.codec, new.payload))
+        book.close(task, state, reason, failure=failure)
+
+    def _unfit(self, new: NewTask, live: dict[int, Task], over: dict[int, State]) -> str | None:
+        lanes = self._book.executor.lanes
+        refused = UnknownLane(new.lane, list(lanes)) if new.lane and lanes and new.lane not in lanes else None
+        gone = _refused(new, None, live, over) if new.depends_on else None
+        error = refused or gone
+        return None if error is None else str(error)
+
+    def _with_parents(self, parents: set[int], then: Callable[[dict[int, Task], dict[int, State]], None]) -> None:
+        live: dict[int, Task] = {}
+        over: dict[int, State] = {}
+
+        def found(answer: Answer) -> None:
+            live.update((task.id, task) for task in self._book.adopt(answer.tasks))
+            over.update((outcome.id, State(outcome.state)) for outcome in answer.outcomes)
+            over.update(self._book.ended_now)
+            then(live, over)
+
+        self._book.ask(ById(tuple(sorted(parents))), found)
 
     def _refusal(self, tasks: Sequence[NewTask]) -> Exception | None:
         lanes = self._book.executor.lanes
@@ -124,11 +183,13 @@ class Intake:
             self._take(new, live, over)
         book.reply(event.token, ids)
 
-    def _take(self, new: NewTask, live: dict[int, Task], over: dict[int, State]) -> None:
+    def _take(
+        self, new: NewTask, live: dict[int, Task], over: dict[int, State], batch: int = 0, at_us: int | None = None
+    ) -> None:
         book = self._book
         open_parents = [parent for parent in dict.fromkeys(new.depends_on) if parent in live]
         failed = [parent for parent in new.depends_on if over.get(parent, State.SUCCEEDED) != State.SUCCEEDED]
-        task = make(book, new)
+        task = make(book, new, batch, at_us)
         if open_parents:
             task.body.dependencies_left = len(open_parents)
             task.state = _PENDING
@@ -159,17 +220,18 @@ class Intake:
             executor.expiring.add(task)
 
 
-def make(book: Book, new: NewTask, batch: int = 0) -> Task:
-    """The record of a new task that is not yet written."""
+def make(book: Book, new: NewTask, batch: int = 0, at_us: int | None = None) -> Task:
+    """The record of a new task that is not yet written; `at_us` is when it came, where that was before now."""
     now, priority, due = book.now_us, clamp_priority(new.priority), new.due_us
+    came_us = now if at_us is None else min(at_us, now)
     shard = book.shard(new.lane, new.tenant, new.handler, batch, new.concurrency_key)
     if due is not None and due <= now:
         due = None
     state, reason = (_READY, None) if due is None else (_PENDING, NOT_YET)
     options = new.options if new.options != _PLAIN else None
-    body = Body(now, priority, 0, 0, 0, 0, 0, 0, 0, new.deadline_us, options, new.traceparent, reason, 0, [])
+    body = Body(came_us, priority, 0, 0, 0, 0, 0, 0, 0, new.deadline_us, options, new.traceparent, reason, 0, [])
     book.id_high = max(book.id_high, new.id)
-    return Task(new.id, shard.id, state, 1, book.executor.policy.key(priority, now), due, new.expires_us, body)
+    return Task(new.id, shard.id, state, 1, book.executor.policy.key(priority, came_us), due, new.expires_us, body)
 
 
 def _refused(

@@ -25,6 +25,7 @@ from wsaios.kernel.errors import (
     TaskFailed,
     UnknownBatch,
     UnknownLane,
+    UnknownTask,
 )
 from wsaios.kernel.events import (
     AbortBatch,
@@ -57,6 +58,7 @@ CHUNK_BYTES: Final = 1 << 20
 _CHUNKS_SENT: Final = 2
 _PAGE: Final = 5000
 _OUTCOMES: Final = 500
+_NEAR: Final = 100 << 22  # ids of a tenth of a second
 _TURN_S: Final = 0.005
 _BACKLOG: Final = 100_000
 _RUNS: Final = {"async": "coroutines", "thread": "plain functions", "process": "functions that worker processes import"}
@@ -380,10 +382,13 @@ class Service(Submissions):
 
     async def _refuse_missing(self, places: Places) -> None:
         """What is neither live nor ended would be waited for without end."""
-        for number in list(places.first_left()):
+        asked = list(places.first_left())
+        for place in range(0, len(asked), _PAGE):
             core = self._loop.core
-            if core is None or number not in core.book.tasks:
-                await self.inspector.view(number)
+            tasks = {} if core is None else core.book.tasks
+            doubtful = [number for number in asked[place : place + _PAGE] if number not in tasks]
+            for number in await self._read(self._reads.unknown, doubtful) if doubtful else ():
+                raise UnknownTask(encode(number))
 
     async def outcomes(self, ranges: Sequence[tuple[int, int]]) -> AsyncIterator[tuple[Outcome, bytes]]:
         """Every outcome of these ranges by id, which is input order, with its result bytes."""
@@ -425,11 +430,11 @@ class Service(Submissions):
         await self._ask(Barrier)
 
     async def _ended_pages(self, parts: Sequence[IdRange]) -> AsyncIterator[tuple[int, int]]:
-        for part in parts:
-            first = part.first
-            while part.length:
+        for span in _spans(parts):
+            first = span[0]
+            while True:
                 try:
-                    page = await self._read(self._reads.ended_ids, first, part.last, _PAGE)
+                    page = await self._read(self._reads.ended_ids, first, span[1], _PAGE)
                 except LedgerUnavailable as error:
                     if self._loop.running():
                         raise
@@ -444,6 +449,17 @@ class Service(Submissions):
         if self._loop.ended is not None or not self._loop.running():
             raise NotRunning
         await signal.wait()
+
+
+def _spans(parts: Sequence[IdRange]) -> Iterator[tuple[int, int]]:
+    """First and last ids that cover the parts: near ones share a span, for it costs little to read past a stranger."""
+    spans: list[tuple[int, int]] = []
+    for part in sorted(part for part in parts if part.length):
+        if spans and part.first - spans[-1][1] <= _NEAR:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], part.last))
+        else:
+            spans.append((part.first, part.last))
+    yield from spans
 
 
 class Fresh:

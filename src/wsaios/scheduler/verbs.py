@@ -7,11 +7,12 @@ import msgspec
 
 from wsaios.kernel.errors import NotPossible, UnknownBatch, UnknownLane, UnknownTask
 from wsaios.kernel.events import Act, Scope, Token
-from wsaios.kernel.ids import IdRange, encode
+from wsaios.kernel.ids import IdRange, encode, of_ledger
 from wsaios.kernel.ledger import Answer, BatchById, ById, EndedAfter, LiveAfter
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, BatchState, Flag, Outcome, Task
 from wsaios.scheduler.book import Book
+from wsaios.scheduler.draft import CALLED_OFF
 
 _PIECE: Final = 1000
 _REPLAYABLE: Final = (int(State.FAILED), int(State.LOST))
@@ -205,6 +206,10 @@ class Verbs:
         if scope.kind == "batch":
             batch = self._book.batches.get(scope.number)
             spans = [(first, IdRange(first, length).last) for first, length in batch.ranges] if batch else []
+            if batch is not None and verb == "cancel" and of_ledger(batch.id):
+                # Rows of it may be in the intake still: they end when they are taken in.
+                told = self._book.called_off[batch.id] = reason or "cancelled"
+                self._book.commit.facts.append((CALLED_OFF, str(batch.id), told))
         sweep = Sweep(verb, scope, reason, spans)
         key = f"{verb} {scope.key} {upto}"
         self._book.commit.facts.append(("sweep", key, msgspec.to_builtins(sweep)))

@@ -71,6 +71,17 @@ class Watch:
                 if not future.done():
                     future.set_result(batch)
 
+    def waited(self) -> tuple[list[int], list[int], bool]:
+        """The tasks and the batches that somebody waits for, and whether anybody listens to everything."""
+        return list(self._tasks), list(self._batches), bool(self._listeners)
+
+    def look_again(self, batches: list[int]) -> None:
+        """Have those who wait for these batches ask the ledger."""
+        for number in batches:
+            for future in self._batches.pop(number, ()):
+                if not future.done():
+                    future.set_result(None)
+
     def missed(self) -> None:
         """Nobody knows what ended meanwhile: everyone must ask the ledger."""
         for future in self._everyone():

@@ -12,8 +12,8 @@ import msgspec
 from wsaios.bootstrap import ledger_url
 from wsaios.door import questions as ask
 from wsaios.door.frames import MAX_FRAME_BYTES
-from wsaios.door.line import RETRY_S, Line
-from wsaios.door.outgoing import Outgoing
+from wsaios.door.line import RETRY_S
+from wsaios.door.lines import Going, going, line_of
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import Verb
 from wsaios.kernel.states import by_word
@@ -44,7 +44,7 @@ class AsyncClient:
             InvalidInput: the address names no ledger that another process can reach.
         """
         self.url = ledger_url(ledger)
-        self._line = Line(self.url, retry_s)
+        self._line = line_of(self.url, retry_s)
         self._tokens = count(1)
         self._calls = Calls(MAX_FRAME_BYTES - _MARGIN_BYTES)
 
@@ -102,13 +102,12 @@ class AsyncClient:
             await outgoing.abort()
             raise
 
-    async def outgoing(self, handler: str, *, keep: bool, name: str | None, options: Mapping[str, Any]) -> Outgoing:
+    async def outgoing(self, handler: str, *, keep: bool, name: str | None, options: Mapping[str, Any]) -> Going:
         """A batch that is open for rows."""
         meta = {"name": name} if name else {}
         called = checked_name("handler", handler)
-        outgoing = Outgoing(self._line, ask.BatchOpen(called, plain(options), keep, meta, f"client:{self._token()}"))
-        await outgoing.start()
-        return outgoing
+        opening = ask.BatchOpen(called, plain(options), keep, meta, f"client:{self._token()}")
+        return await going(self._line, opening)
 
     def encoded(self, row: Mapping[str, object]) -> bytes:
         """A row as it is sent."""
@@ -220,8 +219,7 @@ class AsyncClient:
 
     async def flush(self) -> None:
         """Return when everything that the owner was told before is durable."""
-        if await self._line.reach() is not None:
-            await self._line.ask(ask.Flush())
+        await self._line.flush()
 
     def _token(self) -> str:
         return f"{self._line.session}-{next(self._tokens)}"

@@ -13,7 +13,7 @@ from wsaios.components.optimizer import ParamOptimizer
 from wsaios.components.relations import RelationStore
 from wsaios.components.rules import RuleEngine
 from wsaios.components.state import StateStore
-from wsaios.door.server import door_of
+from wsaios.door.lines import door_of
 from wsaios.engines.local.aside import standing_aside
 from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import InvalidInput, NotPossible
@@ -70,7 +70,7 @@ class Scheduler:
         self._specs: dict[str, HandlerSpec] = {}
         self._parts = Parts(self.url, chosen, self._handlers, self._specs)
         self._service = self._parts.service
-        self._door = door_of(self.url, self._service, self._parts.log, serves=chosen.serves)
+        self._door = door_of(self.url, self._parts)
         self._started = False
         self._starting: asyncio.Future[None] | None = None
         self._stopping: asyncio.Future[None] | None = None

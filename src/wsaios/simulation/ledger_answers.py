@@ -149,6 +149,11 @@ class SimReads:
         """As `Reads.ended_ids`."""
         return [(row.id, row.state) for row, _ in self.outcomes(first, last, limit)]
 
+    def unknown(self, ids: Sequence[int]) -> list[int]:
+        """As `Reads.unknown`."""
+        tables = self._read()
+        return [number for number in ids if number not in tables.live and number not in tables.outcomes]
+
     def totals(self) -> Totals:
         """As `Reads.totals`; a simulated ledger has no bytes on disk."""
         tables = self._read()

@@ -12,7 +12,9 @@ Acknowledge = Literal["journal", "pipe"]
 
 OF_BATCH_RUN: Final = ("batch.before_rename", "batch.after_rename")
 """Reached by ``wsaios batch run`` alone."""
-OF_A_WORKER: Final = tuple(name for name in FAILPOINTS if name not in OF_BATCH_RUN)
+OF_THE_INTAKE: Final = ("ledger.taken",)
+"""Reached by the owner of a ledger on a server, when clients left work for it."""
+OF_A_WORKER: Final = tuple(name for name in FAILPOINTS if name not in (*OF_BATCH_RUN, *OF_THE_INTAKE))
 SELDOM: Final = frozenset(
     f"ledger.{family}"
     for family in FAMILIES

@@ -1,5 +1,5 @@
 from tests.acceptance.batch.test_crash import PLACES
-from tests.acceptance.crash.plan import OF_A_WORKER, OF_BATCH_RUN, SELDOM, plan
+from tests.acceptance.crash.plan import OF_A_WORKER, OF_BATCH_RUN, OF_THE_INTAKE, SELDOM, plan
 from wsaios.kernel.failpoints import FAILPOINTS
 
 
@@ -31,5 +31,5 @@ def test_a_round_is_the_same_again_from_its_seed() -> None:
 
 
 def test_what_a_worker_cannot_reach_is_killed_in_the_proof_of_batch_run() -> None:
-    assert {*OF_BATCH_RUN, *OF_A_WORKER} == {*FAILPOINTS}
+    assert {*OF_BATCH_RUN, *OF_THE_INTAKE, *OF_A_WORKER} == {*FAILPOINTS}
     assert {place.partition("@")[0] for place in PLACES} >= {*OF_BATCH_RUN}

@@ -6,13 +6,19 @@ While it commits; with a second argument, while it opens an existing ledger, pru
 import os
 import sys
 
+import msgspec
+
 from tests.conformance.ledger.desk import NOW_US, Desk, arguments, batch, outcome, shard, task
 from wsaios.kernel.failpoints import Failpoint, nothing
+from wsaios.kernel.intake import Kind, Left
 from wsaios.kernel.ledger import IdempotencyRow, Payload
 from wsaios.kernel.states import State
+from wsaios.kernel.task import NewTask
 from wsaios.ledger.failpoint_exit import from_environment
 from wsaios.ledger.postgres.address import is_postgres
+from wsaios.ledger.postgres.bridge import Bridge
 from wsaios.ledger.postgres.ledger import PostgresLedger
+from wsaios.ledger.postgres.link import Link
 from wsaios.ledger.sqlite import SqliteLedger
 
 
@@ -21,6 +27,20 @@ def before(desk: Desk) -> None:
     desk.write(shards=[shard(1)], batches=[batch(50, rows=9)])
     tasks = desk.add(*(task(number) for number in range(1, 6)))
     desk.end(outcome(tasks[0], State.FAILED), links=[(2, 3)], releases=[1], facts=[("state", "a", "old")])
+    if isinstance(desk.ledger, PostgresLedger):
+        bridge = Bridge()
+        bridge.run(_leave(desk.ledger.url))
+        bridge.close()
+
+
+async def _leave(url: str) -> None:
+    """Row 1 of the intake."""
+    link = Link(url)
+    body = msgspec.msgpack.encode([Left(NewTask("h", b"{}"))])
+    columns = {"firsts": [7], "lasts": [7], "lengths": [1], "batches": [0], "readies": [True], "bodies": [body]}
+    await link.change("intake_add", kinds=[int(Kind.TASKS)], **columns)
+    await link.ask(lambda session: session.script(f"UPDATE intake SET at_us = {NOW_US}"))
+    await link.close()
 
 
 def fatal(desk: Desk) -> None:
@@ -43,6 +63,7 @@ def fatal(desk: Desk) -> None:
         releases_done=[1],
         keys=[IdempotencyRow("t", "k", 10, "d", NOW_US * 2)],
         facts=[("state", "a", "new")],
+        taken=[1],
         purged=[(5, 5)],
     )
 

@@ -94,7 +94,7 @@ def test_a_client_submits_and_reads_while_no_scheduler_lives(postgres: PostgresS
     url = postgres.fresh()
     with Client(url) as client:
         task = client.submit("double", {"n": 4})
-        assert client.status(task.id).state == "ready"
+        assert client.status(task.id).state == "pending"
 
     async def run() -> object:
         async with _scheduler(url) as scheduler:
@@ -110,7 +110,7 @@ def test_doctor_looks_at_a_ledger_on_a_server(postgres: PostgresServer) -> None:
     with Client(url) as client:
         client.submit("double", {"n": 4})
     health = examine(url)
-    assert health.live == {"ready": 1}
+    assert health.live == {"pending": 1}
     assert health.ledger.startswith("postgresql://")
     assert [trouble.what for trouble in health.wrong] == ["1 task has not ended and no scheduler runs"]
 

@@ -36,7 +36,8 @@ def test_only_what_failed_or_was_lost_lives_again() -> None:
 
 def test_nothing_starts_but_what_is_ready_and_nothing_succeeds_but_what_runs() -> None:
     assert {was for was, then in ALLOWED if then == State.RUNNING} == {State.READY}
-    assert {was for was, then in ALLOWED if then in {State.SUCCEEDED, State.FAILED, State.LOST}} == {State.RUNNING}
+    assert {was for was, then in ALLOWED if then in {State.SUCCEEDED, State.LOST}} == {State.RUNNING}
+    assert {was for was, then in ALLOWED if then == State.FAILED} == {State.RUNNING, State.PENDING}
     assert {was for was, then in ALLOWED if then == State.EXPIRED} == {State.PENDING, State.READY, State.PAUSED}
 
 

@@ -60,13 +60,14 @@ class PostgresLedger:
         Raises:
             InvalidInput: `url` names no place for a ledger.
         """
+        self.url = url
         self._address = address_of(url)
         self.name = self._address.name
         self.lease_s = lease_s
         self._failpoint = failpoint
         self._lock_wait_s = lock_wait_s
         self._lease_us = int(lease_s * 1e6)
-        self._sql = named("commit", "answers", "opening", "reads", "upkeep")
+        self._sql = named("commit", "answers", "opening", "reads", "upkeep", "intake")
         self._gate = threading.RLock()
         self._bridge = Bridge()
         self._holder: Holder | None = None

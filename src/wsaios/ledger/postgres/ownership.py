@@ -37,6 +37,12 @@ class Claim(NamedTuple):
         return self.left_us is None or self.left_us < 0 or self.holder.gone()
 
 
+async def claim_of(session: Session) -> Claim:
+    """What the owner's row of a ledger says, which must be there."""
+    ((_, named, kind, host, pid, boot_id, started, who, since_us, left_us),) = await session.rows("owner_now")
+    return Claim(named, Holder(kind, who, host, pid, boot_id, started, since_us), left_us)
+
+
 class Gate:
     """The way to the lock of a ledger, for one session."""
 
@@ -102,8 +108,7 @@ class Gate:
         ((ours, _),) = await self._session.rows("tables_there", schema=self._schema)
         if not ours:
             return None
-        ((_, named, kind, host, pid, boot_id, started, who, since_us, left_us),) = await self._session.rows("owner_now")
-        return Claim(named, Holder(kind, who, host, pid, boot_id, started, since_us), left_us)
+        return await claim_of(self._session)
 
     async def _judge(self, claim: Claim | None, waited_s: float, wait_s: float) -> None:
         """Go on waiting for a lock that another session has, or raise with the name of its holder."""

@@ -8,7 +8,7 @@ from wsaios.kernel.errors import LedgerUnavailable
 from wsaios.kernel.ledger import EndedAfter, LiveAfter, Payload, TaskView, Totals
 from wsaios.kernel.states import ENDED, State
 from wsaios.kernel.task import Batch, Outcome, Shard, Task
-from wsaios.ledger.postgres import records
+from wsaios.ledger.postgres import leaving, records
 from wsaios.ledger.postgres.address import Address
 from wsaios.ledger.postgres.answers import Answers
 from wsaios.ledger.postgres.bridge import Bridge
@@ -61,7 +61,12 @@ class PostgresReads:
 
     def batch(self, batch_id: int) -> Batch | None:
         """As `Reads.batch`."""
-        return next(iter(records.batches_of(self._rows("batch_by_id", id=batch_id))), None)
+
+        async def found(session: Session) -> Batch | None:
+            told = records.batches_of(await session.rows("batch_by_id", id=batch_id))
+            return told[0] if told else await leaving.batch_in(session, batch_id)
+
+        return self._moment(found)
 
     def batch_by_key(self, key: str) -> Batch | None:
         """As `Reads.batch_by_key`."""
@@ -69,7 +74,13 @@ class PostgresReads:
 
     def batch_list(self, limit: int) -> list[Batch]:
         """As `Reads.batch_list`."""
-        return records.batches_of(self._rows("batch_list", limit=limit))
+
+        async def found(session: Session) -> list[Batch]:
+            told = records.batches_of(await session.rows("batch_list", limit=limit))
+            told += await leaving.batches_in(session, limit)
+            return sorted(told, key=lambda batch: -batch.id)[:limit]
+
+        return self._moment(found)
 
     def outcomes(self, first: int, last: int, limit: int) -> list[tuple[Outcome, bytes]]:
         """As `Reads.outcomes`."""
@@ -79,6 +90,10 @@ class PostgresReads:
     def ended_ids(self, first: int, last: int, limit: int) -> list[tuple[int, int]]:
         """As `Reads.ended_ids`."""
         return [(number, state) for number, state in self._rows("ended_ids", first=first, last=last, limit=limit)]
+
+    def unknown(self, ids: Sequence[int]) -> list[int]:
+        """As `Reads.unknown`."""
+        return [number for (number,) in self._rows("unknown_ids", ids=list(ids))]
 
     def totals(self) -> Totals:
         """As `Reads.totals`."""
@@ -141,7 +156,7 @@ class PostgresReads:
         live = records.tasks_of(await session.rows("tasks_by_id", ids=[task_id]))
         outcomes = records.outcomes_of(await session.rows("outcomes_by_id", ids=[task_id]))
         if not live and not outcomes:
-            return None
+            return await leaving.view_of(session, task_id)
         ((codec, data, result_codec, result),) = await session.rows("arguments_and_result", id=task_id)
         view = TaskView(
             shard=_NOWHERE,
@@ -160,12 +175,18 @@ class PostgresReads:
         if ended:
             answer = await answers.answer(EndedAfter(after, _ID_MAX, ended, limit))
             views += [TaskView(shard=_NOWHERE, outcome=outcome) for outcome in answer.outcomes]
-        return await _placed(session, sorted(views, key=lambda view: view.row.id)[:limit])
+        views = await _placed(session, views)
+        if not states or State.PENDING in states:
+            views += await leaving.views_after(session, after, limit)
+        return sorted(views, key=lambda view: view.row.id)[:limit]
 
 
 async def _totals(session: Session) -> Totals:
     live = dict(await session.rows("totals_live"))
     ended = dict(await session.rows("totals_ended"))
+    left = await session.value("intake_total")
+    if left:
+        live[State.PENDING] = live.get(State.PENDING, 0) + left
     return Totals(live, ended, await session.value("size"))
 
 

@@ -163,6 +163,10 @@ def _facts(batch: Commit) -> list[Write]:
     return [put, Write("facts_remove", columns)] if any(row[2] is None for row in rows) else [put]
 
 
+def _taken(batch: Commit) -> list[Write]:
+    return [Write("intake_remove", {"places": list(batch.taken)}, len(batch.taken), "a row of the intake")]
+
+
 MAKERS: Final[Makers] = {
     "shards": _shards,
     "batches": _batches,
@@ -180,5 +184,6 @@ MAKERS: Final[Makers] = {
     "releases_done": lambda batch: [Write("releases_remove", {"ids": list(batch.releases_done)})],
     "keys": _keys,
     "facts": _facts,
+    "taken": _taken,
     "purged": lambda _: [],
 }

@@ -7,6 +7,10 @@ from wsaios.ledger.postgres.session import Session
 from wsaios.ledger.statements import migrations
 
 
+class NotMade(LedgerUnavailable):
+    """The schema is not there, or older: only an owner may change that."""
+
+
 async def found(session: Session, ledger: str, schema: str) -> int:
     """Which migrations the schema has: the number of the last one, 0 for none.
 
@@ -55,7 +59,7 @@ async def require(session: Session, ledger: str, schema: str) -> None:
     """
     known, version = len(migrations("postgres")), await found(session, ledger, schema)
     if version == 0:
-        raise LedgerUnavailable(ledger, "there is no such ledger; a scheduler makes it when it starts")
+        raise NotMade(ledger, "there is no such ledger; a scheduler makes it when it starts")
     if version < known:
         reason = f"it has schema {version}, this version reads {known}; start a scheduler on it once"
-        raise LedgerUnavailable(ledger, reason)
+        raise NotMade(ledger, reason)

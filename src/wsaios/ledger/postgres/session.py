@@ -1,7 +1,7 @@
 """One connection to PostgreSQL, spoken to in named statements."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 import asyncpg
@@ -10,7 +10,7 @@ from wsaios.ledger.postgres.address import Address
 from wsaios.ledger.postgres.errors import DRIVER_ERRORS
 from wsaios.ledger.statements import statements
 
-Purpose = Literal["owner", "reader", "upkeep"]
+Purpose = Literal["owner", "reader", "upkeep", "intake"]
 _CONNECT_S: Final = 10.0
 _ANSWER_S: Final = 60.0
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
@@ -27,6 +27,7 @@ _SETTINGS: Final[Mapping[Purpose, Mapping[str, str]]] = {
     "owner": {**_BY_INDEX, "synchronous_commit": "on", "default_transaction_isolation": "read committed"},
     "reader": {**_BY_INDEX, "default_transaction_read_only": "on"},
     "upkeep": {},
+    "intake": {**_BY_INDEX, "synchronous_commit": "on", "default_transaction_isolation": "read committed"},
 }
 
 
@@ -99,6 +100,11 @@ class Session:
         """Run several statements."""
         await self._connection.execute(text)
 
+    async def listen(self, channel: str, heard: Callable[[], None]) -> None:
+        """Have `heard` called on the loop whenever something is told on the channel, and when the connection ends."""
+        await self._connection.add_listener(channel, lambda *_: heard())
+        self._connection.add_termination_listener(lambda _: heard())
+
     def in_transaction(self) -> bool:
         """Whether one is open on a connection that lives."""
         return not self._connection.is_closed() and bool(self._connection.is_in_transaction())
@@ -106,6 +112,10 @@ class Session:
     def closed(self) -> bool:
         """Whether the connection is known to be gone."""
         return bool(self._connection.is_closed())
+
+    def abandon(self) -> None:
+        """Drop the connection without a word."""
+        self._connection.terminate()
 
     async def close(self) -> None:
         """Say good-bye, or go without when nobody listens."""

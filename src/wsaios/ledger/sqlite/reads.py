@@ -20,6 +20,7 @@ from wsaios.ledger.sqlite.connection import translated
 _BATCHES: Final = msgspec.json.Decoder(list[Batch])
 _OUTCOME: Final = msgspec.json.Decoder(Outcome)
 _OUTCOMES: Final = msgspec.json.Decoder(list[Outcome])
+_NUMBERS: Final = msgspec.json.Decoder(list[int])
 _PAIRS: Final = msgspec.json.Decoder(list[tuple[int, int]])
 _SHARDS: Final = msgspec.json.Decoder(list[Shard])
 _TASK: Final = msgspec.json.Decoder(Task)
@@ -106,6 +107,10 @@ class SqliteReads:
     def ended_ids(self, first: int, last: int, limit: int) -> list[tuple[int, int]]:
         """As `Reads.ended_ids`."""
         return _PAIRS.decode(self._one("ended_ids", {"first": first, "last": last, "limit": limit}))
+
+    def unknown(self, ids: Sequence[int]) -> list[int]:
+        """As `Reads.unknown`."""
+        return _NUMBERS.decode(self._one("unknown_ids", {"ids": as_json(list(ids))}))
 
     def totals(self) -> Totals:
         """As `Reads.totals`."""

@@ -20,6 +20,11 @@ UPDATE owner SET
     lease_until_us = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + :lease_us::bigint
 WHERE epoch = :epoch::bigint;
 
+-- name: intake_remove
+-- Take rows out of the intake.
+-- places
+DELETE FROM intake WHERE place = ANY (:places::bigint[]);
+
 -- name: shards_add
 -- New shards, without tasks yet.
 -- ids, lanes, tenants, handlers, batches, concurrency_keys

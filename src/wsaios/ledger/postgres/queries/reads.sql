@@ -64,6 +64,11 @@ SELECT id, state, handler, tenant, created_us, sealed_us, rows, keep, key, range
 SELECT id, fence, state, shard, ended_us, key, expires_us, codec, coalesce(octet_length(result), 0), failure, body, result
 FROM outcome WHERE id >= :first::bigint AND id <= :last::bigint ORDER BY id LIMIT :limit::bigint;
 
+-- name: unknown_ids
+-- Those of these ids that no task has, in their order.
+-- ids
+SELECT id FROM unnest(:ids::bigint[]) WITH ORDINALITY AS given (id, place) WHERE NOT is_known(id) ORDER BY place;
+
 -- name: ended_ids
 -- Ids and states of outcomes in a range of ids, by id.
 -- first, last, limit

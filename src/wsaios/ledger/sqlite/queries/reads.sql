@@ -75,6 +75,15 @@ FROM (
     SELECT *, coalesce(length(result), 0) AS size FROM outcome WHERE id >= :first AND id <= :last ORDER BY id LIMIT :limit
 );
 
+-- name: unknown_ids
+-- Those of these ids that no task has, as [id, …].
+-- ids: a JSON array
+SELECT json_group_array(value) FROM (
+    SELECT value FROM json_each(:ids)
+    WHERE NOT EXISTS (SELECT 1 FROM live WHERE live.id = value) AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.id = value)
+    ORDER BY key
+);
+
 -- name: ended_ids
 -- Ids and states of outcomes in a range of ids, by id, as [[id, state], …].
 -- first, last, limit
