@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wsaios.sdk.handles import Batch, Task
     from wsaios.sdk.scheduler import Scheduler
     from wsaios.sdk.standalone import TaskExecutor
+    from wsaios.sdk.transaction import submit_in
 
 __all__ = [
     "AsyncClient",
@@ -42,6 +43,7 @@ __all__ = [
     "Why",
     "__version__",
     "errors",
+    "submit_in",
 ]
 
 _PLACES = {
@@ -68,6 +70,7 @@ _PLACES = {
     "TaskExecutor": "wsaios.sdk.standalone",
     "Transition": "wsaios.kernel.views",
     "Why": "wsaios.kernel.views",
+    "submit_in": "wsaios.sdk.transaction",
 }
 
 

@@ -98,6 +98,7 @@ class Mail:
         self._outbox = Outbox(url, retry_s, self._bell.press)
         self._making = asyncio.Lock()
         self._closed = False
+        self._reading = False
         self._url = url
         self.alone = Alone(url, self.name, lambda: self.name, self._take_in)
         self._encode = msgspec.msgpack.Encoder().encode
@@ -128,6 +129,7 @@ class Mail:
             NoOwner: nobody lives, and not all have ended.
         """
         places, desk = Places(ranges), self._desk
+        self._start_reading()
         async with self._heard():
             handle = await self._made(lambda: desk.ask(FollowOpen(ranges)))
             try:
@@ -175,12 +177,17 @@ class Mail:
         left = leave(self._calls, ask.handler, ask.arguments, ask.options, self._clock.now_us())
         return await self._made(lambda: self._outbox.leave(left))
 
+    def _start_reading(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self._reader.start()
+
     def _heard(self) -> Any:
         return self._ends.heard()
 
     async def _read(self, ask: Ask[A]) -> A:
         """An answer out of the ledger itself."""
-        self._reader.start()
+        self._start_reading()
         return await self._insist(lambda: self._desk.ask(ask))
 
     async def _attended(self, work: Callable[[], Awaitable[T]], *, patient: bool) -> T:

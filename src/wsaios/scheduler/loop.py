@@ -99,6 +99,7 @@ class Loop:
         self._next = Flight()
         self._chores: list[tuple[asyncio.Future[Any], Callable[..., Any], tuple[object, ...]]] = []
         self.ended: BaseException | None = None
+        self._over = asyncio.Event()
 
     async def start(self, who: str, *, first: Sequence[Event] = ()) -> Opening:
         """Own the ledger, recover, and begin; `first` are events of the very first step.
@@ -165,6 +166,12 @@ class Loop:
     def running(self) -> bool:
         """Whether events are taken."""
         return self._driver is not None and not self._driver.done() and not self._stopping
+
+    async def over(self) -> BaseException:
+        """Return when it has ended by itself, with the reason."""
+        await self._over.wait()
+        assert self.ended is not None
+        return self.ended
 
     async def stop(self) -> None:
         """Commit what came in, end the engine, release the ledger. Safe to call twice."""
@@ -502,6 +509,7 @@ class Loop:
 
     def _end(self, error: BaseException) -> None:
         self.ended = error
+        self._over.set()
         self._stopping = True
         reason = Unacknowledged(str(error))
         self._refuse(self._next.events, reason)

@@ -23,8 +23,8 @@ from wsaios.planning.calls import name as checked_name
 from wsaios.sdk.blocking import Blocking, BlockingBatch, BlockingTask, blocking
 from wsaios.sdk.handles import Batch, Task
 from wsaios.sdk.holder import live_owner
+from wsaios.sdk.names import Rows, number_of, scope_of
 from wsaios.sdk.outward import chunked, chunked_async, plain
-from wsaios.sdk.scheduler import Rows, number_of, scope_of
 
 _MARGIN_BYTES: Final = 1 << 16
 

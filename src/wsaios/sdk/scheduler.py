@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -16,12 +16,13 @@ from wsaios.components.state import StateStore
 from wsaios.door.lines import door_of
 from wsaios.engines.local.aside import standing_aside
 from wsaios.engines.local.handlers import Handlers
-from wsaios.kernel.errors import InvalidInput, NotPossible
-from wsaios.kernel.events import Closed, Scope, Verb
-from wsaios.kernel.ids import decode, encode
+from wsaios.kernel.errors import InvalidInput, LedgerOwned, NotPossible
+from wsaios.kernel.events import Closed, Verb
+from wsaios.kernel.ids import encode
 from wsaios.kernel.states import State
 from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.kernel.views import BatchView, Status, Transition, Why
+from wsaios.ledger.location import locate
 from wsaios.planning.calls import CALL_DEFAULTS, TRIES, retries, seconds, whole
 from wsaios.planning.calls import name as text
 from wsaios.scheduler.lifecycle import Signals
@@ -29,9 +30,10 @@ from wsaios.scheduler.service import Limits
 from wsaios.sdk.actions import Actions
 from wsaios.sdk.handles import Batch, Task
 from wsaios.sdk.marshal import AtHome, Home, at_home
+from wsaios.sdk.names import Rows, number_of, scope_of
+from wsaios.sdk.standby import Standby, or_handed_in
 
 F = TypeVar("F", bound=Callable[..., Any])
-Rows = Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]]
 MAX_BATCH: int = 100_000
 
 
@@ -71,10 +73,12 @@ class Scheduler:
         self._parts = Parts(self.url, chosen, self._handlers, self._specs)
         self._service = self._parts.service
         self._door = door_of(self.url, self._parts)
+        self._stands_by = chosen.serves and locate(self.url).remote
         self._started = False
         self._starting: asyncio.Future[None] | None = None
         self._stopping: asyncio.Future[None] | None = None
         self.home = Home()
+        self.standby: Standby | None = None
         self._signals: Signals | None = None
         self._counting: set[str] = set()
         self._stats = {"ok": 0, "fail": 0}
@@ -157,8 +161,11 @@ class Scheduler:
     async def start(self) -> None:
         """Own the ledger, recover what a dead owner left, and begin.
 
+        When another live scheduler owns a ledger on a server, this one stands by: it returns at once, its verbs go to
+        that one, and it takes over when that one is gone (`on_standby` says which).
+
         Raises:
-            LedgerOwned: another live scheduler has it; names it. It may be tried again.
+            LedgerOwned: another live scheduler has a ledger in a file; names it. It may be tried again.
             LedgerTooNew, LedgerBroken, LedgerUnavailable: as they say.
             NotPossible: it was stopped.
         """
@@ -184,28 +191,54 @@ class Scheduler:
             raise NotPossible("start", "this scheduler", "stopped", "make a new Scheduler on the same ledger")
         self.home.settle()
         self._parts.loop.watch.listen(self._count_closed)
+        try:
+            await self._own()
+        except LedgerOwned:
+            if not self._stands_by:
+                raise
+            self.standby = Standby(self.url, self._own, self._parts.log)
+        self._started = True
+
+    async def _own(self) -> None:
         await self._parts.start("scheduler")
         try:
             await self._door.open()
         except BaseException:
             await self._parts.stop()
             raise
-        self._started = True
 
     async def _stop(self) -> None:
+        if self.standby is not None:
+            await self.standby.close()
         await self._parts.stop(self._door.shut)
         await self._door.close()
         await self._api.close()
         self.home.leave()
 
+    @property
+    def on_standby(self) -> bool:
+        """Whether another scheduler owns the ledger: verbs go to that one, and nothing runs here before it is gone."""
+        return self.standby is not None and self.standby.waiting
+
     async def run(self) -> None:
-        """Start, serve until SIGTERM or SIGINT, stop; a second SIGINT leaves at once, and nothing is lost."""
+        """Start, serve until SIGTERM or SIGINT, stop; a second SIGINT leaves at once, and nothing is lost.
+
+        Raises:
+            Fenced, WsaiosError: why it had to end by itself, for instance because it stood still for longer than its
+                lease and another one took over. Start the process anew.
+        """
         told = asyncio.Event()
         signals = Signals(lambda _: told.set(), lambda: os._exit(130))
         signals.listen(signal.SIGTERM, signal.SIGINT)
         try:
             await self.start()
-            await told.wait()
+            over = asyncio.ensure_future(self._parts.loop.over())
+            asked = asyncio.ensure_future(told.wait())
+            await asyncio.wait((over, asked), return_when=asyncio.FIRST_COMPLETED)
+            asked.cancel()
+            if over.done():
+                raise over.result()
+            over.cancel()
         finally:
             await self.stop()
             signals.close()
@@ -234,6 +267,7 @@ class Scheduler:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     @at_home
+    @or_handed_in
     async def submit(self, handler: str, arguments: Mapping[str, object] | None = None, /, **options: Any) -> Task:
         """Accept one task; it is durable when this returns.
 
@@ -251,9 +285,14 @@ class Scheduler:
     @at_home
     async def submit_each(self, calls: Sequence[tuple[str, Mapping[str, object]]]) -> list[str]:
         """Accept a task for each (handler, arguments): all or none; returns their ids."""
+        if self.on_standby:
+            raise NotPossible(
+                "submit actions", "this scheduler", "on standby", "submit tasks, or wait until it owns the ledger"
+            )
         return [encode(number) for number in await self._service.submit_each(calls)]
 
     @at_home
+    @or_handed_in
     async def submit_many(
         self, handler: str, rows: Rows, /, *, keep: bool = False, name: str | None = None, **options: Any
     ) -> Batch:
@@ -269,6 +308,10 @@ class Scheduler:
 
     async def as_completed(self, tasks: Batch | Iterable[Task]) -> AsyncIterator[Task]:
         """Every one of them as it ends, whatever its end, each once; those that have ended before come first."""
+        if self.standby is not None and self.standby.waiting:
+            async for task in self.standby.client.as_completed(tasks):
+                yield Task(self, task.number)
+            return
         if isinstance(tasks, Batch):
             ranges = [(part.first, part.length) for part in tasks.ranges]
         else:
@@ -282,6 +325,7 @@ class Scheduler:
             yield Task(self, end[0])
 
     @at_home
+    @or_handed_in
     async def result(self, task_id: str, *, timeout_s: float | None = None) -> Any:
         """The result of a task, waiting for it; a coroutine handler that waits gives its slot away meanwhile.
 
@@ -294,32 +338,38 @@ class Scheduler:
             return await self._service.result(number_of(task_id), timeout_s)
 
     @at_home
+    @or_handed_in
     async def status(self, task_id: str) -> Status:
         """Where a task stands."""
         return await self._service.inspector.status(number_of(task_id))
 
     @at_home
+    @or_handed_in
     async def history(self, task_id: str) -> list[Transition]:
         """Every change of a task, oldest first."""
         return await self._service.inspector.history(number_of(task_id))
 
     @at_home
+    @or_handed_in
     async def why(self, task_id: str) -> Why:
         """What a task waits for, since when, and how many stand before it."""
         return await self._service.inspector.why(number_of(task_id))
 
     @at_home
+    @or_handed_in
     async def batch_status(self, batch_id: str) -> BatchView:
         """Where a batch stands."""
         return await self._service.inspector.batch(number_of(batch_id, "batch"))
 
     @at_home
+    @or_handed_in
     async def wait(self, batch_id: str, *, timeout_s: float | None = None) -> BatchView:
         """Until all rows of a batch have ended."""
         with standing_aside():
             return await self._service.batch_end(number_of(batch_id, "batch"), timeout_s)
 
     @at_home
+    @or_handed_in
     async def cancel(self, target: str, *, reason: str = "") -> str | int:
         """End a task, a batch, ``"lane:NAME"`` or ``"all"``; what runs is told to stop and can no longer commit.
 
@@ -328,6 +378,7 @@ class Scheduler:
         return await self._act("cancel", target, reason)
 
     @at_home
+    @or_handed_in
     async def pause(self, target: str, *, reason: str = "") -> str | int:
         """Hold a task (also a running one), or start nothing of a batch.
 
@@ -337,11 +388,13 @@ class Scheduler:
         return await self._act("pause", target, reason)
 
     @at_home
+    @or_handed_in
     async def resume(self, target: str) -> str | int:
         """Go on with what was paused under the same name; returns as `pause`."""
         return await self._act("resume", target, "")
 
     @at_home
+    @or_handed_in
     async def replay(self, target: str) -> str | int:
         """Run failed and lost tasks again: one task, or all of a batch, ``"lane:NAME"`` or ``"all"``.
 
@@ -350,6 +403,7 @@ class Scheduler:
         return await self._act("replay", target, "")
 
     @at_home
+    @or_handed_in
     async def flush(self) -> None:
         """Return when everything said before is durable."""
         await self._service.flush()
@@ -369,33 +423,6 @@ class Scheduler:
 
     async def _act(self, verb: Verb, target: str, reason: str) -> str | int:
         return await self._service.act(verb, scope_of(target), reason)
-
-
-def number_of(text: object, kind: Any = "task") -> int:
-    """The number inside an id, or of a handle.
-
-    Raises:
-        InvalidInput: it is not an id of that kind.
-    """
-    try:
-        return decode(str(getattr(text, "id", text)), kind)
-    except ValueError as error:
-        raise InvalidInput(f"{kind} id", str(error)) from error
-
-
-def scope_of(target: object) -> Scope:
-    """What a verb is meant for: a task or batch id (or handle), ``"lane:NAME"`` or ``"all"``.
-
-    Raises:
-        InvalidInput: it is none of these.
-    """
-    text = str(getattr(target, "id", target))
-    if text == "all":
-        return Scope("all")
-    if text.startswith("lane:"):
-        return Scope("lane", name=text.removeprefix("lane:"))
-    kind: Any = "batch" if text.startswith("batch_") else "task"
-    return Scope(kind, number_of(text, kind))
 
 
 def _lanes(given: Mapping[str, int | LaneSpec]) -> tuple[LaneSpec, ...]:

@@ -2,11 +2,14 @@
 
 import re
 import shlex
-from typing import Final, NamedTuple
+from hashlib import md5
+from typing import Final, Literal, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from wsaios.kernel.errors import InvalidInput
 
+Channel = Literal["in", "out"]
+"""Work and questions come in, ends and answers go out."""
 SCHEMES: Final = ("postgresql", "postgres")
 SCHEMA: Final = "wsaios"
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -46,10 +49,25 @@ def address_of(url: str) -> Address:
             schema = value
         else:
             options.append((key, value))
-    if not _NAME.fullmatch(schema) or schema.startswith("pg_"):
-        raise InvalidInput("ledger", f"schema {schema!r:.80} must be a lower-case name of at most 63 characters")
+    checked_schema(schema)
     dsn = urlunsplit(parts._replace(query=urlencode(options)))
     return Address(_name(parts, port, schema), dsn, schema)
+
+
+def checked_schema(schema: str) -> str:
+    """The name of a schema that a ledger can have.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not _NAME.fullmatch(schema) or schema.startswith("pg_"):
+        raise InvalidInput("ledger", f"schema {schema!r:.80} must be a lower-case name of at most 63 characters")
+    return schema
+
+
+def channel_of(schema: str, channel: Channel) -> str:
+    """The name under which the server tells those who listen."""
+    return f"wsaios_{channel}_{md5(schema.encode(), usedforsecurity=False).hexdigest()[:16]}"
 
 
 def dump_command(url: str, file: str) -> str:

@@ -4,18 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import cache
-from hashlib import md5
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 from wsaios.kernel.errors import LedgerUnavailable
-from wsaios.ledger.postgres.address import address_of
+from wsaios.ledger.postgres.address import Channel, address_of, channel_of
 from wsaios.ledger.postgres.errors import DRIVER_ERRORS, LOST, translated
 from wsaios.ledger.postgres.schema import require
 from wsaios.ledger.postgres.session import Session, Statement, named
 
 T = TypeVar("T")
-Channel = Literal["in", "out"]
-"""Work and questions come in, ends and answers go out."""
 _GONE_S: Final = 10.0
 _LOOK_S: Final = 0.02
 
@@ -23,11 +20,6 @@ _LOOK_S: Final = 0.02
 @cache
 def _sql() -> Mapping[str, Statement]:
     return named("opening", "intake")
-
-
-def channel_of(schema: str, channel: Channel) -> str:
-    """The name under which the server tells those who listen."""
-    return f"wsaios_{channel}_{md5(schema.encode(), usedforsecurity=False).hexdigest()[:16]}"
 
 
 class Link:

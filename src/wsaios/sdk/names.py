@@ -1,0 +1,37 @@
+"""What users write to name things: ids or handles of tasks and batches, rows, and what a verb is meant for."""
+
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import Any
+
+from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.events import Scope
+from wsaios.kernel.ids import decode
+
+Rows = Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]]
+
+
+def number_of(text: object, kind: Any = "task") -> int:
+    """The number inside an id, or of a handle.
+
+    Raises:
+        InvalidInput: it is not an id of that kind.
+    """
+    try:
+        return decode(str(getattr(text, "id", text)), kind)
+    except ValueError as error:
+        raise InvalidInput(f"{kind} id", str(error)) from error
+
+
+def scope_of(target: object) -> Scope:
+    """What a verb is meant for: a task or batch id (or handle), ``"lane:NAME"`` or ``"all"``.
+
+    Raises:
+        InvalidInput: it is none of these.
+    """
+    text = str(getattr(target, "id", target))
+    if text == "all":
+        return Scope("all")
+    if text.startswith("lane:"):
+        return Scope("lane", name=text.removeprefix("lane:"))
+    kind: Any = "batch" if text.startswith("batch_") else "task"
+    return Scope(kind, number_of(text, kind))
