@@ -24,10 +24,14 @@ _NOTHING: Final = Body(0)
 class Ends:
     """Feeds a `Watch` while somebody waits, and knows whether an owner lives."""
 
-    def __init__(self, url: str, watch: Watch) -> None:
+    def __init__(self, url: str, watch: Watch, retry_s: float) -> None:
+        """`retry_s` is how long an owner that went away may take to come back."""
         self._alarm = Alarm()
         self.link = Link(url, heard=self._alarm.ring)
         self._watch = watch
+        self._retry_s = retry_s
+        self._impatient: set[asyncio.Future[None]] = set()
+        self._gone_s: float | None = None
         self._waiting = 0
         self._place = (0, 0)
         self._begun = asyncio.Lock()
@@ -61,14 +65,29 @@ class Ends:
             claim = await self.link.ask(claim_of)
             self._owner = None if claim.free or claim.holder.kind != "owner" else claim.holder
             self._seen_s = time.monotonic()
+            if self._owner is not None:
+                self._gone_s = None
+            elif self._gone_s is None:
+                self._gone_s = self._seen_s
         return self._owner
+
+    @asynccontextmanager
+    async def abandoned(self) -> AsyncIterator["asyncio.Future[None]"]:
+        """A future that is done when no owner lives: at once when none does now, else when none comes back in time."""
+        nobody: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if await self.owner(now=self._owner is None) is None:
+            nobody.set_result(None)
+        self._impatient.add(nobody)
+        try:
+            yield nobody
+        finally:
+            self._impatient.discard(nobody)
 
     async def close(self) -> None:
         """Listen no more."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self.link.close()
 
     async def _listen(self) -> None:
         while True:
@@ -90,6 +109,17 @@ class Ends:
                 future = self.answers.pop(number, None)
                 if future is not None and not future.done():
                     future.set_result(body)
+        await self._read_on()
+        _, batches, _ = self._watch.waited()
+        if batches:
+            over = await self.link.rows("batches_over", ids=batches)
+            self._watch.look_again([number for (number,) in over])
+        if self._impatient and await self.owner() is None and self._gone_for_s() > self._retry_s:
+            for nobody in self._impatient:
+                if not nobody.done():
+                    nobody.set_result(None)
+
+    async def _read_on(self) -> None:
         while True:
             us, number = self._place
             page = await self.link.rows("ends_after", ended_us=us, id=number, limit=_PAGE)
@@ -100,10 +130,9 @@ class Ends:
                 break
         # Another commit of the same microsecond may hold smaller ids.
         self._place = (self._place[0], 0)
-        _, batches, _ = self._watch.waited()
-        if batches:
-            over = await self.link.rows("batches_over", ids=batches)
-            self._watch.look_again([number for (number,) in over])
+
+    def _gone_for_s(self) -> float:
+        return 0.0 if self._gone_s is None else time.monotonic() - self._gone_s
 
     async def _tell(self, page: list[Any]) -> None:
         tasks, _, everything = self._watch.waited()

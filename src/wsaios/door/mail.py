@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
-from wsaios.bootstrap import Lazy, Parts, Settings, SystemClock, ledger_of
+from wsaios.bootstrap import Parts, SystemClock
 from wsaios.door.alone import Alone
 from wsaios.door.bell import Bell
 from wsaios.door.desk import Desk
@@ -32,32 +32,37 @@ from wsaios.door.questions import (
     FollowEnd,
     FollowNext,
     FollowOpen,
+    OverviewOf,
     Question,
     Ranges,
+    ResultOf,
+    StatusOf,
     SubmitOne,
     WhyOf,
     answer_type,
     repeats,
 )
+from wsaios.door.results import Results, result_of
 from wsaios.door.taking import Taking
 from wsaios.door.wire import Lost
 from wsaios.kernel.errors import InvalidInput, LedgerOwned, LedgerUnavailable, NoOwner, NotRunning, WsaiosError
 from wsaios.kernel.json_value import checked
 from wsaios.ledger.location import locate
 from wsaios.ledger.postgres.link import Link
+from wsaios.ledger.postgres.looking import LinkReads
 from wsaios.ledger.postgres.schema import NotMade
 from wsaios.planning.calls import Calls
 from wsaios.planning.leaving import leave, leave_rows
 from wsaios.scheduler.places import Places
 from wsaios.scheduler.service import Limits, Service
-from wsaios.scheduler.threads import CallThread
 from wsaios.scheduler.watch import Watch
 
 T = TypeVar("T")
 _PAGE: Final = 2000
 _AT_ONCE_S: Final = 0.05
 _LOOK_S: Final = 1.0
-_ASKED: Final = (ActOn, WhyOf, Flush)
+_ASKED: Final = (ActOn, Flush)
+_KNOWN_BETTER: Final = (StatusOf, WhyOf)
 
 
 class Afar:
@@ -88,17 +93,17 @@ class Mail:
         self.retry_s = retry_s
         self.session = token_hex(8)
         limits, self._clock, watch = Limits(), SystemClock(), Watch()
-        self._ledger = ledger_of(url, Settings(only_client=True))
-        self._reader = CallThread("wsaios-reader")
-        reads: Any = Lazy(self._ledger)
-        self._desk = Desk(Service(cast("Any", Afar(watch)), reads, self._reader.call, self._clock, limits))
+        self._ends = Ends(url, watch, retry_s)
+        self._link = link = self._ends.link
+        reads: Any = LinkReads(link)
+        self._desk = Desk(Service(cast("Any", Afar(watch)), reads, _awaited, self._clock, limits))
         self._calls = Calls(limits.payload_bytes)
-        self._ends = Ends(url, watch)
-        self._bell = Bell(lambda: self._ends.link.ring("in"))
-        self._outbox = Outbox(url, retry_s, self._bell.press)
+        self._results = Results(link, watch)
+        self._bell = Bell(lambda: link.ring("in"))
+        self._outbox = Outbox(link, retry_s, self._bell.press)
         self._making = asyncio.Lock()
+        self._visited = False
         self._closed = False
-        self._reading = False
         self._url = url
         self.alone = Alone(url, self.name, lambda: self.name, self._take_in)
         self._encode = msgspec.msgpack.Encoder().encode
@@ -113,13 +118,19 @@ class Mail:
             LedgerOwned: a scheduler lives that answers no clients.
             LedgerUnavailable: the server is not there.
         """
+        if self._closed:
+            raise InvalidInput("client", "it was closed; make a new one")
         if isinstance(ask, SubmitOne):
             return cast("A", await self._submit(ask))
         if isinstance(ask, _ASKED):
             return cast("A", await self._over_restarts(cast("Ask[Any]", ask)))
+        if isinstance(ask, _KNOWN_BETTER):
+            return cast("A", await self._known_better(cast("Ask[Any]", ask)))
+        if isinstance(ask, OverviewOf):
+            found = msgspec.structs.replace(await self._read(ask), owned=await self._ends.owner() is not None)
+            return cast("A", found)
         if ask.waits:
-            async with self._heard():
-                return await self._attended(lambda: self._read(ask), patient=patient)
+            return await self._await(ask, patient=patient)
         return await self._read(ask)
 
     async def follow(self, ranges: Ranges) -> AsyncGenerator[Ranges, None]:
@@ -129,12 +140,18 @@ class Mail:
             NoOwner: nobody lives, and not all have ended.
         """
         places, desk = Places(ranges), self._desk
-        self._start_reading()
-        async with self._heard():
-            handle = await self._made(lambda: desk.ask(FollowOpen(ranges)))
+
+        def left() -> str:
+            return f"{places.left} of the tasks have not ended"
+
+        async with self._ends.heard():
+            handle = await desk.ask(FollowOpen(ranges))
             try:
                 while places.left:
-                    page = await self._attended(lambda: desk.ask(FollowNext(handle, _PAGE)), patient=False)
+                    page = await self._attended(
+                        lambda: desk.ask(FollowNext(handle, _PAGE)),
+                        lambda: f"{places.left} of the tasks have not ended",
+                    )
                     fresh = [each for each in page if places.mark(each[0])]
                     if fresh:
                         yield fresh
@@ -151,13 +168,11 @@ class Mail:
         """
         meta: Any = checked(opening.meta, "meta")
         like = leave_rows(self._calls, opening.handler, opening.options, self._clock.now_us())
-        parcel = Parcel(self._outbox, self.name, like, keep=opening.keep, meta=meta)
-        await self._made(parcel.start)
-        return parcel
+        return Parcel(self._outbox, self.name, like, self._made, keep=opening.keep, meta=meta)
 
     async def flush(self) -> None:
         """Return when everything that the owner was told before is durable."""
-        if await self._made(lambda: self._ends.owner(now=True)) is not None:
+        if await self._ends.owner(now=True) is not None:
             await self.ask(Flush())
 
     async def close(self) -> None:
@@ -170,53 +185,63 @@ class Mail:
         self._desk.close()
         await self._ends.close()
         await self.alone.close()
-        self._reader.stop()
-        await asyncio.to_thread(self._ledger.close)
+        await self._link.close()
 
     async def _submit(self, ask: SubmitOne) -> int:
         left = leave(self._calls, ask.handler, ask.arguments, ask.options, self._clock.now_us())
         return await self._made(lambda: self._outbox.leave(left))
 
-    def _start_reading(self) -> None:
-        if not self._reading:
-            self._reading = True
-            self._reader.start()
-
-    def _heard(self) -> Any:
-        return self._ends.heard()
+    async def _await(self, ask: Ask[A], *, patient: bool) -> A:
+        work: Callable[[], Awaitable[Any]] = lambda: self._desk.ask(ask)  # noqa: E731  # one of two
+        if isinstance(ask, ResultOf):
+            # It may have ended long ago.
+            closed = await self._insist(lambda: self._results.ended(ask.task))
+            if closed is not None:
+                return cast("A", result_of(closed))
+            work = lambda: self._results.awaited(ask.task)  # noqa: E731  # as above
+        async with self._ends.heard():
+            if patient:
+                return cast("A", await self._insist(work))
+            what = "not everything that was asked for has ended"
+            return cast("A", await self._attended(lambda: self._insist(work), lambda: what))
 
     async def _read(self, ask: Ask[A]) -> A:
         """An answer out of the ledger itself."""
-        self._start_reading()
         return await self._insist(lambda: self._desk.ask(ask))
 
-    async def _attended(self, work: Callable[[], Awaitable[T]], *, patient: bool) -> T:
-        """Wait for what an owner must do; when none lives for too long, no more."""
-        task = asyncio.ensure_future(cast("Any", work()))
-        seen, gone_s = False, time.monotonic()
-        pause_s = _AT_ONCE_S
+    async def _attended(self, work: Callable[[], Awaitable[T]], what: Callable[[], str]) -> T:
+        """Wait for what an owner must do; when none lives for too long, no more. `what` is what it was, for people."""
+        task: asyncio.Future[T] = asyncio.ensure_future(work())
         try:
-            while not (await asyncio.wait((task,), timeout=pause_s))[0]:
-                pause_s = _LOOK_S
-                with suppress(LedgerUnavailable):
-                    if patient or await self._ends.owner(now=not seen) is not None:
-                        seen, gone_s = True, time.monotonic()
-                    elif not seen or time.monotonic() - gone_s > self.retry_s:
-                        raise NoOwner(self.name, "not everything that was asked for has ended")
-            found: T = task.result()
-            return found
+            # Most of what is waited for is there at once, or a moment later.
+            await asyncio.wait((task,), timeout=_AT_ONCE_S)
+            if task.done():
+                return task.result()
+            async with self._ends.abandoned() as nobody:
+                await asyncio.wait((task, nobody), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise NoOwner(self.name, what())
+            return task.result()
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def _known_better(self, ask: Ask[A]) -> A:
+        """The owner's answer when it comes soon, for it knows more than the ledger; else the ledger's."""
+        with suppress(Lost, NotRunning, LedgerOwned):
+            if await self._ends.owner(now=True) is not None:
+                async with self._ends.heard():
+                    return await self._talk(ask, _LOOK_S)
+        return await self._read(ask)
 
     async def _over_restarts(self, ask: Ask[A]) -> A:
         """The owner's answer, or that of whoever holds the ledger while there is none."""
         trouble = Trouble(self.name, self.retry_s, writes=ask.writes)
         while True:
             try:
-                if await self._made(lambda: self._ends.owner(now=True)) is not None:
-                    async with self._heard():
-                        return await self._talk(ask)
+                if await self._ends.owner(now=True) is not None:
+                    async with self._ends.heard():
+                        return await self._talk(ask, self.retry_s)
                 return await self.alone.ask(ask)
             except (Lost, WsaiosError) as error:
                 wanted = reached(ask, error) if trouble.lost else None
@@ -224,15 +249,15 @@ class Mail:
                     return cast("A", wanted)
                 await trouble.meet(error, again=repeats(ask))
 
-    async def _talk(self, ask: Ask[A]) -> A:
-        link, answers = self._ends.link, self._ends.answers
+    async def _talk(self, ask: Ask[A], within_s: float) -> A:
+        link, answers = self._link, self._ends.answers
         ((number,),) = await link.rows("ask", body=self._encode(cast("Question", ask)))
         told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         answers[number] = told
         self._bell.press()
-        until_s = time.monotonic() + self.retry_s
+        until_s = time.monotonic() + within_s
         try:
-            while not (await asyncio.wait((told,), timeout=_LOOK_S))[0]:
+            while not (await asyncio.wait((told,), timeout=min(_LOOK_S, within_s)))[0]:
                 owner = await self._ends.owner()
                 if owner is not None and time.monotonic() < until_s:
                     continue
@@ -252,25 +277,25 @@ class Mail:
 
     async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
         """Ask again while the server is away, for it may be restarting."""
-        until_s = time.monotonic() + (self.retry_s if self._outbox.link.doubtful else 0.0)
+        until_s = time.monotonic() + self.retry_s
         while True:
             try:
-                return await self._made(work)
-            except LedgerUnavailable:
-                if time.monotonic() > until_s or self._closed:
+                return await work()
+            except LedgerUnavailable as error:
+                if time.monotonic() > until_s or isinstance(error, NotMade) or not self._link.doubtful:
                     raise
             await asyncio.sleep(_AT_ONCE_S)
 
     async def _made(self, work: Callable[[], Awaitable[T]]) -> T:
         """What the work brings, on a ledger that is made for it when there is none."""
-        if self._closed:
-            raise InvalidInput("client", "it was closed; make a new one")
         try:
             return await work()
         except NotMade:
             async with self._making:
-                with suppress(LedgerOwned):
-                    await self.alone.visit(_nothing)
+                if not self._visited:
+                    with suppress(LedgerOwned):
+                        await self.alone.visit(_nothing)
+                    self._visited = True
             return await work()
 
     async def _take_in(self, parts: Parts) -> None:
@@ -282,6 +307,10 @@ class Mail:
                 pass
         finally:
             await link.close()
+
+
+def _awaited(read: Callable[..., Awaitable[Any]], *given: object) -> Awaitable[Any]:
+    return read(*given)
 
 
 async def _nothing(_: object) -> None:

@@ -14,7 +14,7 @@ from wsaios.door.desk import Desk
 from wsaios.door.faults import fault_of
 from wsaios.door.questions import ActOn, Ask, Done, Failed, Question
 from wsaios.door.taking import Taking
-from wsaios.kernel.errors import NotRunning, UnknownBatch, UnknownTask, WsaiosError
+from wsaios.kernel.errors import NotRunning, WsaiosError
 from wsaios.kernel.events import Closed
 from wsaios.ledger.postgres.link import Link
 
@@ -34,8 +34,7 @@ class Mailroom:
         self._desk = Desk(parts.service)
         self._alarm = Alarm()
         self._link = Link(url, heard=self._alarm.ring, channel="in")
-        self._ringing = Link(url)
-        self._bell = Bell(lambda: self._ringing.ring("out"))
+        self._bell = Bell(lambda: self._link.ring("out"))
         self._taking = Taking(self._link, parts.loop, parts.settings.limits.payload_bytes)
         self._open = False
         self._task: asyncio.Task[None] | None = None
@@ -70,7 +69,6 @@ class Mailroom:
         await self._bell.close()
         self._desk.close()
         await self._link.close()
-        await self._ringing.close()
 
     def _ended(self, closed: list[Closed]) -> None:
         if closed:
@@ -115,14 +113,12 @@ class Mailroom:
             task.add_done_callback(self._answering.discard)
 
     async def _answer(self, number: int, ask: Ask[Any]) -> None:
+        if await self._left(ask):
+            self._later.append((number, ask))
+            self._alarm.ring()
+            return
         try:
             body = self._encode(Done(number, msgspec.Raw(self._encode(await self._desk.ask(ask)))))
-        except (UnknownTask, UnknownBatch) as error:
-            if await self._left(ask):
-                self._later.append((number, ask))
-                self._alarm.ring()
-                return
-            body = self._encode(Failed(number, fault_of(error)))
         except Exception as error:  # noqa: BLE001  # whatever it is, this client is told and the others do not notice
             if not isinstance(error, WsaiosError):
                 reason = f"{type(error).__name__}: {error}"
@@ -133,6 +129,7 @@ class Mailroom:
             self._bell.press()
 
     async def _left(self, ask: Ask[Any]) -> bool:
+        """Whether it is about something that is in the intake still."""
         number = ask.scope.number if isinstance(ask, ActOn) else getattr(ask, "task", 0)
         with suppress(WsaiosError):
             return bool(await self._link.rows("intake_of", id=number))

@@ -53,9 +53,9 @@ class Call(NamedTuple):
 class Outbox:
     """Writes to the intake; over a connection that broke nothing is written twice."""
 
-    def __init__(self, url: str, retry_s: float, written: Callable[[], None]) -> None:
+    def __init__(self, link: Link, retry_s: float, written: Callable[[], None]) -> None:
         """`written` is called when something new is there to be taken in."""
-        self.link = Link(url)
+        self.link = link
         self.retry_s = retry_s
         self._written = written
         self._calls: deque[Call] = deque()
@@ -127,7 +127,6 @@ class Outbox:
         """Finish what was begun."""
         if self._sender is not None:
             await asyncio.wait((self._sender,))
-        await self.link.close()
 
     async def _send(self) -> None:
         try:

@@ -1,8 +1,9 @@
 """A batch on its way into the intake of a ledger on a server; nobody sees its rows before it is whole."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +13,7 @@ from wsaios.kernel.ids import IdRange
 from wsaios.kernel.intake import Kind, Left, LeftBatch, LeftRows
 from wsaios.kernel.task import Batch, BatchState
 
+Made = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
 _FIRST_RUN: Final = 4096
 _LONGEST_RUN: Final = 1 << 20
 
@@ -19,8 +21,12 @@ _LONGEST_RUN: Final = 1 << 20
 class Parcel:
     """Rows go out chunk by chunk, one under way while the next is gathered; `seal` makes all of them exist, or none."""
 
-    def __init__(self, outbox: Outbox, name: str, like: Left, *, keep: bool, meta: dict[str, object]) -> None:
-        """`name` is what messages call the ledger; `like` is every row but for its arguments."""
+    def __init__(self, outbox: Outbox, name: str, like: Left, made: Made, *, keep: bool, meta: dict[str, Any]) -> None:
+        """`name` is what messages call the ledger; `like` is every row but for its arguments.
+
+        `made` does its first work, and makes a ledger for it when there is none.
+        """
+        self._made = made
         self._outbox = outbox
         self._name = name
         self._like = like
@@ -33,8 +39,7 @@ class Parcel:
         self._last: asyncio.Task[None] | None = None
         self._encode = msgspec.msgpack.Encoder().encode
 
-    async def start(self) -> None:
-        """Begin it."""
+    async def _start(self) -> None:
         ids = await self._outbox.ids(1)
         self._batch = ids.first
         await self._outbox.add([Entry(Kind.BATCH, ids, self._batch, ready=False, body=self._head())])
@@ -45,6 +50,7 @@ class Parcel:
         Raises:
             Interrupted: the server went away; nothing remains.
         """
+        await self._begun()
         entries = [
             Entry(Kind.ROWS, ids, self._batch, ready=False, body=self._encode(LeftRows(self._like, part)))
             for ids, part in await self._placed(rows)
@@ -60,6 +66,7 @@ class Parcel:
             Interrupted: the server went away before; nothing remains.
             Unacknowledged: nobody knows whether it was accepted.
         """
+        await self._begun()
         await self._settle()
         body = self._head()
 
@@ -86,6 +93,11 @@ class Parcel:
         if self._batch:
             with suppress(WsaiosError):
                 await self._outbox.link.change("intake_drop", batch=self._batch)
+
+    async def _begun(self) -> None:
+        # Not before there is a row: one that is refused leaves no trace.
+        if not self._batch:
+            await self._made(self._start)
 
     async def _placed(self, rows: list[bytes]) -> list[tuple[IdRange, list[bytes]]]:
         """Ids for rows: each run is twice as long as the one before it."""

@@ -19,7 +19,7 @@ def environment() -> dict[str, str]:
 
 
 class Owner:
-    def __init__(self, ledger: Path, *options: str, log: Path | None = None) -> None:
+    def __init__(self, ledger: Path | str, *options: str, log: Path | None = None) -> None:
         """`log` is a file that gets what it says on standard error."""
         self._log = log
         self._command = [sys.executable, str(PROGRAM), str(ledger), *options]

@@ -12,7 +12,8 @@ def say(*words: object) -> None:
 
 
 async def main(ledger: str, serves: bool) -> None:
-    scheduler = Scheduler(f"sqlite:///{ledger}", settings=Settings(serves=serves, grace_s=1))
+    url = ledger if "://" in ledger else f"sqlite:///{ledger}"
+    scheduler = Scheduler(url, settings=Settings(serves=serves, grace_s=1, lease_s=1.0))
     freed = asyncio.Event()
 
     @scheduler.handler("echo")

@@ -19,7 +19,7 @@ _LOOK_S: Final = 0.02
 
 @cache
 def _sql() -> Mapping[str, Statement]:
-    return named("opening", "intake")
+    return named("opening", "intake", "reads", "answers", "commit")
 
 
 class Link:

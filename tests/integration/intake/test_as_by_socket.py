@@ -1,0 +1,71 @@
+"""What clients of a ledger in a file may rely on, they may rely on here: the same tests, with the intake in between."""
+
+from tests.integration.door.test_alone import (
+    test_a_batch_without_an_owner_runs_when_one_comes,
+    test_a_result_that_nobody_can_make_is_not_waited_for,
+    test_an_owner_that_starts_among_writing_clients_gets_all_of_their_work,
+    test_many_submissions_share_the_moments_of_holding_the_ledger,
+    test_several_clients_take_turns_at_the_ledger,
+    test_verbs_without_an_owner,
+    test_what_ran_when_its_owner_died_can_be_cancelled_and_is_not_run_again,
+    test_with_a_timeout_an_owner_is_waited_for,
+)
+from tests.integration.door.test_crowds import (
+    test_an_iterable_that_raises_leaves_nothing,
+    test_fifty_clients_at_once,
+    test_rows_may_come_asynchronously,
+    test_ten_thousand_waits_at_once,
+    test_the_blocking_client_has_the_same_verbs,
+    test_threads_share_one_blocking_client,
+    test_twenty_thousand_rows_arrive_in_order_and_end_once_each,
+)
+from tests.integration.door.test_deaths import (
+    test_a_graceful_stop_answers_what_was_asked_and_loses_nothing,
+    test_a_wait_goes_on_with_the_next_owner,
+    test_an_owner_that_does_not_come_back_is_named,
+    test_following_goes_on_with_the_next_owner,
+    test_submissions_under_way_while_the_owner_dies_are_accepted_once,
+    test_what_was_acknowledged_survives_a_kill_with_nothing_in_between,
+)
+from tests.integration.door.test_verbs import (
+    test_a_failed_task_raises_with_everything_it_says,
+    test_a_key_stands_for_its_first_task,
+    test_a_lane_is_paused_from_outside,
+    test_a_submitted_task_runs_in_the_owner_and_its_result_comes_back,
+    test_a_wait_that_takes_too_long_ends_and_the_task_goes_on,
+    test_cancel_pause_resume_and_replay,
+    test_handles_and_times_travel_as_options,
+    test_results_keep_their_shape_and_size,
+)
+
+__all__ = [
+    "test_a_batch_without_an_owner_runs_when_one_comes",
+    "test_a_failed_task_raises_with_everything_it_says",
+    "test_a_graceful_stop_answers_what_was_asked_and_loses_nothing",
+    "test_a_key_stands_for_its_first_task",
+    "test_a_lane_is_paused_from_outside",
+    "test_a_result_that_nobody_can_make_is_not_waited_for",
+    "test_a_submitted_task_runs_in_the_owner_and_its_result_comes_back",
+    "test_a_wait_goes_on_with_the_next_owner",
+    "test_a_wait_that_takes_too_long_ends_and_the_task_goes_on",
+    "test_an_iterable_that_raises_leaves_nothing",
+    "test_an_owner_that_does_not_come_back_is_named",
+    "test_an_owner_that_starts_among_writing_clients_gets_all_of_their_work",
+    "test_cancel_pause_resume_and_replay",
+    "test_fifty_clients_at_once",
+    "test_following_goes_on_with_the_next_owner",
+    "test_handles_and_times_travel_as_options",
+    "test_many_submissions_share_the_moments_of_holding_the_ledger",
+    "test_results_keep_their_shape_and_size",
+    "test_rows_may_come_asynchronously",
+    "test_several_clients_take_turns_at_the_ledger",
+    "test_submissions_under_way_while_the_owner_dies_are_accepted_once",
+    "test_ten_thousand_waits_at_once",
+    "test_the_blocking_client_has_the_same_verbs",
+    "test_threads_share_one_blocking_client",
+    "test_twenty_thousand_rows_arrive_in_order_and_end_once_each",
+    "test_verbs_without_an_owner",
+    "test_what_ran_when_its_owner_died_can_be_cancelled_and_is_not_run_again",
+    "test_what_was_acknowledged_survives_a_kill_with_nothing_in_between",
+    "test_with_a_timeout_an_owner_is_waited_for",
+]
