@@ -47,6 +47,8 @@ class Ends:
             if not self._waiting:
                 found = await self.link.rows("ends_from")
                 self._place = (found[0][0], found[0][1]) if found else (0, 0)
+                # Whoever listens slept without an end while nobody waited.
+                self._alarm.ring()
             self._waiting += 1
             if self._task is None:
                 self._task = asyncio.get_running_loop().create_task(self._listen(), name="wsaios-ends")

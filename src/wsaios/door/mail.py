@@ -80,7 +80,10 @@ class Afar:
 
 
 class Mail:
-    """One client of one ledger on a server."""
+    """One client of one ledger on a server.
+
+    `expects_owner`: whoever waits goes on when no owner lives, for one will come.
+    """
 
     def __init__(self, url: str, retry_s: float) -> None:
         """`retry_s` is how long whatever was begun goes on while the server or the owner is away.
@@ -92,6 +95,7 @@ class Mail:
         self.name = locate(url).name
         self.retry_s = retry_s
         self.session = token_hex(8)
+        self.expects_owner = False
         limits, self._clock, watch = Limits(), SystemClock(), Watch()
         self._ends = Ends(url, watch, retry_s)
         self._link = link = self._ends.link
@@ -200,7 +204,7 @@ class Mail:
                 return cast("A", result_of(closed))
             work = lambda: self._results.awaited(ask.task)  # noqa: E731  # as above
         async with self._ends.heard():
-            if patient:
+            if patient or self.expects_owner:
                 return cast("A", await self._insist(work))
             what = "not everything that was asked for has ended"
             return cast("A", await self._attended(lambda: self._insist(work), lambda: what))
@@ -214,7 +218,7 @@ class Mail:
         task: asyncio.Future[T] = asyncio.ensure_future(work())
         try:
             # Most of what is waited for is there at once, or a moment later.
-            await asyncio.wait((task,), timeout=_AT_ONCE_S)
+            await asyncio.wait((task,), timeout=None if self.expects_owner else _AT_ONCE_S)
             if task.done():
                 return task.result()
             async with self._ends.abandoned() as nobody:

@@ -56,6 +56,11 @@ class AsyncClient:
     ) -> None:
         await self.aclose()
 
+    def expect_owner(self) -> None:
+        """Whoever waits, waits on when no scheduler lives: one will come. Only for ledgers on a server."""
+        line: Any = self._line
+        line.expects_owner = True
+
     async def aclose(self) -> None:
         """End the connection; what was submitted stays."""
         await self._line.close()

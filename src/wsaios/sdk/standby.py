@@ -27,6 +27,7 @@ class Standby:
         from wsaios.ledger.postgres.ownership import claim_of  # noqa: PLC0415  # see above
 
         self.client = AsyncClient(url)
+        self.client.expect_owner()
         self.waiting = True
         self._link = Link(url)
         self._claim = claim_of

@@ -17,7 +17,8 @@ LEASE_S = 2.0
 
 
 async def main(url: str, rows: int, each_s: float) -> None:
-    scheduler = Scheduler(url, settings=Settings(lease_s=LEASE_S, grace_s=0.5))
+    # One that serves nobody does not stand by: it is told that it does not own.
+    scheduler = Scheduler(url, settings=Settings(lease_s=LEASE_S, grace_s=0.5, serves=False))
 
     @scheduler.handler("work")
     async def work(n: int) -> list[int]:

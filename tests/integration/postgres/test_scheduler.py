@@ -79,11 +79,11 @@ async def test_goals_are_pursued_and_remembered(postgres: PostgresServer) -> Non
         assert (found["id"], found["priority"]) == (goal, 7)
 
 
-async def test_a_second_scheduler_is_refused_with_the_name_of_the_first(postgres: PostgresServer) -> None:
+async def test_a_second_scheduler_that_serves_nobody_is_told_who_is_the_first(postgres: PostgresServer) -> None:
     url = postgres.fresh()
     async with _scheduler(url):
         with pytest.raises(LedgerOwned, match="is owned by"):
-            await _scheduler(url).start()
+            await Scheduler(url, settings=Settings(serves=False)).start()
         holder = await asyncio.to_thread(live_owner, url)
         assert holder is not None
         assert holder.kind == "owner"

@@ -6,14 +6,20 @@ from typing import Final
 
 import asyncpg
 import msgspec
-from asyncpg.exceptions._base import InterfaceError, PostgresError
+from asyncpg.exceptions._base import InterfaceError, InternalClientError, PostgresError
 
 from wsaios.kernel.errors import LedgerBroken, LedgerUnavailable, OperatorError
 
 Meaning = tuple[type[BaseException] | tuple[type[BaseException], ...], type[LedgerBroken | LedgerUnavailable], str]
-DRIVER_ERRORS: Final = (PostgresError, InterfaceError, OSError)
+DRIVER_ERRORS: Final = (PostgresError, InterfaceError, InternalClientError, OSError)
 """Everything by which the driver says that something went wrong; time-outs are among them."""
-LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, InterfaceError, OSError)
+LOST: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    InterfaceError,
+    InternalClientError,
+    OSError,
+)
 """The connection is gone, or the server is about to go."""
 _MEANINGS: Final[tuple[Meaning, ...]] = (
     (
@@ -50,7 +56,7 @@ _MEANINGS: Final[tuple[Meaning, ...]] = (
         "a rule of the ledger was violated, nothing was written",
     ),
     (
-        (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, InterfaceError),
+        (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, InterfaceError, InternalClientError),
         LedgerUnavailable,
         "the connection to the server is lost; see whether it runs",
     ),

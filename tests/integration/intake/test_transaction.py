@@ -1,0 +1,141 @@
+"""Submitting inside a transaction of one's own, with the drivers that people use."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.acceptance.postgres.owners import ask
+from tests.integration.door.owners import Owner
+from tests.servers.postgres import PostgresServer
+from wsaios import AsyncClient, submit_in
+from wsaios.kernel.errors import IdempotencyConflict, InvalidInput, LedgerUnavailable, TaskFailed, UnknownTask
+
+Opened = tuple[Any, Callable[[str], Awaitable[object]]]
+
+
+@asynccontextmanager
+async def by_asyncpg(url: str) -> AsyncIterator[Opened]:
+    connection = await asyncpg.connect(url)
+    yield connection, connection.execute
+    await connection.close()
+
+
+@asynccontextmanager
+async def by_asyncpg_pool(url: str) -> AsyncIterator[Opened]:
+    async with asyncpg.create_pool(url, min_size=1, max_size=2) as pool, pool.acquire() as connection:
+        yield connection, connection.execute
+
+
+@asynccontextmanager
+async def by_psycopg(url: str) -> AsyncIterator[Opened]:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        yield connection, connection.execute
+
+
+@asynccontextmanager
+async def by_psycopg_with_dicts(url: str) -> AsyncIterator[Opened]:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as connection:
+        yield connection, connection.execute
+
+
+@asynccontextmanager
+async def by_blocking_psycopg(url: str) -> AsyncIterator[Opened]:
+    with psycopg.connect(url, autocommit=True) as connection:
+
+        async def execute(text: str) -> object:
+            return connection.execute(text)
+
+        yield connection, execute
+
+
+Open = Callable[[str], AbstractAsyncContextManager[Opened]]
+WAYS = [by_asyncpg, by_asyncpg_pool, by_psycopg, by_psycopg_with_dicts, by_blocking_psycopg]
+
+
+@pytest.fixture
+def schema(url: str) -> str:
+    return url.partition("schema=")[2]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_task_exists_when_its_transaction_commits_and_not_before(
+    postgres: PostgresServer, schema: str, owner: Owner, client: AsyncClient, way: Open
+) -> None:
+    async with way(postgres.url()) as (connection, execute):
+        await execute("BEGIN")
+        task = await submit_in(connection, "shout", {"text": "käse"}, schema=schema, priority=3)
+        with pytest.raises(UnknownTask):
+            await client.status(task)
+        await execute("COMMIT")
+        assert await client.result(task, timeout_s=20) == "KÄSE"
+        assert (await client.status(task)).priority == 3
+        await execute("BEGIN")
+        gone = await submit_in(connection, "echo", {"value": 1}, schema=schema, idempotency_key="k")
+        await execute("ROLLBACK")
+        with pytest.raises(UnknownTask):
+            await client.status(gone)
+        again = await submit_in(connection, "echo", {"value": 2}, schema=schema, idempotency_key="k")
+        assert again != gone
+        assert await client.result(again, timeout_s=20) == 2
+
+
+async def test_what_is_refused_leaves_the_transaction_as_it_was(
+    postgres: PostgresServer, schema: str, owner: Owner, client: AsyncClient
+) -> None:
+    connection = await asyncpg.connect(postgres.url())
+    async with connection.transaction():
+        first = await submit_in(connection, "echo", {"value": 1}, schema=schema, idempotency_key="k")
+        assert await submit_in(connection, "echo", {"value": 1}, schema=schema, idempotency_key="k") == first
+        child = await submit_in(connection, "echo", {"value": 2}, schema=schema, depends_on=first)
+        with pytest.raises(IdempotencyConflict, match=first):
+            await submit_in(connection, "echo", {"value": 9}, schema=schema, idempotency_key="k")
+        with pytest.raises(InvalidInput, match="no task task_0000000000001"):
+            await submit_in(connection, "echo", {}, schema=schema, depends_on="task_0000000000001")
+        with pytest.raises(InvalidInput, match="max_attempts"):
+            await submit_in(connection, "echo", {}, schema=schema, max_attempts=0)
+        with pytest.raises(InvalidInput, match="arguments"):
+            await submit_in(connection, "echo", {"value": object()}, schema=schema)
+    await connection.close()
+    assert [await client.result(number, timeout_s=20) for number in (first, child)] == [1, 2]
+    assert (await client.overview()).ended == {"succeeded": 2}
+
+
+async def test_what_nobody_can_do_is_said(postgres: PostgresServer, schema: str) -> None:
+    connection = await asyncpg.connect(postgres.url())
+    with pytest.raises(LedgerUnavailable, match="has no ledger"):
+        await submit_in(connection, "echo", {}, schema=schema)
+    with pytest.raises(InvalidInput, match="lower-case"):
+        await submit_in(connection, "echo", {}, schema='x"; DROP TABLE live')
+    await connection.close()
+    for odd in (None, 7, "postgresql://me@host/work"):
+        with pytest.raises(InvalidInput, match="must be a connection of asyncpg or psycopg"):
+            await submit_in(odd, "echo", {})
+
+
+async def test_a_scheduler_refuses_late_what_it_cannot_run(
+    postgres: PostgresServer, schema: str, owner: Owner, client: AsyncClient
+) -> None:
+    connection = await asyncpg.connect(postgres.url())
+    task = await submit_in(connection, "shout", {}, schema=schema)
+    await connection.close()
+    with pytest.raises(TaskFailed, match="needs 'text'"):
+        await client.result(task, timeout_s=20)
+
+
+async def test_ids_are_given_once_whoever_asks(postgres: PostgresServer, schema: str, client: AsyncClient) -> None:
+    tasks = [(await client.submit("echo", {"value": 0})).id]
+    connections = [await asyncpg.connect(postgres.url()) for _ in range(4)]
+    for _ in range(25):
+        tasks += [await submit_in(connection, "echo", {"value": 1}, schema=schema) for connection in connections]
+        tasks += [(await client.submit("echo", {"value": 2})).id]
+    assert len(set(tasks)) == len(tasks)
+    rows = await ask(postgres, f"x?schema={schema}", "SELECT first, last FROM intake ORDER BY first")
+    assert all(one[1] < other[0] for one, other in pairwise(rows))
+    for connection in connections:
+        await connection.close()
