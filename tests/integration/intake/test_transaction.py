@@ -118,6 +118,27 @@ async def test_what_nobody_can_do_is_said(postgres: PostgresServer, schema: str)
             await submit_in(odd, "echo", {})
 
 
+async def test_another_user_of_the_database_may_submit_with_few_rights(
+    postgres: PostgresServer, schema: str, owner: Owner, client: AsyncClient
+) -> None:
+    master = await asyncpg.connect(postgres.url())
+    await master.execute(f"""
+        CREATE ROLE clerk LOGIN;
+        GRANT USAGE ON SCHEMA {schema} TO clerk;
+        GRANT SELECT ON {schema}.live, {schema}.outcome TO clerk;
+        GRANT SELECT, INSERT ON {schema}.intake TO clerk;
+        GRANT SELECT, INSERT, UPDATE ON {schema}.idempotency TO clerk;
+        GRANT SELECT, UPDATE ON SEQUENCE {schema}.intake_id TO clerk;
+    """)
+    clerk = await asyncpg.connect(postgres.url(user="clerk"))
+    first = await submit_in(clerk, "echo", {"value": 1}, schema=schema, idempotency_key="k")
+    task = await submit_in(clerk, "echo", {"value": 2}, schema=schema, depends_on=first)
+    assert await client.result(task, timeout_s=20) == 2
+    await clerk.close()
+    await master.execute("DROP OWNED BY clerk; DROP ROLE clerk")
+    await master.close()
+
+
 async def test_a_scheduler_refuses_late_what_it_cannot_run(
     postgres: PostgresServer, schema: str, owner: Owner, client: AsyncClient
 ) -> None:
