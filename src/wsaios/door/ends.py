@@ -18,6 +18,7 @@ from wsaios.scheduler.watch import Watch
 
 _LOOK_S: Final = 1.0
 _PAGE: Final = 5000
+_FEW: Final = 2000
 _NOTHING: Final = Body(0)
 
 
@@ -111,8 +112,14 @@ class Ends:
                 future = self.answers.pop(number, None)
                 if future is not None and not future.done():
                     future.set_result(body)
-        await self._read_on()
-        _, batches, _ = self._watch.waited()
+        tasks, batches, everything = self._watch.waited()
+        if everything or len(tasks) > _FEW:
+            await self._read_on()
+        else:
+            found = await self.link.rows("ends_from")
+            if tasks:
+                await self._tell_of(tasks)
+            self._place = (found[0][0], 0) if found else (0, 0)
         if batches:
             over = await self.link.rows("batches_over", ids=batches)
             self._watch.look_again([number for (number,) in over])
@@ -139,16 +146,18 @@ class Ends:
     async def _tell(self, page: list[Any]) -> None:
         tasks, _, everything = self._watch.waited()
         waited = set(tasks).intersection(number for _, number, _ in page)
-        closed = []
         if waited:
-            rows = await self.link.rows("ends_of", ids=list(waited))
-            outcomes = records.outcomes_of(rows)
-            closed = [Closed(out, row[11] or b"", row[12]) for out, row in zip(outcomes, rows, strict=True)]
+            await self._tell_of(list(waited))
         if everything:
-            closed += [
+            closed = [
                 Closed(Outcome(number, 0, 0, state, 0, us, 0, None, 0, 0, None, _NOTHING), b"", "")
                 for us, number, state in page
-                if number not in waited
             ]
+            self._watch.closed(closed)
+
+    async def _tell_of(self, tasks: list[int]) -> None:
+        rows = await self.link.rows("ends_of", ids=tasks)
+        outcomes = records.outcomes_of(rows)
+        closed = [Closed(out, row[11] or b"", row[12]) for out, row in zip(outcomes, rows, strict=True)]
         if closed:
             self._watch.closed(closed)
