@@ -7,14 +7,23 @@ import pytest
 
 from wsaios.ledger.postgres.session import named
 from wsaios.ledger.statements import statements
+from wsaios.ledger.transfer import TABLES
 
-FAMILIES = ("commit", "answers", "opening", "reads", "upkeep")
+FAMILIES = ("commit", "answers", "opening", "reads", "upkeep", "copy")
 ON_SERVERS = (*FAMILIES, "intake")
 # SQLite looks into its own pages and at its JSON, and tells everything about a task in one row; on PostgreSQL types see
 # to the JSON, and lock and lease are in the database.
-SQLITE_ONLY = {"check_pages", "check_json", "task_view"}
+# Copied rows are written there with COPY, which no statement says.
+SQLITE_ONLY = {
+    "check_pages",
+    "check_json",
+    "task_view",
+    "copy_forget_log",
+    *(f"copy_add_{table.name}" for table in TABLES),
+}
 POSTGRES_ONLY = {
     "arguments_and_result",
+    "copy_ids_raise",
     "history_of",
     "intake_remove",
     "lock_break",
@@ -36,6 +45,16 @@ def test_the_same_question_has_the_same_name() -> None:
     sqlite, postgres = (set(statements(side, *FAMILIES)) for side in ("sqlite", "postgres"))
     assert sqlite - postgres == SQLITE_ONLY
     assert postgres - sqlite == POSTGRES_ONLY
+
+
+def test_every_table_but_the_owners_row_is_copied_with_all_its_columns() -> None:
+    text = (files("wsaios.ledger") / "sqlite" / "migrations" / "0001_ledger.sql").read_text("utf-8")
+    made = {
+        name: tuple(re.findall(r"^    ([a-z_]+) +(?:INTEGER|TEXT|BLOB)", columns, re.MULTILINE))
+        for name, columns in re.findall(r"^CREATE TABLE (\w+) \((.*?)^\)", text, re.MULTILINE | re.DOTALL)
+    }
+    del made["owner"]
+    assert {table.name: table.columns for table in TABLES} == made
 
 
 def test_both_schemas_have_the_same_tables() -> None:

@@ -24,7 +24,7 @@ from wsaios.ledger.postgres.errors import DRIVER_ERRORS, translated
 from wsaios.ledger.postgres.ownership import Gate
 from wsaios.ledger.postgres.reads import PostgresReads
 from wsaios.ledger.postgres.rows import MAKERS
-from wsaios.ledger.postgres.schema import require, upgrade
+from wsaios.ledger.postgres.schema import refuse_half, require, upgrade
 from wsaios.ledger.postgres.session import Session, named
 from wsaios.ledger.postgres.upkeep import Pruner, contradictions
 from wsaios.ledger.prepared import Prepared, prepare
@@ -223,6 +223,7 @@ class PostgresLedger:
             await Gate(self.name, self._address.schema, session).enter(self._lock_wait_s)
             self._failpoint("open.locked")
             await upgrade(session, self.name, self._address.schema, self._failpoint)
+            await refuse_half(session, self.name)
             self._failpoint("open.migrated")
             return await self._take(session, holder)
         except BaseException:

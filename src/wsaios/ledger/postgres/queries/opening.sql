@@ -55,6 +55,14 @@ SELECT
     lease_until_us - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS left_us
 FROM owner;
 
+-- name: copying_there
+-- Whether this is half a copy of another ledger.
+SELECT to_regclass('copying') IS NOT NULL;
+
+-- name: copying_source
+-- What it is half a copy of.
+SELECT source FROM copying;
+
 -- name: owner_take
 -- Become the owner under a new epoch.
 -- slot: 0 for a client, NULL for the next free one; session, kind, host, pid, boot_id, started, who, now_us, lease_us
