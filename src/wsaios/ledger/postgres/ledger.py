@@ -20,6 +20,7 @@ from wsaios.ledger.postgres.address import address_of
 from wsaios.ledger.postgres.answers import Answers
 from wsaios.ledger.postgres.bridge import Bridge
 from wsaios.ledger.postgres.commit import CommitWriter, hold, undo
+from wsaios.ledger.postgres.days import make_ahead
 from wsaios.ledger.postgres.errors import DRIVER_ERRORS, translated
 from wsaios.ledger.postgres.ownership import Gate
 from wsaios.ledger.postgres.reads import PostgresReads
@@ -264,6 +265,8 @@ class PostgresLedger:
             await undo(session)
             raise
         self._failpoint("open.taken")
+        if holder.kind == "owner":
+            await make_ahead(session, holder.since_us)
         ready = [shard for (shard,) in await session.rows("shards_ready")]
         opening = Opening(
             epoch=epoch,

@@ -14,6 +14,7 @@ from wsaios.ledger.ownership import myself
 from wsaios.ledger.postgres.address import address_of
 from wsaios.ledger.postgres.bridge import Bridge
 from wsaios.ledger.postgres.commit import hold, undo
+from wsaios.ledger.postgres.days import BY_DAY, make_for
 from wsaios.ledger.postgres.errors import DRIVER_ERRORS, translated
 from wsaios.ledger.postgres.ledger import PostgresLedger
 from wsaios.ledger.postgres.ownership import Gate
@@ -46,6 +47,7 @@ class PostgresSide:
         self._bridge = Bridge()
         self._opened: Session | None = None
         self._epoch = 0
+        self._days: set[int] = set()
 
     def enter(self, *, make: bool) -> str:
         """As `Side.enter`."""
@@ -177,6 +179,8 @@ class PostgresSide:
     async def _add(self, table: Table, rows: Sequence[Row], mark: Mark) -> None:
         async def put() -> None:
             await self._hold(LOWEST)
+            if table.name in BY_DAY:
+                await make_for(self._session, (row[0] for row in rows), time.time_ns() // 1000, self._days)
             await self._session.load(table.name, table.columns, rows)
             self._failpoint("copy.written")
             await self._session.change("copy_mark_advance", _marked(mark))

@@ -74,6 +74,16 @@ UPDATE owner SET
     clean = CASE WHEN :slot::integer = 0 THEN clean ELSE false END
 RETURNING epoch, slot, id_high, clock_us;
 
+-- name: days_known
+-- The days that have partitions, oldest first.
+SELECT to_date(right(relname, 8), 'YYYYMMDD') - DATE '2020-01-01' FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'outcome'::regclass AND relname ~ '^outcome_[0-9]{8}$' ORDER BY 1;
+
+-- name: day_make
+-- Make the partitions of a day since 2020-01-01; false: not now.
+-- day
+SELECT day_make(:day::integer);
+
 -- name: owner_leave
 -- Say that the owner of this epoch stopped in peace; a client leaves what the owner before it said.
 -- epoch
