@@ -60,6 +60,42 @@ def backup(
 
 
 @ledger_app.command()
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The ledger that is copied: a path or a URL.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="Where to: not there yet, empty, or half a copy of it.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Move a project to another ledger, on either database, while no scheduler runs on either.
+
+    After a crash or Ctrl-C the same command goes on where it was; at the end both sides are compared.
+    """
+    with told(as_json=as_json):
+        from wsaios.cli.progress import progress_for
+        from wsaios.kernel.views import amount
+        from wsaios.sdk.copying import copy as copied
+
+        progress = progress_for(quiet=as_json)
+        try:
+            done = copied(source, target, progress)
+        finally:
+            progress.close()
+        if as_json:
+            print_json({"rows": done.rows, "earlier": done.earlier, "tables": done.tables})
+        else:
+            earlier = f", {done.earlier:,} of them by an earlier run" if done.earlier else ""
+            tables = ", ".join(f"{rows:,} in {name}" for name, rows in done.tables.items() if rows)
+            print_lines(
+                [
+                    f"{amount(done.rows, 'row')} copied{earlier}{': ' if tables else ''}{tables}",
+                    "every table is the same on both sides, and the copy is sound",
+                    "start schedulers on the copy from now on, and none on the original: what waits would run in both",
+                ]
+            )
+        raise typer.Exit(OK)
+
+
+@ledger_app.command()
 def prune(
     older_than_days: Annotated[
         float, typer.Option("--older-than-days", metavar="DAYS", help="How long ago it must have ended.")

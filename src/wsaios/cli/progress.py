@@ -16,7 +16,15 @@ _EVERY_S: Final = 5.0
 _NEVER: Final = 11
 _FRAME_S: Final = 0.08
 _MIB: Final = 1 << 20
-_WORDS: Final = {"check": "checking", "copy": "copying", "accept": "accepting", "run": "running", "write": "writing"}
+_WORDS: Final = {
+    "check": "checking",
+    "copy": "copying",
+    "accept": "accepting",
+    "run": "running",
+    "write": "writing",
+    "move": "copying",
+    "verify": "verifying",
+}
 _IN_BYTES: Final = ("check", "copy")
 _BRIEF_BYTES: Final = 4 << 20
 _BRIEF_ROWS: Final = 20_000

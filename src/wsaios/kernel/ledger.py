@@ -351,7 +351,8 @@ class Ledger(Protocol):
         them, expired keys and unused shards; returns how many rows went.
 
         `held` are the shards that the core has in memory; None: nobody knows, and only those of batches that are no
-        more go.
+        more go. With `held` a ledger may keep what is over for up to two days more, to drop a day of it at once, and
+        then says more than `rows`.
         """
 
     def reads(self) -> Reads:

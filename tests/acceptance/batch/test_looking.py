@@ -132,6 +132,8 @@ def test_what_does_not_exist_or_does_not_fit_is_refused(finished: tuple[Folder, 
         ("batch", "list", "--ledger", "none.db"): "no such ledger",
         ("ledger", "check", "--ledger", "none.db"): "no such ledger",
         ("ledger", "backup", "copy.db", "--ledger", "none.db"): "no such ledger",
+        ("ledger", "copy", "none.db", "copy.db"): "no such ledger",
+        ("ledger", "copy", "wsaios.db", "sqlite:///wsaios.db"): "is FROM itself",
         ("ledger", "prune", "--ledger", "none.db"): "no such ledger",
         ("ledger", "prune", "--older-than-days", "nan"): "--older-than-days: must be a number of days",
         ("ledger", "backup", "in.csv"): "in.csv is there already",
@@ -327,6 +329,29 @@ async def test_what_ended_goes_only_while_no_scheduler_lives(owned: tuple[Folder
     assert (await asyncio.to_thread(folder.run, "ledger", "prune")).out == "0 rows removed\n"
     assert await asyncio.to_thread(asked, folder, "ledger", "prune", "--older-than-days", "0") == {"rows": 1}
     assert await asyncio.to_thread(asked, folder, "ledger", "check") == {"sound": True, "contradictions": []}
+
+
+async def test_a_ledger_moves_only_while_no_scheduler_lives(owned: tuple[Folder, Scheduler]) -> None:
+    folder, scheduler = owned
+    await scheduler.submit("fails", {"text": "a"}, delay_s=3600)
+    move = ("ledger", "copy", "wsaios.db", "copy.db")
+    refused = await asyncio.to_thread(folder.run, *move)
+    assert (refused.status, refused.out, f"(pid {os.getpid()} " in refused.err) == (2, "", True)
+    assert "copy.db" not in folder.names()
+    await scheduler.stop()
+    moved = await asyncio.to_thread(folder.run, *move)
+    first, *others = moved.out.splitlines()
+    assert (moved.status, first) == (0, "3 rows copied: 1 in shard, 1 in live, 1 in payload")
+    assert others == [
+        "every table is the same on both sides, and the copy is sound",
+        "start schedulers on the copy from now on, and none on the original: what waits would run in both",
+    ]
+    again = await asyncio.to_thread(asked, folder, *move)
+    assert (again["rows"], again["earlier"], again["tables"]["live"]) == (3, 3, 1)
+    assert await asyncio.to_thread(asked, folder, "ledger", "check", "--ledger", "copy.db") == {
+        "sound": True,
+        "contradictions": [],
+    }
 
 
 async def test_doctor_names_the_live_owner(owned: tuple[Folder, Scheduler]) -> None:

@@ -110,10 +110,22 @@ async def test_every_statement_fits_the_schema_and_goes_by_index(postgres: Postg
     ledger = PostgresLedger(postgres.fresh())
     ledger.open(NOW_US, "me")
     session = await Session.open(ledger._address, {}, "owner")  # noqa: SLF001
-    statements = named("commit", "answers", "opening", "reads", "upkeep")
-    few = {"owner", "shard", "batch", "migration", "pg_class", "pg_namespace", "pg_database", "release"}
+    statements = named("commit", "answers", "opening", "reads", "upkeep", "copy")
+    await session.script(statements["copy_mark_make"].text)
+    few = {
+        "owner",
+        "shard",
+        "batch",
+        "migration",
+        "pg_class",
+        "pg_namespace",
+        "pg_database",
+        "release",
+        "copying",
+        "intake_id",
+    }
     for name, (text, parameters) in statements.items():
-        whole = name.startswith(("check_", "totals_")) or name == "facts_all"
+        whole = name.startswith(("check_", "totals_")) or name in ("facts_all", "copy_counts")
         if whole or not text.startswith(("SELECT", "WITH", "UPDATE", "DELETE", "INSERT")):
             continue
         await session.script(f"PREPARE looked_at AS {text}")

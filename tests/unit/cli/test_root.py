@@ -17,7 +17,7 @@ COMMANDS = [
     ("doctor",),
     *(("batch", verb) for verb in ("run", "list", "status", "cancel", "errors")),
     *(("task", verb) for verb in ("list", "show", "history", "why", "cancel", "replay")),
-    *(("ledger", verb) for verb in ("check", "backup", "prune")),
+    *(("ledger", verb) for verb in ("check", "backup", "copy", "prune")),
 ]
 HEAVY = ("apsw", "asyncio", "httpx", "numpy", "rich.progress", "wsaios.bootstrap", "wsaios.sdk.scheduler")
 

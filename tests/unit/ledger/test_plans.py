@@ -9,12 +9,10 @@ from wsaios.ledger.statements import migrations, statements
 
 LARGE = {"live", "outcome", "payload", "checkpoint", "history_part", "link", "idempotency", "fact_log"}
 # Counts for people read everything on purpose; whether there is any row ends with the first.
-WHOLE = {"totals_live", "totals_ended", "checkpoints_any"}
-SQL = {
-    name: text
-    for name, text in statements("sqlite", "commit", "answers", "opening", "reads", "upkeep").items()
-    if not name.startswith("check_") and name not in WHOLE
-}
+WHOLE = {"totals_live", "totals_ended", "checkpoints_any", "copy_counts", "copy_forget_log"}
+STATEMENTS = statements("sqlite", "commit", "answers", "opening", "reads", "upkeep", "copy")
+MARK = "copy_mark_make"
+SQL = {name: text for name, text in STATEMENTS.items() if not name.startswith("check_") and name not in {*WHOLE, MARK}}
 
 
 class _Anything(dict[str, object]):
@@ -27,6 +25,7 @@ def connection() -> Iterator[apsw.Connection]:
     made = apsw.Connection(":memory:")
     for step in migrations("sqlite"):
         made.execute(step)
+    made.execute(STATEMENTS[MARK])
     yield made
     made.close()
 

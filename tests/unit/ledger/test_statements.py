@@ -41,7 +41,10 @@ def test_every_statement_fits_the_schema(name: str) -> None:
     connection = apsw.Connection(":memory:")
     for step in migrations("sqlite"):
         connection.execute(step)
-    for title, text in statements("sqlite", name).items():
+    found = dict(statements("sqlite", name))
+    # The mark of half a copy is in no migration.
+    connection.execute(found.pop("copy_mark_make", "") or statements("sqlite", "copy")["copy_mark_make"])
+    for title, text in found.items():
         plan = connection.execute(f"EXPLAIN {text}", _Anything()).fetchall()
         assert plan, title
     connection.close()

@@ -20,11 +20,12 @@ from wsaios.ledger.postgres.address import address_of
 from wsaios.ledger.postgres.answers import Answers
 from wsaios.ledger.postgres.bridge import Bridge
 from wsaios.ledger.postgres.commit import CommitWriter, hold, undo
+from wsaios.ledger.postgres.days import make_ahead
 from wsaios.ledger.postgres.errors import DRIVER_ERRORS, translated
 from wsaios.ledger.postgres.ownership import Gate
 from wsaios.ledger.postgres.reads import PostgresReads
 from wsaios.ledger.postgres.rows import MAKERS
-from wsaios.ledger.postgres.schema import require, upgrade
+from wsaios.ledger.postgres.schema import refuse_half, require, upgrade
 from wsaios.ledger.postgres.session import Session, named
 from wsaios.ledger.postgres.upkeep import Pruner, contradictions
 from wsaios.ledger.prepared import Prepared, prepare
@@ -223,6 +224,7 @@ class PostgresLedger:
             await Gate(self.name, self._address.schema, session).enter(self._lock_wait_s)
             self._failpoint("open.locked")
             await upgrade(session, self.name, self._address.schema, self._failpoint)
+            await refuse_half(session, self.name)
             self._failpoint("open.migrated")
             return await self._take(session, holder)
         except BaseException:
@@ -263,6 +265,8 @@ class PostgresLedger:
             await undo(session)
             raise
         self._failpoint("open.taken")
+        if holder.kind == "owner":
+            await make_ahead(session, holder.since_us)
         ready = [shard for (shard,) in await session.rows("shards_ready")]
         opening = Opening(
             epoch=epoch,

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from wsaios.kernel.errors import LedgerUnavailable
 from wsaios.ledger.postgres.address import Channel, address_of, channel_of
 from wsaios.ledger.postgres.errors import DRIVER_ERRORS, LOST, translated
-from wsaios.ledger.postgres.schema import require
+from wsaios.ledger.postgres.schema import refuse_half, require
 from wsaios.ledger.postgres.session import Session, Statement, named
 
 T = TypeVar("T")
@@ -114,6 +114,7 @@ class Link:
         session = await Session.open(self._address, _sql(), "intake")
         try:
             await require(session, self.name, self._address.schema)
+            await refuse_half(session, self.name)
             if self._heard is not None:
                 await session.listen(channel_of(self._address.schema, self._channel), self._heard)
         except BaseException:

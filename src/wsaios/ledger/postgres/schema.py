@@ -5,6 +5,7 @@ from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.ledger.postgres.commit import undo
 from wsaios.ledger.postgres.session import Session
 from wsaios.ledger.statements import migrations
+from wsaios.ledger.transfer import unfinished
 
 
 class NotMade(LedgerUnavailable):
@@ -63,3 +64,13 @@ async def require(session: Session, ledger: str, schema: str) -> None:
     if version < known:
         reason = f"it has schema {version}, this version reads {known}; start a scheduler on it once"
         raise NotMade(ledger, reason)
+
+
+async def refuse_half(session: Session, ledger: str) -> None:
+    """Make sure that this is no copy that was begun and not finished.
+
+    Raises:
+        LedgerUnavailable: it is.
+    """
+    if await session.value("copying_there"):
+        raise unfinished(ledger, await session.value("copying_source"))

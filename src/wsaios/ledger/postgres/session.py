@@ -1,7 +1,7 @@
 """One connection to PostgreSQL, spoken to in named statements."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import asyncpg
@@ -13,6 +13,7 @@ from wsaios.ledger.statements import statements
 Purpose = Literal["owner", "reader", "upkeep", "intake"]
 _CONNECT_S: Final = 10.0
 _ANSWER_S: Final = 60.0
+_PREFETCH: Final = 64
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
 # Statements are planned once and stay as they are: always by index, whatever the statistics say of a table that was
 # empty a moment ago.
@@ -83,6 +84,21 @@ class Session:
         text, parameters = self._sql[name]
         found: list[Any] = await self._connection.fetch(text, *[given[each] for each in parameters])
         return found
+
+    async def page(self, name: str, enough: Callable[[Any], bool], **given: Any) -> list[Any]:
+        """The rows of a statement up to the first that is enough; what comes after them stays on the server."""
+        text, parameters = self._sql[name]
+        found: list[Any] = []
+        async with self._connection.transaction(readonly=True):
+            async for row in self._connection.cursor(text, *[given[each] for each in parameters], prefetch=_PREFETCH):
+                found.append(row)
+                if enough(row):
+                    break
+        return found
+
+    async def load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows into a table as fast as the server takes them."""
+        await self._connection.copy_records_to_table(table, records=rows, columns=columns)
 
     async def value(self, name: str, **given: Any) -> Any:
         """The first value of the first row; None without a row."""

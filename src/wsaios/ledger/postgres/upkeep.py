@@ -5,6 +5,7 @@ from typing import Any
 
 from wsaios.kernel.failpoints import Failpoint
 from wsaios.ledger.postgres.commit import hold, undo
+from wsaios.ledger.postgres.days import Days
 from wsaios.ledger.postgres.rows import growth
 from wsaios.ledger.postgres.session import Session
 from wsaios.ledger.prepared import CHECKS, OF_ENDED_TASKS
@@ -18,7 +19,9 @@ class Pruner:
         self._ledger = ledger
         self._session = session
         self._lease_us = lease_us
+        self._days = Days(ledger, session, lease_us)
         self._from_us = 0
+        self._beyond = 0
 
     async def prune(self, epoch: int, before_us: int, limit: int, in_memory: Collection[int] | None) -> int:
         """As `Ledger.prune`; counts outcomes, keys, old values of facts and shards that are not in memory.
@@ -26,11 +29,14 @@ class Pruner:
         Raises:
             Fenced: the epoch is over.
         """
+        dropped = 0
+        if not self._from_us:
+            dropped, self._beyond = await self._days.sweep(epoch, before_us, patient=in_memory is not None)
         await self._run("commit_begin")
         try:
             self._failpoint("prune.begin")
             await hold(self._session, self._ledger, {"epoch": epoch, "id_high": 0, "now_us": 0}, self._lease_us)
-            removed = await self._outcomes(before_us, limit)
+            removed = dropped + await self._outcomes(before_us, limit)
             self._failpoint("prune.outcomes")
             clock_us = await self._session.value("clock_of")
             removed += await self._run("keys_forget", now_us=clock_us, limit=limit)
@@ -52,7 +58,9 @@ class Pruner:
         return removed
 
     async def _outcomes(self, before_us: int, limit: int) -> int:
-        chosen = await self._session.rows("prune_choose", from_us=self._from_us, before_us=before_us, limit=limit)
+        chosen = await self._session.rows(
+            "prune_choose", from_us=self._from_us, before_us=before_us, beyond=self._beyond, limit=limit
+        )
         # Rows that must stay are passed once a sweep, not at every step of it.
         self._from_us = chosen[-1][2] if len(chosen) == limit else 0
         if chosen:

@@ -29,6 +29,7 @@ from wsaios.ledger.sqlite.rows import MAKERS
 from wsaios.ledger.sqlite.schema import require, upgrade
 from wsaios.ledger.sqlite.upkeep import Pruner, contradictions
 from wsaios.ledger.statements import statements
+from wsaios.ledger.transfer import unfinished
 
 _SHARDS: Final = msgspec.json.Decoder(list[Shard])
 _BATCHES: Final = msgspec.json.Decoder(list[Batch])
@@ -245,12 +246,17 @@ class SqliteLedger:
         connection = connect(self._location.path, self._synchronous)
         try:
             upgrade(connection, self.name, self._failpoint)
+            self._refuse_half(connection)
             write_ahead(connection)
             self._failpoint("open.migrated")
         except BaseException:
             connection.close(force=True)
             raise
         return connection
+
+    def _refuse_half(self, connection: apsw.Connection) -> None:
+        if connection.execute(self._sql["copying_there"]).get:
+            raise unfinished(self.name, connection.execute(self._sql["copying_source"]).get)
 
     def _take(self, connection: apsw.Connection, holder: Holder) -> Opening:
         sql = self._sql

@@ -79,12 +79,16 @@ CREATE INDEX live_expiring ON live (expires_us, id) WHERE expires_us IS NOT NULL
 -- All but the ready ones, of which there may be ten million: what runs is found at once when an owner starts.
 CREATE INDEX live_by_state ON live (state, id) WHERE state <> 2;
 
+-- What a task leaves behind stands in partitions by the day of its id, so that a day is dropped when all of it is over; an id has the
+-- milliseconds since 2020 above 22 bits. What comes before its day is made, or in no day that is known, stands in the rest.
+
 -- Arguments; kept until the outcome is pruned, so that a failed task can be replayed.
 CREATE TABLE payload (
     id    bigint   PRIMARY KEY,
     codec smallint NOT NULL CHECK (codec BETWEEN 0 AND 2),
     data  bytea    NOT NULL
-);
+) PARTITION BY RANGE (id);
+CREATE TABLE payload_rest PARTITION OF payload DEFAULT;
 
 CREATE TABLE checkpoint (
     id    bigint   PRIMARY KEY,
@@ -105,8 +109,9 @@ CREATE TABLE outcome (
     failure    json,
     body       json     NOT NULL,
     result     bytea
-);
-CREATE INDEX outcome_by_end ON outcome (ended_us, id);
+) PARTITION BY RANGE (id);
+CREATE TABLE outcome_rest PARTITION OF outcome DEFAULT;
+CREATE INDEX outcome_by_end ON outcome (ended_us, id) INCLUDE (shard);
 CREATE INDEX outcome_unsuccessful ON outcome (id, state) WHERE state <> 6;
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -120,7 +125,8 @@ CREATE TABLE history_part (
     part    integer NOT NULL,
     entries json    NOT NULL,
     PRIMARY KEY (task, part)
-);
+) PARTITION BY RANGE (task);
+CREATE TABLE history_part_rest PARTITION OF history_part DEFAULT;
 
 CREATE TABLE link (
     parent bigint NOT NULL,
@@ -164,3 +170,100 @@ CREATE TABLE fact_log (
     PRIMARY KEY (component, key, version)
 );
 CREATE INDEX fact_log_by_time ON fact_log (at_us);
+
+-- The tables that have partitions by day; a day is counted from 2020-01-01.
+CREATE FUNCTION day_families() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT ARRAY['outcome', 'payload', 'history_part'];
+$$;
+CREATE FUNCTION day_table(family text, day integer) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT family || '_' || to_char(DATE '2020-01-01' + day, 'YYYYMMDD');
+$$;
+CREATE FUNCTION day_start(day integer) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT (day * 86400000::bigint) << 22;
+$$;
+
+-- Make the partitions of a day. False: not now, because a transaction that has read stays open, or because rows of that day stand
+-- in the rest already, or because the user owns no table here; all is well without. Attaching a table locks out nobody but those who use the rest, which is small.
+CREATE FUNCTION day_make(day integer) RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '100ms' AS $$
+DECLARE
+    family text;
+    made   text;
+BEGIN
+    FOREACH family IN ARRAY day_families() LOOP
+        made := day_table(family, day);
+        CONTINUE WHEN to_regclass(made) IS NOT NULL;
+        EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', made, family);
+        EXECUTE format(
+            'ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)', family, made, day_start(day), day_start(day + 1)
+        );
+    END LOOP;
+    RETURN true;
+EXCEPTION
+    WHEN lock_not_available OR check_violation OR insufficient_privilege THEN RETURN false;
+END
+$$;
+
+-- Whether every task of a day ended before a time and none has dependents that are still to be told.
+CREATE FUNCTION day_over(day integer, before_us bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    late boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I WHERE ended_us >= $1)', day_table('outcome', day)) INTO late USING before_us;
+    RETURN NOT late
+        AND NOT EXISTS (SELECT 1 FROM live WHERE id >= day_start(day) AND id < day_start(day + 1))
+        AND NOT EXISTS (SELECT 1 FROM release WHERE parent >= day_start(day) AND parent < day_start(day + 1));
+END
+$$;
+
+-- Drop the partitions of a day that is over, with all that hangs on its tasks; `counts` are its tasks by shard. False: not now, or
+-- some must stay, by the same rules as in prune_choose.
+CREATE FUNCTION day_drop(day integer, before_us bigint, shards bigint[], counts bigint[])
+RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '100ms' AS $$
+DECLARE
+    family text;
+BEGIN
+    IF NOT day_over(day, before_us) OR EXISTS (
+        SELECT 1 FROM shard JOIN batch ON batch.id = shard.batch WHERE shard.id = ANY (shards) AND (batch.keep OR batch.unfinished)
+    ) THEN
+        RETURN false;
+    END IF;
+    UPDATE shard SET tasks = shard.tasks - given.tasks FROM unnest(shards, counts) AS given (id, tasks) WHERE shard.id = given.id;
+    DELETE FROM link WHERE parent >= day_start(day) AND parent < day_start(day + 1);
+    DELETE FROM link WHERE child >= day_start(day) AND child < day_start(day + 1);
+    FOREACH family IN ARRAY day_families() LOOP
+        EXECUTE format('DROP TABLE IF EXISTS %I', day_table(family, day));
+    END LOOP;
+    RETURN true;
+EXCEPTION
+    WHEN lock_not_available OR insufficient_privilege THEN RETURN false;
+END
+$$;
+
+-- Move what must stay of a day to the rest, if it is no more than `most` rows, so that a few rows do not keep a partition for ever.
+CREATE FUNCTION day_fold(day integer, most bigint) RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '100ms' AS $$
+DECLARE
+    family text;
+    folded text;
+    found  bigint;
+BEGIN
+    FOREACH family IN ARRAY day_families() LOOP
+        folded := day_table(family, day);
+        CONTINUE WHEN to_regclass(folded) IS NULL;
+        EXECUTE format('SELECT count(*) FROM (SELECT 1 FROM %I LIMIT $1) AS counted', folded) INTO found USING most + 1;
+        most := most - found;
+        IF most < 0 THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    FOREACH family IN ARRAY day_families() LOOP
+        folded := day_table(family, day);
+        CONTINUE WHEN to_regclass(folded) IS NULL;
+        EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', family, folded);
+        EXECUTE format('INSERT INTO %I SELECT * FROM %I', family, folded);
+        EXECUTE format('DROP TABLE %I', folded);
+    END LOOP;
+    RETURN true;
+EXCEPTION
+    WHEN lock_not_available OR insufficient_privilege THEN RETURN false;
+END
+$$;

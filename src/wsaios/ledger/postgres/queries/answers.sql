@@ -1,3 +1,4 @@
+-- Where tables have partitions by day, an array of ids comes with its ends: by these alone are partitions left out.
 -- A task is (id, shard, state, fence, key, due_us, expires_us, body), as postgres/records.py reads it; an outcome is
 -- (id, fence, state, shard, ended_us, key, expires_us, codec, size, failure, body); a batch is
 -- (id, state, handler, tenant, created_us, sealed_us, rows, keep, key, ranges, ended, meta).
@@ -29,8 +30,11 @@ SELECT id, shard, state, fence, key, due_us, expires_us, body FROM live WHERE id
 -- name: outcomes_by_id
 -- The outcomes among ids, by id.
 -- ids
-SELECT id, fence, state, shard, ended_us, key, expires_us, codec, coalesce(octet_length(result), 0), failure, body
-FROM outcome WHERE id = ANY (:ids::bigint[]) ORDER BY id;
+SELECT id, fence, state, shard, ended_us, key, expires_us, codec, coalesce(octet_length(result), 0), failure, body FROM outcome
+WHERE id = ANY (:ids::bigint[])
+    AND id >= (SELECT min(id) FROM unnest(:ids::bigint[]) AS given (id))
+    AND id <= (SELECT max(id) FROM unnest(:ids::bigint[]) AS given (id))
+ORDER BY id;
 
 -- name: live_after
 -- Live tasks in a range of ids, by id.
@@ -75,9 +79,12 @@ WHERE row.until_us > :now_us::bigint ORDER BY pair.place;
 SELECT id, state, handler, tenant, created_us, sealed_us, rows, keep, key, ranges, ended, meta FROM batch WHERE id = :id::bigint;
 
 -- name: payloads_of
--- Arguments of tasks, as (id, codec, data).
+-- Arguments of tasks, as (id, codec, data), in any order.
 -- ids
-SELECT id, codec, data FROM payload WHERE id = ANY (:ids::bigint[]) ORDER BY id;
+SELECT id, codec, data FROM payload
+WHERE id = ANY (:ids::bigint[])
+    AND id >= (SELECT min(id) FROM unnest(:ids::bigint[]) AS given (id))
+    AND id <= (SELECT max(id) FROM unnest(:ids::bigint[]) AS given (id));
 
 -- name: checkpoints_of
 -- Checkpoints of tasks, as (id, codec, data).

@@ -194,12 +194,16 @@ ORDER BY live.id LIMIT :limit::bigint;
 -- name: payloads_remove
 -- Arguments of tasks that are gone.
 -- ids
-DELETE FROM payload WHERE id = ANY (:ids::bigint[]);
+DELETE FROM payload WHERE id = ANY (:ids::bigint[])
+    AND id >= (SELECT min(id) FROM unnest(:ids::bigint[]) AS given (id))
+    AND id <= (SELECT max(id) FROM unnest(:ids::bigint[]) AS given (id));
 
 -- name: history_remove
 -- Older entries of tasks that are gone.
 -- ids
-DELETE FROM history_part WHERE task = ANY (:ids::bigint[]);
+DELETE FROM history_part WHERE task = ANY (:ids::bigint[])
+    AND task >= (SELECT min(id) FROM unnest(:ids::bigint[]) AS given (id))
+    AND task <= (SELECT max(id) FROM unnest(:ids::bigint[]) AS given (id));
 
 -- name: links_remove_child
 -- Links to tasks that are gone.

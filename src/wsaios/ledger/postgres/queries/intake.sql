@@ -105,7 +105,9 @@ ORDER BY ended_us, id LIMIT :limit::bigint;
 -- The outcomes of these tasks, each with its result and its handler last.
 -- ids
 SELECT outcome.id, fence, state, shard, ended_us, key, expires_us, codec, coalesce(octet_length(result), 0), failure, body, result, handler
-FROM outcome JOIN shard ON shard.id = outcome.shard WHERE outcome.id = ANY (:ids::bigint[]);
+FROM outcome JOIN shard ON shard.id = outcome.shard WHERE outcome.id = ANY (:ids::bigint[])
+    AND outcome.id >= (SELECT min(id) FROM unnest(:ids::bigint[]) AS given (id))
+    AND outcome.id <= (SELECT max(id) FROM unnest(:ids::bigint[]) AS given (id));
 
 -- name: batches_over
 -- Those of these batches whose rows have all ended.

@@ -55,6 +55,14 @@ SELECT
     lease_until_us - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS left_us
 FROM owner;
 
+-- name: copying_there
+-- Whether this is half a copy of another ledger.
+SELECT to_regclass('copying') IS NOT NULL;
+
+-- name: copying_source
+-- What it is half a copy of.
+SELECT source FROM copying;
+
 -- name: owner_take
 -- Become the owner under a new epoch.
 -- slot: 0 for a client, NULL for the next free one; session, kind, host, pid, boot_id, started, who, now_us, lease_us
@@ -65,6 +73,16 @@ UPDATE owner SET
     lease_until_us = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + :lease_us::bigint,
     clean = CASE WHEN :slot::integer = 0 THEN clean ELSE false END
 RETURNING epoch, slot, id_high, clock_us;
+
+-- name: days_known
+-- The days that have partitions, oldest first.
+SELECT to_date(right(relname, 8), 'YYYYMMDD') - DATE '2020-01-01' FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'outcome'::regclass AND relname ~ '^outcome_[0-9]{8}$' ORDER BY 1;
+
+-- name: day_make
+-- Make the partitions of a day since 2020-01-01; false: not now.
+-- day
+SELECT day_make(:day::integer);
 
 -- name: owner_leave
 -- Say that the owner of this epoch stopped in peace; a client leaves what the owner before it said.

@@ -2,10 +2,10 @@
 
 -- name: prune_choose
 -- Outcomes that ended before a time and may go, as (id, shard, ended_us) in the order of their end. Rows of a batch that is kept or
--- not finished stay, and so does a parent whose dependents are still to be told.
--- from_us, before_us, limit
+-- not finished stay, and so does a parent whose dependents are still to be told; and so do later days, which go as a whole.
+-- from_us, before_us, beyond: an id, limit
 SELECT id, shard, ended_us FROM outcome
-WHERE ended_us >= :from_us::bigint AND ended_us < :before_us::bigint
+WHERE ended_us >= :from_us::bigint AND ended_us < :before_us::bigint AND id < :beyond::bigint
     AND shard NOT IN (SELECT shard.id FROM batch JOIN shard ON shard.batch = batch.id WHERE batch.keep OR batch.unfinished)
     AND NOT EXISTS (SELECT 1 FROM release WHERE release.parent = outcome.id)
 ORDER BY ended_us, id LIMIT :limit::bigint;
@@ -13,7 +13,32 @@ ORDER BY ended_us, id LIMIT :limit::bigint;
 -- name: outcomes_remove
 -- Outcomes that are pruned.
 -- ids
-DELETE FROM outcome WHERE id = ANY (:ids::bigint[]);
+DELETE FROM outcome WHERE id = ANY (:ids::bigint[])
+    AND id >= (SELECT min(id) FROM unnest(:ids::bigint[]) AS given (id))
+    AND id <= (SELECT max(id) FROM unnest(:ids::bigint[]) AS given (id));
+
+-- name: day_over
+-- Whether every task of a day ended before a time.
+-- day, before_us
+SELECT day_over(:day::integer, :before_us::bigint);
+
+-- name: day_count
+-- The next ended tasks of a range of ids by shard, as (shard, tasks, last id).
+-- after, beyond, limit
+WITH some_of_it AS MATERIALIZED (
+    SELECT id, shard FROM outcome WHERE id > :after::bigint AND id < :beyond::bigint ORDER BY id LIMIT :limit::bigint
+)
+SELECT shard, count(*), max(id) FROM some_of_it GROUP BY shard;
+
+-- name: day_drop
+-- Drop a day that is over and of which nothing must stay; false: not now.
+-- day, before_us, shards and counts: its tasks
+SELECT day_drop(:day::integer, :before_us::bigint, :shards::bigint[], :counts::bigint[]);
+
+-- name: day_fold
+-- Move what is left of a day to the rest when it is little; false: not now.
+-- day, most
+SELECT day_fold(:day::integer, :most::bigint);
 
 -- name: batches_forget
 -- Finished batches older than a time of which no task is left.

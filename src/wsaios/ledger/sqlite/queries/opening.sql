@@ -1,5 +1,13 @@
 -- What an owner does and reads before its first commit.
 
+-- name: copying_there
+-- Whether this is half a copy of another ledger.
+SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'copying');
+
+-- name: copying_source
+-- What it is half a copy of.
+SELECT source FROM copying;
+
 -- name: owner_take
 -- Become the owner under a new epoch.
 -- slot: 0 for a client, NULL for the next free one; session, host, pid, boot_id, started, who, now_us
