@@ -220,7 +220,7 @@ async def test_clients_whose_connections_are_cut_leave_everything_once(
             await connection.fetch(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'wsaios intake'"
             )
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.25)
         await connection.close()
 
     try:
