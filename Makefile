@@ -65,8 +65,8 @@ format: $(READY) ## let ruff mend what it can
 	$(PY) -m ruff check --fix-only $(CODE)
 	$(PY) -m ruff format $(CODE)
 
-crash: $(READY) ## kill a real process ROUNDS times and look for anything lost or done twice
-	$(PY) -m tests.acceptance.crash --rounds $(ROUNDS)
+crash: $(READY) ## kill a real process ROUNDS times and look for anything lost or done twice; LEDGER=postgres for the other ledger
+	$(PY) -m tests.acceptance.crash --rounds $(ROUNDS) --ledger $(or $(LEDGER),sqlite)
 
 simulate: $(READY) ## run SEEDS seeded histories with faults through the scheduler's core
 	$(PY) -m tests.simulation --seeds $(SEEDS)

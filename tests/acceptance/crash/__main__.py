@@ -7,21 +7,30 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.acceptance.crash.plan import plan
 from tests.acceptance.crash.rounds import Round, run_rounds
 from tests.acceptance.crash.summary import Summary
+from tests.servers.postgres import PostgresServer, served
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the rounds and print the table; 1 when anything was wrong."""
     options = _options(arguments)
+    if options.ledger == "sqlite":
+        return _run(options, None)
+    with contextmanager(served)(durable=True) as server:
+        return _run(options, server)
+
+
+def _run(options: argparse.Namespace, server: PostgresServer | None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="wsaios-crash-", dir=options.folder))
     plans = [plan(options.seed, number) for number in range(options.first, options.first + options.rounds)]
     print(f"{options.rounds} rounds from {options.first} on with seed {options.seed}, in {folder}", flush=True)
     began, summary, bad = time.monotonic(), Summary(), 0
-    for done in run_rounds(plans, folder, jobs=options.jobs, sabotage=options.sabotage):
+    for done in run_rounds(plans, folder, jobs=options.jobs, sabotage=options.sabotage, server=server):
         summary.add(done)
         if done.problems:
             bad += 1
@@ -48,17 +57,19 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--folder", type=Path, help="where ledgers and journals go; a temporary folder unless given")
     parser.add_argument("--keep", action="store_true", help="keep the folders of rounds that went well")
+    parser.add_argument("--ledger", choices=("sqlite", "postgres"), default="sqlite", help="on what the rounds run")
     parser.add_argument("--sabotage", default="", help="break a promise, to see that it is noticed")
     return parser.parse_args(arguments)
 
 
 def _complain(done: Round, seed: int) -> None:
     number = done.plan.seed.rpartition(".")[2]
+    there = " --ledger postgres" if (done.folder / "ledger").exists() else ""
     deaths = ", ".join(f"{life.death.name}{'' if life.died else ' (survived)'}" for life in done.lives if life.death)
     print(f"\nround {number} went wrong after: {deaths}")
     for problem in done.problems[:20]:
         print(f"  {problem}")
-    print(f"  again: python -m tests.acceptance.crash --seed {seed} --first {number} --rounds 1")
+    print(f"  again: python -m tests.acceptance.crash --seed {seed} --first {number} --rounds 1{there}")
     print(f"  kept: {done.folder}", flush=True)
 
 

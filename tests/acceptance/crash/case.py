@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.acceptance.crash.ledger_rows import Ended, Rows, read_rows
+from tests.acceptance.crash.postgres_rows import read_postgres
 from tests.acceptance.crash.record import Record, read_record
 from wsaios.kernel.ids import encode
 
@@ -41,6 +42,14 @@ class Case:
 Check = Callable[[Case], Iterator[str]]
 
 
+def address(folder: Path) -> str:
+    """Where the ledger of a round is: as its folder says, or in a file in it."""
+    said = folder / "ledger"
+    return said.read_text("utf-8") if said.exists() else f"sqlite:///{folder}/work.db"
+
+
 def read_case(folder: Path, contradictions: list[str]) -> Case:
     """Read a folder that no process works in."""
-    return Case(read_rows(folder / "work.db"), read_record(folder), contradictions)
+    url = address(folder)
+    rows = read_rows(folder / "work.db") if url.startswith("sqlite") else read_postgres(url)
+    return Case(rows, read_record(folder), contradictions)

@@ -22,8 +22,8 @@ _OUTCOMES: Final = """
     ORDER BY outcome.id
 """
 _BATCHES: Final = "SELECT id, state, rows, ranges, ended FROM batch ORDER BY id"
-_LEFT: Final = ("live", "link", '"release"', "checkpoint")
-_REFUSED: Final = {
+LEFT: Final = ("live", "link", '"release"', "checkpoint")
+REFUSED: Final = {
     "a changed outcome": "UPDATE outcome SET result = x'00' WHERE id = (SELECT max(id) FROM outcome)",
     "a second outcome": "INSERT INTO outcome SELECT * FROM outcome WHERE id = (SELECT max(id) FROM outcome)",
 }
@@ -76,16 +76,17 @@ def read_rows(path: Path) -> Rows:
         parts: dict[int, list[Any]] = {}
         for task, entries in connection.execute("SELECT task, entries FROM history_part ORDER BY task, part"):
             parts.setdefault(task, []).extend(json.loads(entries))
-        ended = tuple(_ended(row, parts.get(row[0], [])) for row in connection.execute(_OUTCOMES))
+        ended = tuple(ended_of(row, parts.get(row[0], [])) for row in connection.execute(_OUTCOMES))
         batches = tuple(Sealed(encode(row[0], "batch"), row[1], row[2]) for row in connection.execute(_BATCHES))
         keys = {str(key): encode(task) for key, task in connection.execute("SELECT key, task FROM idempotency")}
-        left = {table: int(connection.execute(f"SELECT count(*) FROM {table}").get) for table in _LEFT}
+        left = {table: int(connection.execute(f"SELECT count(*) FROM {table}").get) for table in LEFT}
         return Rows(ended, batches, keys, left, tuple(_damage(connection)))
     finally:
         connection.close()
 
 
-def _ended(row: tuple[Any, ...], older: list[Any]) -> Ended:
+def ended_of(row: tuple[Any, ...], older: list[Any]) -> Ended:
+    """An outcome from the columns of either ledger."""
     number, fence, state, handler, batch, key, arguments, result, failure, body, ended_us = row
     given = json.loads(arguments or "{}")
     fields = dict(zip(Body.__struct_fields__, json.loads(body), strict=False))
@@ -111,7 +112,7 @@ def _ended(row: tuple[Any, ...], older: list[Any]) -> Ended:
 def _damage(connection: apsw.Connection) -> list[str]:
     lines = [str(line) for (line,) in connection.execute("PRAGMA integrity_check")]
     found = [] if lines == ["ok"] else lines
-    for what, statement in _REFUSED.items():
+    for what, statement in REFUSED.items():
         connection.execute("BEGIN")
         try:
             connection.execute(statement)

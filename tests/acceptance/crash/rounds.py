@@ -16,6 +16,7 @@ from tests.acceptance.crash.lines import Lines
 from tests.acceptance.crash.nursery import ROOT, Nursery, Process
 from tests.acceptance.crash.plan import Death, Plan
 from tests.acceptance.crash.verdict import Problem, Verdict, judge
+from tests.servers.postgres import PostgresServer
 
 LIMIT_S: Final = 60.0
 BEGUN: Final = b"begun\n"
@@ -65,7 +66,9 @@ class Ear:
         self.begun.set()
 
 
-def run_rounds(plans: Sequence[Plan], folder: Path, *, jobs: int = 0, sabotage: str = "") -> Iterator[Round]:
+def run_rounds(
+    plans: Sequence[Plan], folder: Path, *, jobs: int = 0, sabotage: str = "", server: PostgresServer | None = None
+) -> Iterator[Round]:
     """Run rounds, each in a folder of its own, `jobs` beside each other (0: one for each processor), in order."""
     workers = jobs or os.cpu_count() or 1
     nurseries = threading.local()
@@ -78,6 +81,10 @@ def run_rounds(plans: Sequence[Plan], folder: Path, *, jobs: int = 0, sabotage: 
     def run(plan: Plan) -> Round:
         return run_round(plan, folder / plan.seed, nurseries.own, sabotage)
 
+    if server is not None:
+        for each in plans:
+            (folder / each.seed).mkdir(parents=True)
+            (folder / each.seed / "ledger").write_text(server.fresh(), "utf-8")
     try:
         with ThreadPoolExecutor(workers, initializer=prepare) as pool:
             yield from pool.map(run, plans)
@@ -89,7 +96,7 @@ def run_rounds(plans: Sequence[Plan], folder: Path, *, jobs: int = 0, sabotage: 
 def run_round(plan: Plan, folder: Path, nursery: Nursery, sabotage: str = "") -> Round:
     """Run and judge one round in a folder that is not there yet."""
     began = time.monotonic()
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     lives = []
     for number, death in enumerate((*plan.deaths, None)):
         lives.append(_live(plan, folder, number, death, nursery, sabotage))

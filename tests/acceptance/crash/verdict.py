@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.acceptance.crash import checks
 from tests.acceptance.crash import checks_trace as trace
-from tests.acceptance.crash.case import Case, Check, read_case
+from tests.acceptance.crash.case import Case, Check, address, read_case
 from wsaios.ledger.sqlite import SqliteLedger
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -40,10 +40,10 @@ class Verdict:
 
 def judge(folder: Path) -> Verdict:
     """Judge what a round left in its folder, with no process working in it."""
-    path = folder / "work.db"
-    if not path.exists():
+    path, url = folder / "work.db", address(folder)
+    if url.startswith("sqlite") and not path.exists():
         return Verdict((Problem("lost", "there is no ledger"),))
-    case = read_case(folder, SqliteLedger(path).check())
+    case = read_case(folder, SqliteLedger(path).check() if url.startswith("sqlite") else [])
     problems = tuple(Problem(check.__name__, text) for check in CHECKS for text in _found(check, case))
     return Verdict(problems, _figures(case))
 

@@ -18,8 +18,10 @@ from random import Random
 import apsw
 
 from tests.acceptance.crash.acts import perform
+from tests.acceptance.crash.case import address
 from tests.acceptance.crash.client import Client
 from tests.acceptance.crash.lines import Line, Lines, encoded, read
+from tests.acceptance.crash.postgres_rows import fetch
 from tests.acceptance.crash.sabotage import SABOTAGE
 from tests.acceptance.crash.work import Work
 from wsaios import Scheduler
@@ -52,7 +54,7 @@ async def live(options: argparse.Namespace) -> None:
     earlier = read(folder / "journal")
     journal = Lines(folder / "journal")
     journal.append({"what": "life", "life": options.life, "pid": os.getpid(), "at_us": time.time_ns() // 1000})
-    scheduler = Scheduler(f"sqlite:///{folder}/work.db")
+    scheduler = Scheduler(address(folder))
     work = Work(folder, options.life, options.dies_in)
     work.register(scheduler)
     acknowledge = journal.append_durably if options.acknowledge == "journal" else tell
@@ -62,7 +64,7 @@ async def live(options: argparse.Namespace) -> None:
     # Nothing is old enough to go; but a step of pruning stands among the commits, and may be where a life ends.
     prune = scheduler._parts.pruning.round  # noqa: SLF001  # it comes by itself only every ten minutes
     await asyncio.gather(resume(client, earlier), repeat(client, earlier, rng), perform(client, work, rng), prune())
-    await drained(folder / "work.db")
+    await (drained(folder / "work.db") if address(folder).startswith("sqlite") else drained_there(address(folder)))
     core = scheduler._parts.loop.core  # noqa: SLF001  # no public figure says how many reports were refused
     assert core is not None
     stale = core.book.counts["stale"]
@@ -98,6 +100,12 @@ async def drained(ledger: Path) -> None:
     while connection.execute("SELECT EXISTS (SELECT 1 FROM live)").get:  # noqa: ASYNC110  # a file tells nobody
         await asyncio.sleep(LOOK_S)
     connection.close()
+
+
+async def drained_there(url: str) -> None:
+    """As `drained`, on PostgreSQL."""
+    while (await fetch(url, "SELECT EXISTS (SELECT 1 FROM live)"))[0][0]:  # noqa: ASYNC110  # as in a file
+        await asyncio.sleep(0.05)
 
 
 if __name__ == "__main__":
