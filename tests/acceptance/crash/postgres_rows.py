@@ -3,6 +3,7 @@
 import asyncio
 import json
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -25,12 +26,20 @@ def ask(url: str, statement: str) -> list[Any]:
 
 async def fetch(url: str, statement: str) -> list[Any]:
     """What one statement answers in the schema of a ledger."""
-    server, _, schema = url.partition("?schema=")
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    schema = options.pop("schema", "wsaios")
+    server = urlunsplit(parts._replace(query=urlencode(options)))
     connection = await asyncpg.connect(server, server_settings={"search_path": schema})
     try:
         return list(await connection.fetch(statement))
     finally:
         await connection.close()
+
+
+def made(url: str) -> bool:
+    """Whether there is a ledger, however empty."""
+    return bool(ask(url, "SELECT to_regclass('migration') IS NOT NULL AND to_regclass('outcome') IS NOT NULL")[0][0])
 
 
 def read_postgres(url: str) -> Rows:

@@ -94,9 +94,10 @@ def run_rounds(
 
 
 def run_round(plan: Plan, folder: Path, nursery: Nursery, sabotage: str = "") -> Round:
-    """Run and judge one round in a folder that is not there yet."""
+    """Run and judge one round in a folder that is not there yet, or has nothing but the address of its ledger."""
     began = time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
+    if [*folder.glob("*")] != [folder / "ledger"]:
+        folder.mkdir(parents=True)
     lives = []
     for number, death in enumerate((*plan.deaths, None)):
         lives.append(_live(plan, folder, number, death, nursery, sabotage))

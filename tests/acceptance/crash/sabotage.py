@@ -16,6 +16,7 @@ from wsaios.kernel.events import Effects
 from wsaios.kernel.ledger import Commit, Committed
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Effective, Task
+from wsaios.ledger.postgres.ledger import PostgresLedger
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.reports import Reports
@@ -33,7 +34,7 @@ def without_fence() -> None:
 
 def acknowledges_early() -> None:
     """Answer callers before the commit, which then takes its time."""
-    finish, prepare = Core.finish, SqliteLedger.prepare
+    finish = Core.finish
 
     def hasty(self: Core) -> Effects:
         effects = finish(self)
@@ -42,17 +43,21 @@ def acknowledges_early() -> None:
                 reply.token.set_result(reply.value)
         return effects
 
-    def slow(self: SqliteLedger, batch: Commit) -> Callable[[], Committed]:
-        write = prepare(self, batch)
+    def slowed(prepare: Callable[[Any, Commit], Callable[[], Committed]]) -> Any:
+        def slow(self: Any, batch: Commit) -> Callable[[], Committed]:
+            write = prepare(self, batch)
 
-        def late() -> Committed:
-            time.sleep(0.03)
-            return write()
+            def late() -> Committed:
+                time.sleep(0.03)
+                return write()
 
-        return late
+            return late
+
+        return slow
 
     Core.finish = hasty  # type: ignore[method-assign]
-    SqliteLedger.prepare = slow  # type: ignore[method-assign]
+    SqliteLedger.prepare = slowed(SqliteLedger.prepare)  # type: ignore[method-assign]
+    PostgresLedger.prepare = slowed(PostgresLedger.prepare)  # type: ignore[method-assign]
 
 
 def repeats_at_most_once() -> None:

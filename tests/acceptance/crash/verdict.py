@@ -8,6 +8,8 @@ from typing import Final
 from tests.acceptance.crash import checks
 from tests.acceptance.crash import checks_trace as trace
 from tests.acceptance.crash.case import Case, Check, address, read_case
+from tests.acceptance.crash.postgres_rows import made
+from wsaios.ledger.postgres.ledger import PostgresLedger
 from wsaios.ledger.sqlite import SqliteLedger
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -41,9 +43,10 @@ class Verdict:
 def judge(folder: Path) -> Verdict:
     """Judge what a round left in its folder, with no process working in it."""
     path, url = folder / "work.db", address(folder)
-    if url.startswith("sqlite") and not path.exists():
+    in_file = url.startswith("sqlite")
+    if not (path.exists() if in_file else made(url)):
         return Verdict((Problem("lost", "there is no ledger"),))
-    case = read_case(folder, SqliteLedger(path).check() if url.startswith("sqlite") else [])
+    case = read_case(folder, (SqliteLedger(path) if in_file else PostgresLedger(url)).check())
     problems = tuple(Problem(check.__name__, text) for check in CHECKS for text in _found(check, case))
     return Verdict(problems, _figures(case))
 
