@@ -13,7 +13,7 @@ SEEDS ?= 2000
 
 export PYTHON
 
-.PHONY: help setup demo test lint types arch size pins reference check format crash simulate bench docs clean FORCE
+.PHONY: help setup demo test lint types arch size pins reference check format crash chaos simulate bench docs clean FORCE
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -67,6 +67,9 @@ format: $(READY) ## let ruff mend what it can
 
 crash: $(READY) ## kill a real process ROUNDS times and look for anything lost or done twice; LEDGER=postgres for the other ledger
 	$(PY) -m tests.acceptance.crash --rounds $(ROUNDS) --ledger $(or $(LEDGER),sqlite)
+
+chaos: $(READY) ## faults of servers, networks and processes for MINUTES; LEDGER=sqlite or postgres for one ledger alone
+	$(PY) -m tests.acceptance.chaos --minutes $(or $(MINUTES),10) --ledger $(or $(LEDGER),both)
 
 simulate: $(READY) ## run SEEDS seeded histories with faults through the scheduler's core
 	$(PY) -m tests.simulation --seeds $(SEEDS)

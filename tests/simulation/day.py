@@ -9,6 +9,7 @@ import msgspec
 from tests.simulation.acting import Acting
 from tests.simulation.batching import Batching
 from tests.simulation.fate import Fate
+from tests.simulation.intake import Shelf
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import LANES, VARIANTS
 from tests.simulation.world import Tag
@@ -17,11 +18,13 @@ from wsaios.kernel.states import State
 from wsaios.kernel.task import LaneSpec
 
 PRUNE_AGE_US: Final = 5_000_000
+_TAKES: Final = 0.3
 _DRAIN_TURNS: Final = 20_000
 WEIGHTS: Final = {
     "submit": 30.0,
     "family": 12.0,
     "batch": 25.0,
+    "leave": 6.0,
     "act": 12.0,
     "replay": 4.0,
     "act on batch": 4.0,
@@ -43,6 +46,7 @@ class Day:
         self.world = self.driver.world
         self.acting = Acting(self.world)
         self.batching = Batching(self.world)
+        self.shelf = Shelf(self.world)
         self.deeds: Counter[str] = Counter()
         self._rng = self.world.rng
         self.driver.visitor = self._visit
@@ -53,6 +57,7 @@ class Day:
             "submit": self.world.submit,
             "family": self._family,
             "batch": self.batching.turn,
+            "leave": self.shelf.leave,
             "act": self.acting.task,
             "replay": lambda: self.acting.task("replay"),
             "act on batch": lambda: self.acting.batch(self.batching.opened()),
@@ -73,6 +78,8 @@ class Day:
         scenario = self.driver.scenario
         while self._rng.random() < scenario.busy:
             self._do()
+        if self._rng.random() < _TAKES:
+            self.shelf.take()
         if self._rng.random() < scenario.prune:
             self._prune()
         if self._rng.random() < scenario.restart:
@@ -95,13 +102,14 @@ class Day:
                 break
             if turn % 50 == 49:
                 self._let_all_go()
+            self.shelf.take()
             driver.turn()
         self._check_drained()
 
     def _over(self) -> bool:
         driver = self.driver
         busy = driver.inbox or driver.again or self.world.pending or not driver.engine.idle or driver.missing()
-        return not busy and not driver.tables.live and driver.core.idle()
+        return not busy and not driver.tables.live and driver.core.idle() and self.shelf.empty()
 
     def _let_all_go(self) -> None:
         driver = self.driver
@@ -131,6 +139,7 @@ class Day:
         driver.invariants.everything()
         driver.purpose.check_stored()
         self._check_orders()
+        self.shelf.check()
 
     def _check_orders(self) -> None:
         """A submission of which nobody knows was taken whole or not at all, and once where it carried a token."""

@@ -203,7 +203,7 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
     "a trimmed window believes to be whole": ({Check.ORDER, Check.IDLE}, "crowded", _whole_after_a_trim),
     "priorities have no end": ({Check.BOUND}, "batches", _any_priority),
     "one attempt more than allowed": (
-        {Check.OUTCOME},
+        {Check.OUTCOME, Check.ONCE},
         "wild",
         _patched(reports, "exhausted", lambda options, attempts: attempts > options.max_attempts),
     ),

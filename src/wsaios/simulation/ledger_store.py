@@ -54,6 +54,7 @@ class Tables:
         self.releases: dict[int, None] = {}
         self.keys: dict[tuple[str, str], IdempotencyRow] = {}
         self.facts: dict[tuple[str, str], tuple[str, int]] = {}
+        self.intake: dict[int, None] = {}
         self.fact_log: dict[tuple[str, str, int], tuple[str | None, int]] = {}
 
     def snapshot(self) -> dict[str, Any]:
@@ -107,6 +108,7 @@ class CommitApplier:
         self._hang(batch)
         self._put_keys(batch)
         self._put_facts(batch)
+        self._take(batch.taken)
         return self._purge(batch.purged, batch.purge_rows) if batch.purged else 0
 
     def _fail(self, reason: str) -> LedgerBroken:
@@ -198,6 +200,12 @@ class CommitApplier:
             for number in known:
                 if number <= version - FACT_LOG_KEPT:
                     del tables.fact_log[component, key, number]
+
+    def _take(self, places: list[int]) -> None:
+        for place in places:
+            if place not in self._tables.intake:
+                raise self._fail(f"row {place} of the intake is not there")
+            del self._tables.intake[place]
 
     def _purge(self, ranges: list[tuple[int, int]], limit: int) -> int:
         tables = self._tables

@@ -15,6 +15,7 @@ from wsaios.ledger.postgres.session import Session, Statement, named
 T = TypeVar("T")
 _GONE_S: Final = 10.0
 _LOOK_S: Final = 0.02
+_PATIENCE_S: Final = 10.0
 
 
 @cache
@@ -112,6 +113,7 @@ class Link:
         if session is not None:
             self._lose(session)
         session = await Session.open(self._address, _sql(), "intake")
+        session.patience_s = _PATIENCE_S
         try:
             await require(session, self.name, self._address.schema)
             await refuse_half(session, self.name)

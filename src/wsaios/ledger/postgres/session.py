@@ -1,7 +1,8 @@
 """One connection to PostgreSQL, spoken to in named statements."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Literal, NamedTuple
 
 import asyncpg
@@ -11,7 +12,7 @@ from wsaios.ledger.postgres.errors import DRIVER_ERRORS
 from wsaios.ledger.statements import statements
 
 Purpose = Literal["owner", "reader", "upkeep", "intake"]
-_CONNECT_S: Final = 10.0
+_CONNECT_S: Final = 5.0
 _ANSWER_S: Final = 60.0
 _PREFETCH: Final = 64
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
@@ -54,12 +55,16 @@ def _numbered(text: str) -> Statement:
 
 
 class Session:
-    """A connection; the caller takes care of errors."""
+    """A connection; the caller takes care of errors.
+
+    `patience_s` is how long a statement may take; None: as long as the purpose of the connection allows.
+    """
 
     def __init__(self, connection: Any, sql: Mapping[str, Statement]) -> None:
         self._connection = connection
         self._sql = sql
         self.pid: int = connection.get_server_pid()
+        self.patience_s: float | None = None
 
     @classmethod
     async def open(cls, address: Address, sql: Mapping[str, Statement], purpose: Purpose) -> "Session":
@@ -82,7 +87,10 @@ class Session:
     async def rows(self, name: str, **given: Any) -> list[Any]:
         """The rows of a statement."""
         text, parameters = self._sql[name]
-        found: list[Any] = await self._connection.fetch(text, *[given[each] for each in parameters])
+        with self._patient():
+            found: list[Any] = await self._connection.fetch(
+                text, *[given[each] for each in parameters], timeout=self.patience_s
+            )
         return found
 
     async def page(self, name: str, enough: Callable[[Any], bool], **given: Any) -> list[Any]:
@@ -108,9 +116,21 @@ class Session:
     async def change(self, name: str, given: Mapping[str, Any]) -> int:
         """Run a statement that writes; how many rows it touched."""
         text, parameters = self._sql[name]
-        tag: str = await self._connection.execute(text, *[given[each] for each in parameters])
+        with self._patient():
+            tag: str = await self._connection.execute(
+                text, *[given[each] for each in parameters], timeout=self.patience_s
+            )
         count = tag.rpartition(" ")[2]
         return int(count) if count.isdecimal() else 0
+
+    @contextmanager
+    def _patient(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            # Nothing that is said over it now would be answered either.
+            self.abandon()
+            raise
 
     async def script(self, text: str) -> None:
         """Run several statements."""
