@@ -296,7 +296,9 @@ class Service(Submissions):
             TimeoutError: it has not ended in time; it goes on.
             UnknownTask: there is none.
         """
-        closed = await self.ended(number, timeout_s)
+        closed = await (self._end_of(number) if timeout_s is None else self.ended(number, timeout_s))
+        if closed is None:
+            closed = await self.ended(number)
         return unpack(closed.outcome, closed.result)
 
     async def ended(self, number: int, timeout_s: float | None = None) -> Closed:

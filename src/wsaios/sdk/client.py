@@ -56,7 +56,7 @@ class AsyncClient:
     ) -> None:
         await self.aclose()
 
-    def expect_owner(self) -> None:
+    def _expect_owner(self) -> None:
         """Whoever waits, waits on when no scheduler lives: one will come. Only for ledgers on a server."""
         line: Any = self._line
         line.expects_owner = True
@@ -139,7 +139,7 @@ class AsyncClient:
             async for page in pages:
                 yield [Task(self, number) for number, _ in page]
 
-    async def result(self, task_id: str, *, timeout_s: float | None = None) -> Any:
+    async def result(self, task_id: str | Task, *, timeout_s: float | None = None) -> Any:
         """The result of a task, waiting for it; with a timeout it also waits for an owner that is not there yet.
 
         Raises:

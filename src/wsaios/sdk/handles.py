@@ -11,7 +11,7 @@ from wsaios.kernel.views import BatchView, Status, Transition, Why
 class Verbs(Protocol):
     """What handles need of a scheduler."""
 
-    async def result(self, task_id: str, *, timeout_s: float | None = None) -> Any:
+    async def result(self, task_id: "str | Task", *, timeout_s: float | None = None) -> Any:
         """The result of a task."""
 
     async def status(self, task_id: str) -> Status:
@@ -54,7 +54,8 @@ class Task:
             TaskFailed: the task ended otherwise.
             TimeoutError: not in time; the task goes on.
         """
-        return await self._verbs.result(self.id, timeout_s=timeout_s)
+        # The handle itself: to spell its id and to read it again would cost as much as the rest of this call.
+        return await self._verbs.result(self, timeout_s=timeout_s)
 
     async def status(self) -> Status:
         """Where it stands."""

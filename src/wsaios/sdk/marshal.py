@@ -37,6 +37,13 @@ class Home:
 
         return asyncio.run_coroutine_threadsafe(at_home(), loop).result()
 
+    def here(self) -> bool:
+        """Whether the caller runs on the loop that is home."""
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
+
     def elsewhere(self) -> asyncio.AbstractEventLoop | None:
         """The loop that must be gone to; None: the one that runs here is the right one."""
         loop = self._loop
@@ -57,7 +64,13 @@ def at_home(
     """A verb that may be awaited on any loop in any thread; it runs on the scheduler's."""
 
     @functools.wraps(verb)
-    async def call(self: S, /, *arguments: P.args, **options: P.kwargs) -> T:
+    def call(self: S, /, *arguments: P.args, **options: P.kwargs) -> Coroutine[Any, Any, T]:
+        # Nearly every call comes from home, and one coroutine around another costs.
+        if self.home.here():
+            return verb(self, *arguments, **options)
+        return there(self, *arguments, **options)
+
+    async def there(self: S, /, *arguments: P.args, **options: P.kwargs) -> T:
         loop = self.home.elsewhere()
         if loop is None:
             return await verb(self, *arguments, **options)

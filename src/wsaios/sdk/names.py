@@ -6,6 +6,7 @@ from typing import Any
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import Scope
 from wsaios.kernel.ids import decode
+from wsaios.sdk.handles import Task
 
 Rows = Iterable[Mapping[str, object]] | AsyncIterable[Mapping[str, object]]
 
@@ -16,6 +17,8 @@ def number_of(text: object, kind: Any = "task") -> int:
     Raises:
         InvalidInput: it is not an id of that kind.
     """
+    if type(text) is Task and kind == "task":
+        return text.number
     try:
         return decode(str(getattr(text, "id", text)), kind)
     except ValueError as error:

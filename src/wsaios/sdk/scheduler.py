@@ -326,7 +326,7 @@ class Scheduler:
 
     @at_home
     @or_handed_in
-    async def result(self, task_id: str, *, timeout_s: float | None = None) -> Any:
+    async def result(self, task_id: str | Task, *, timeout_s: float | None = None) -> Any:
         """The result of a task, waiting for it; a coroutine handler that waits gives its slot away meanwhile.
 
         Raises:

@@ -27,7 +27,7 @@ class Standby:
         from wsaios.ledger.postgres.ownership import claim_of  # noqa: PLC0415  # see above
 
         self.client = AsyncClient(url)
-        self.client.expect_owner()
+        self.client._expect_owner()  # noqa: SLF001  # no verb for users: a client of their own gives up
         self.waiting = True
         self._link = Link(url)
         self._claim = claim_of
@@ -82,11 +82,11 @@ def or_handed_in(
     """A verb that goes to the owner, as from any client, while this scheduler is on standby."""
 
     @wraps(verb)
-    async def call(self: S, /, *arguments: P.args, **options: P.kwargs) -> T:
+    def call(self: S, /, *arguments: P.args, **options: P.kwargs) -> Coroutine[Any, Any, T]:
         standby = self.standby
         if standby is not None and standby.waiting:
-            handed: T = await getattr(standby.client, verb.__name__)(*arguments, **options)
+            handed: Coroutine[Any, Any, T] = getattr(standby.client, verb.__name__)(*arguments, **options)
             return handed
-        return await verb(self, *arguments, **options)
+        return verb(self, *arguments, **options)
 
     return call
