@@ -13,8 +13,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
+if __name__ == "__main__":
+    # The folder of the checkout, where a script has its own.
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.loops import FACTORIES, run
 from wsaios import Scheduler
 from wsaios.engines.local.engine import LocalEngine
 from wsaios.engines.local.register import Register
@@ -112,13 +118,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=40_000)
     parser.add_argument("--callers", type=int, default=1000, help="each submits a task and awaits it before the next")
+    parser.add_argument("--loop", choices=tuple(FACTORIES), default="asyncio")
     options = parser.parse_args()
     n, watch = options.tasks, Stopwatch()
     with tempfile.TemporaryDirectory(prefix="wsaios-stages-") as folder:
-        wall_s, thread_s, process_s = asyncio.run(_measured(f"sqlite:///{folder}/plain.db", n, options.callers, watch))
+        wall_s, thread_s, process_s = run(
+            _measured(f"sqlite:///{folder}/plain.db", n, options.callers, watch), options.loop
+        )
         for stage, owner, name in STAGES:
             watch.wrap(stage, owner, name)
-        _, timed_s, _ = asyncio.run(_measured(f"sqlite:///{folder}/timed.db", n, options.callers, watch))
+        _, timed_s, _ = run(_measured(f"sqlite:///{folder}/timed.db", n, options.callers, watch), options.loop)
     print(f"{n:,} tasks by {options.callers:,} callers on {sys.version.split()[0]}: {n / wall_s:,.0f}/s by the clock")
     print(f"µs a task: {thread_s * 1e6 / n:.1f} on the loop's thread, {process_s * 1e6 / n:.1f} on all threads\n")
     on_loop = sum(ns for stage, ns in watch.ns.items() if stage != LEDGER)
