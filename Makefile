@@ -10,6 +10,8 @@ DEMO_READY := $(VENV)/.demo-ready
 READY := $(VENV)/.ready
 ROUNDS ?= 200
 SEEDS ?= 2000
+RUNS ?= 3
+ONLY ?=
 
 export PYTHON
 
@@ -74,8 +76,8 @@ chaos: $(READY) ## faults of servers, networks and processes for MINUTES; LEDGER
 simulate: $(READY) ## run SEEDS seeded histories with faults through the scheduler's core
 	$(PY) -m tests.simulation --seeds $(SEEDS)
 
-bench: $(READY) ## measure, with the disk's fdatasync time beside every figure
-	$(PY) benchmarks/run.py
+bench: $(READY) ## measure beside the peers and against the floors, RUNS times; ONLY=wsaios or ONLY=huey-redis,celery: some
+	$(PY) benchmarks/run.py --runs $(RUNS) $(addprefix --only ,$(ONLY))
 
 docs: $(READY) ## write the reference from docstrings
 	$(PY) -m tools.reference

@@ -56,7 +56,7 @@ class Watching:
 
     def __init__(self) -> None:
         self._wall = time.monotonic()
-        self._busy = _busy_s()
+        self._busy = busy_s()
         self._own = own_s()
 
     def wall_s(self) -> float:
@@ -65,7 +65,7 @@ class Watching:
 
     def others_cores(self) -> float | None:
         """How many cores others kept busy, time stolen from a virtual machine included; None where nobody tells."""
-        now = _busy_s()
+        now = busy_s()
         if now is None or self._busy is None:
             return None
         return round(max(0.0, now - self._busy - own_s() + self._own) / self.wall_s(), 2)
@@ -95,7 +95,8 @@ def memory_bytes(what: str) -> int:
     return int(line.split()[0]) * 1024 if line else 0
 
 
-def _busy_s() -> float | None:
+def busy_s() -> float | None:
+    """Seconds that all processors of the machine were busy since it began; None where nobody tells."""
     try:
         fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
     except OSError:

@@ -14,11 +14,13 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.beside import measure as measure_beside
 from benchmarks.catalogue import catalogue
 from benchmarks.figures import Measure, Sample, Verdict, judge, share
 from benchmarks.machine import ROOT, Machine, machine
 from benchmarks.processes import Failed, Given, fresh
 from benchmarks.servers import Servers
+from benchmarks.systems import System, chosen, systems
 from benchmarks.table import Companion, print_machine, print_table
 
 RESULTS: Final = ROOT / "benchmarks" / "results"
@@ -44,11 +46,23 @@ def main() -> int:
     told = _arguments()
     # Ten million rows must not stay behind when this is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    measures = [measure for measure in catalogue(told.rows, quick=told.quick) if _chosen(measure.name, told.only)]
-    if told.list or not measures:
-        print("\n".join(measure.name for measure in catalogue()))
+    only = [word for words in told.only for word in words.split(",") if word]
+    measures = [measure for measure in catalogue(told.rows, quick=told.quick) if _chosen(measure.name, only)]
+    rows = chosen(systems(quick=told.quick), only)
+    if told.list or not (measures or rows):
+        print("\n".join([*(measure.name for measure in catalogue()), *(system.name for system in systems())]))
         return 0 if told.list else 2
     RESULTS.mkdir(parents=True, exist_ok=True)
+    failed = _beside_peers(rows, told) if rows else 0
+    return max(failed, _floors(measures, told)) if measures else failed
+
+
+def _beside_peers(rows: list[System], told: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="work-", dir=told.folder or RESULTS) as folder:
+        return measure_beside(rows, told.runs, Path(folder), RESULTS)
+
+
+def _floors(measures: list[Measure], told: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="work-", dir=told.folder or RESULTS) as folder, Servers() as servers:
         began, found = datetime.now(UTC), machine(Path(folder))
         print_machine(found)
@@ -102,8 +116,8 @@ def _once(measure: Measure, told: argparse.Namespace, folder: Path, servers: Ser
             measure.module, str(own), measure.size, str(folder / "answer.json"), told.runs, probed=measure.durable
         )
         if measure.postgres:
-            url, synced = servers.postgres()
-            given.url, given.synced = url, str(synced)
+            place = servers.postgres()
+            given.url, given.synced = place.url, str(place.folder)
         return fresh(given, timeout_s=timeout_s)
 
 
@@ -131,7 +145,11 @@ def _beside(measures: list[Measure], samples: dict[str, list[Sample]]) -> list[C
 
 
 def _chosen(name: str, only: list[str]) -> bool:
-    return not only or any(name == word or name.startswith(f"{word}.") for word in only)
+    return (
+        not only
+        or bool({"wsaios", "floors"} & set(only))
+        or any(name == word or name.startswith(f"{word}.") for word in only)
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -143,7 +161,8 @@ def _arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="NAME",
-        help="a measure, or the beginning of some; again for more",
+        help="a measure or a system, or the beginning of some, with commas or again for more; wsaios: "
+        "everything but the peers; peers: all systems; floors: all measures",
     )
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that everything works, not to quote")
     parser.add_argument("--runs", type=int, default=3, help="runs of every measure (3)")

@@ -84,7 +84,7 @@ class PostgresServer:
             RuntimeError: it does not start; with its log.
         """
         for _ in range(_TRIES):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             if self._started(port):
                 self.port = port
                 return
@@ -126,7 +126,7 @@ class PostgresServer:
         command = [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(port), *chosen]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*_tied(), *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", **self._as_another()
+                [*tied(), *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", **self._as_another()
             )
         until = time.monotonic() + _START_S
         while self._process.poll() is None and time.monotonic() < until:
@@ -162,13 +162,13 @@ class PostgresServer:
         return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _tied() -> list[str]:
-    """What lets the server die with the process that starts it, where the system has it."""
+def tied(how: str = "QUIT") -> list[str]:
+    """What lets a server die by this signal with the process that starts it, where the system has it."""
     program = shutil.which("setpriv")
-    return [] if program is None else [program, "--pdeathsig", "QUIT"]
+    return [] if program is None else [program, "--pdeathsig", how]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
