@@ -36,6 +36,7 @@ class Mailroom:
         self._link = Link(url, heard=self._alarm.ring, channel="in")
         self._bell = Bell(lambda: self._link.ring("out"))
         self._taking = Taking(self._link, parts.loop, parts.settings.limits.payload_bytes)
+        self._told: set[int] = set()
         self._open = False
         self._task: asyncio.Task[None] | None = None
         self._later: list[tuple[int, Ask[Any]]] = []
@@ -83,19 +84,27 @@ class Mailroom:
                     await self._link.change("intake_abandoned", before_us=self._clock.now_us() - _ABANDONED_US)
                 while self._open:
                     more = await self._taking.some()
+                    self._complain()
                     await self._hear(drained=not more)
                     if not more:
                         break
                 pause_s = _PAUSES_S[0]
             except NotRunning:
                 return
-            except WsaiosError as error:
-                self._log.warning("clients of this scheduler must wait", reason=str(error), again_in_s=pause_s)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the next client must still be heard
+                reason = str(error) if isinstance(error, WsaiosError) else f"{type(error).__name__}: {error}"
+                self._log.warning("clients of this scheduler must wait", reason=reason, again_in_s=pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _PAUSES_S[1])
                 continue
             if self._open:
                 await self._alarm.wait(_LOOK_S)
+
+    def _complain(self) -> None:
+        for place in sorted(self._taking.unread.keys() - self._told):
+            self._told.add(place)
+            reason = self._taking.unread[place]
+            self._log.error("a row of the intake cannot be read; a newer client left it?", place=place, reason=reason)
 
     async def _hear(self, *, drained: bool) -> None:
         """Answer what was asked, but for what concerns work that is in the intake still."""

@@ -19,12 +19,16 @@ _TASKS: Final = 5000
 
 
 class Taking:
-    """Reads rows of the intake in their order; the commit that accepts one takes it out."""
+    """Reads rows of the intake in their order; the commit that accepts one takes it out.
+
+    `unread` are places of rows that this version cannot read, and why: they stay for one that can.
+    """
 
     def __init__(self, link: Link, loop: Loop, max_payload_bytes: int) -> None:
         self._link = link
         self._loop = loop
         self._max_payload_bytes = max_payload_bytes
+        self.unread: dict[int, str] = {}
 
     async def some(self) -> bool:
         """Take in what is there, up to some thousand tasks; whether there was anything.
@@ -33,17 +37,25 @@ class Taking:
             NotRunning: the scheduler stops.
             LedgerUnavailable: the server cannot be asked.
         """
-        rows = leavings_of(await self._link.rows("intake_waiting", rows=_ROWS, most=_TASKS))
+        rows = leavings_of(await self._link.rows("intake_waiting", rows=_ROWS, most=_TASKS, unread=list(self.unread)))
         if not rows:
             return False
         # What was not committed is still there at the next look, whatever the reason.
-        told = await asyncio.gather(*(self._post(leaving) for leaving in rows), return_exceptions=True)
+        told = await asyncio.gather(*(self._posted(leaving) for leaving in rows), return_exceptions=True)
         for each in told:
             if isinstance(each, NotRunning):
                 raise each
         if any(isinstance(each, BaseException) for each in told):
             await asyncio.sleep(0.05)
         return True
+
+    async def _posted(self, leaving: Leaving) -> None:
+        try:
+            token = self._post(leaving)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            self.unread[leaving.place] = str(error)
+        else:
+            await token
 
     def _post(self, leaving: Leaving) -> "asyncio.Future[Any]":
         if not self._loop.running():

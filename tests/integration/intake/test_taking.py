@@ -247,6 +247,21 @@ async def test_clients_whose_connections_are_cut_leave_everything_once(
     assert {number for (number,) in found} == set(numbers)
 
 
+async def test_a_row_that_nobody_can_read_is_named_and_holds_up_nobody(
+    postgres: PostgresServer, url: str, owner: Owner, client: AsyncClient
+) -> None:
+    await client.flush()
+    row = "(kind, first, last, length, batch, ready, at_us, body)"
+    await ask(
+        postgres,
+        url,
+        f"INSERT INTO intake {row} VALUES (1, 5, 5, 1, 0, true, 1, 'nonsense'), (2, 6, 6, 1, 6, true, 1, 'x')",
+    )
+    tasks = [await client.submit("echo", {"value": i}) for i in range(5)]
+    assert [await task.result(timeout_s=20) for task in tasks] == list(range(5))
+    assert len(await left(postgres, url)) == 2
+
+
 async def test_a_server_that_is_not_there_is_said_at_once() -> None:
     async with AsyncClient("postgresql://me@127.0.0.1:1/work") as client:
         with pytest.raises(LedgerUnavailable, match="cannot be reached"):

@@ -72,6 +72,7 @@ CREATE FUNCTION intake_leave(
 ) LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     now_us bigint := server_now_us();
+    holder bigint;
 BEGIN
     SELECT parent INTO missing FROM unnest(parents) AS parent WHERE NOT is_known(parent) LIMIT 1;
     IF missing IS NOT NULL THEN
@@ -79,14 +80,19 @@ BEGIN
     END IF;
     id := coalesce(given_id, intake_ids(1));
     IF given_key IS NOT NULL THEN
-        INSERT INTO idempotency AS held (tenant, key, task, digest, until_us)
-        VALUES (given_tenant, given_key, id, given_digest, now_us + window_us)
-        ON CONFLICT (tenant, key) DO UPDATE SET task = excluded.task, digest = excluded.digest, until_us = excluded.until_us
-        WHERE held.until_us <= now_us;
-        IF NOT FOUND THEN
-            SELECT task, digest INTO id, known FROM idempotency WHERE tenant = given_tenant AND key = given_key;
-            RETURN;
-        END IF;
+        LOOP
+            INSERT INTO idempotency AS held (tenant, key, task, digest, until_us)
+            VALUES (given_tenant, given_key, id, given_digest, now_us + window_us)
+            ON CONFLICT (tenant, key) DO UPDATE SET task = excluded.task, digest = excluded.digest, until_us = excluded.until_us
+            WHERE held.until_us <= now_us;
+            EXIT WHEN FOUND;
+            SELECT task, digest INTO holder, known FROM idempotency WHERE tenant = given_tenant AND key = given_key;
+            IF FOUND THEN
+                id := holder;
+                RETURN;
+            END IF;
+            -- It was forgotten between the two.
+        END LOOP;
     END IF;
     INSERT INTO intake (kind, first, last, length, batch, ready, at_us, body)
     VALUES (1, id, id, 1, 0, true, now_us, given_body);

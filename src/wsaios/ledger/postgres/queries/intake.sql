@@ -50,10 +50,10 @@ SELECT coalesce(
 
 -- name: intake_waiting
 -- What is to be taken in, the oldest first, as much as `most` tasks: (place, kind, first, length, batch, at_us, body).
--- rows, most
+-- rows, most, unread: places of rows that nobody here can read
 SELECT place, kind, first, length, batch, at_us, body FROM (
     SELECT *, sum(length) OVER (ORDER BY place) - length AS before FROM (
-        SELECT * FROM intake WHERE ready ORDER BY place LIMIT :rows::bigint
+        SELECT * FROM intake WHERE ready AND place <> ALL (:unread::bigint[]) ORDER BY place LIMIT :rows::bigint
     ) AS oldest
 ) AS counted WHERE before < :most::bigint OR before = 0 ORDER BY place;
 
