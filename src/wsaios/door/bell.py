@@ -34,8 +34,10 @@ class Alarm:
         again_s = min(max(_AGAIN_S[0], now_s - self._woken_s), _AGAIN_S[1])
         if now_s < self._alert_s:
             longest_s = again_s
+        # wait_for() of Python 3.11 forgets that its task was cancelled when what it waits for comes at the same time.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), longest_s)
+            async with asyncio.timeout(longest_s):
+                await self._rung.wait()
         self._woken_s = time.monotonic()
         if self._rung.is_set():
             self._rung.clear()
