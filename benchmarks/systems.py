@@ -179,11 +179,11 @@ def _peers() -> list[System]:
         System(
             "dbos",
             IN_PROCESS,
-            "100 callers, task by task",
+            "20 callers, task by task",
             4_000,
             "postgres",
             "dbos_app",
-            told={"callers": 100},
+            told={"callers": 20},
             beside="wsaios-postgres.in-process-callers",
             mark=1_040,
         ),
