@@ -1,4 +1,4 @@
-"""The systems that are held beside one another, each as its own documentation recommends (docs/adr/0029)."""
+"""The systems that are held beside one another, each as its own documentation recommends (docs/adr/0035)."""
 
 from typing import Final, Literal
 
