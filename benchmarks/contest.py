@@ -25,6 +25,7 @@ from benchmarks.usage import tree_s
 PEERS: Final = ROOT / ".venv-peers"
 _LAST: Final = 1_500
 _PREPARE_S: Final = 60.0
+_LOOK_S: Final = 0.1
 
 
 class Told(msgspec.Struct):
@@ -109,6 +110,7 @@ def _across(system: System, folder: Path, place: Place, timeout_s: float) -> Out
             if system.before:
                 _prepare(_command(system, system.before), environment, folder)
             roots = [place.pid] if place.pid else []
+            worker: Kept | None = None
             if system.worker:
                 command = _command(system, system.worker)
                 worker = Kept(command, env=environment, folder=folder, out=subprocess.DEVNULL, err=err)
@@ -116,35 +118,52 @@ def _across(system: System, folder: Path, place: Place, timeout_s: float) -> Out
             client = [*_python(system), "-m", "benchmarks.peers.client", system.module]
             kept = Kept(client, env=environment, folder=folder, out=subprocess.PIPE, err=err)
             stack.enter_context(kept)
-            return _listen(kept, [*roots, kept.pid], system, timeout_s)
+            with _watched(kept, worker, system, timeout_s) as over:
+                return _listen(kept, [*roots, kept.pid], system, over)
     except Failed as error:
         said = log.read_text(encoding="utf-8", errors="replace").strip()
         raise Failed(f"{error}:\n{said[-_LAST:]}" if said else str(error)) from error
 
 
-def _listen(client: Kept, roots: list[int], system: System, timeout_s: float) -> Outcome:
-    """Read what the client tells until it is done."""
+@contextmanager
+def _watched(client: Kept, worker: Kept | None, system: System, timeout_s: float) -> Iterator[list[str]]:
+    """End the client when its time is over or its worker is gone; the list then says so."""
     over: list[str] = []
+    left = threading.Event()
+    until = time.monotonic() + timeout_s
 
-    def end() -> None:
-        over.append(f"{system.name} took more than {timeout_s:g} s")
-        client.stop()
+    def watch() -> None:
+        while not left.wait(_LOOK_S):
+            status = worker.ended() if worker else None
+            if status is not None:
+                over.append(f"the worker of {system.name} ended with {status}")
+            elif time.monotonic() > until:
+                over.append(f"{system.name} took more than {timeout_s:g} s")
+            if over:
+                client.stop()
+                return
 
-    timer = threading.Timer(timeout_s, end)
-    timer.start()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield over
+    finally:
+        left.set()
+        watcher.join()
+
+
+def _listen(client: Kept, roots: list[int], system: System, over: list[str]) -> Outcome:
+    """Read what the client tells until it is done."""
     ready: Told | None = None
     begun = Marks(0.0, 0.0, None)
-    try:
-        for line in client.lines:
-            told = _parsed(line)
-            if told is None:
-                continue
-            if told.event == "ready":
-                ready, begun = told, _marks(roots)
-            elif told.event == "done" and ready is not None:
-                return _outcome(system, ready, told, begun, _marks(roots))
-    finally:
-        timer.cancel()
+    for line in client.lines:
+        told = _parsed(line)
+        if told is None:
+            continue
+        if told.event == "ready":
+            ready, begun = told, _marks(roots)
+        elif told.event == "done" and ready is not None:
+            return _outcome(system, ready, told, begun, _marks(roots))
     raise Failed(over[0] if over else f"{system.name} ended with {client.stop()} before it was done")
 
 

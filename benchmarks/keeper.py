@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
-GRACE_S: Final = 10.0
+GRACE_S: Final = float(os.environ.get("BENCH_GRACE_S", "10"))
 _CHILD_SUBREAPER: Final = 36
 _STEP_S: Final = 0.02
 
@@ -44,6 +44,8 @@ class Kept:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     @property
     def pid(self) -> int:
@@ -66,10 +68,7 @@ class Kept:
             # It may have ended by itself already.
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
-        status = self._process.wait(GRACE_S * 3)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        return status
+        return self._process.wait()
 
 
 def main(command: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The systems that are held beside one another, each as its own documentation recommends (docs/adr/0029)."""
+"""The systems that are held beside one another, each as its own documentation recommends (docs/adr/0035)."""
 
 from typing import Final, Literal
 
@@ -179,11 +179,11 @@ def _peers() -> list[System]:
         System(
             "dbos",
             IN_PROCESS,
-            "100 callers, task by task",
+            "20 callers, task by task",
             4_000,
             "postgres",
             "dbos_app",
-            told={"callers": 100},
+            told={"callers": 20},
             beside="wsaios-postgres.in-process-callers",
             mark=1_040,
         ),

@@ -166,7 +166,7 @@ def test_only_exact_wanted_versions_may_stand_among_the_pins(line: str) -> None:
 
 def test_constraint_files_hold_no_address_and_the_model_its_digest() -> None:
     texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "constraints").glob("*.txt")}
-    assert set(texts) == {"versions.txt", "model.txt"}
+    assert set(texts) == {"versions.txt", "model.txt", "peers.txt"}
     assert not [name for name, text in texts.items() if "://" in text or "index-url" in text]
     lines = [line for line in texts["model.txt"].splitlines() if not line.startswith("#")]
     assert len(lines) == 1
