@@ -13,7 +13,7 @@ SEEDS ?= 2000
 
 export PYTHON
 
-.PHONY: help setup demo test lint types arch size pins reference check format crash chaos simulate bench docs clean FORCE
+.PHONY: help setup demo test lint types arch size pins reference check format crash chaos simulate bench soak docs clean FORCE
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -76,6 +76,9 @@ simulate: $(READY) ## run SEEDS seeded histories with faults through the schedul
 
 bench: $(READY) ## measure, with the disk's fdatasync time beside every figure
 	$(PY) benchmarks/run.py
+
+soak: $(READY) ## watch a steady load for MINUTES and say whether anything goes on growing; LEDGER=postgres for the other ledger
+	$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),30) --ledger $(or $(LEDGER),sqlite)
 
 docs: $(READY) ## write the reference from docstrings
 	$(PY) -m tools.reference
