@@ -15,7 +15,7 @@ ONLY ?=
 
 export PYTHON
 
-.PHONY: help setup demo test lint types arch size pins reference check format crash chaos simulate bench docs clean FORCE
+.PHONY: help setup demo test lint types arch size pins reference check format crash chaos simulate bench soak docs clean FORCE
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -78,6 +78,9 @@ simulate: $(READY) ## run SEEDS seeded histories with faults through the schedul
 
 bench: $(READY) ## measure beside the peers and against the floors, RUNS times; ONLY=wsaios or ONLY=huey-redis,celery: some
 	$(PY) benchmarks/run.py --runs $(RUNS) $(addprefix --only ,$(ONLY))
+
+soak: $(READY) ## watch a steady load for MINUTES and say whether anything goes on growing; LEDGER=postgres for the other ledger
+	$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),30) --ledger $(or $(LEDGER),sqlite)
 
 docs: $(READY) ## write the reference from docstrings
 	$(PY) -m tools.reference

@@ -93,7 +93,7 @@ def deliver(given: Given, sample: Sample) -> None:
     Path(given.answer).write_bytes(msgspec.json.encode(sample))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Who asked holds the other end of standard input, and lets go of it even when killed."""
     os.read(0, 1)
     os._exit(3)
@@ -101,7 +101,7 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Measure as told by the only argument."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     given = msgspec.json.decode(sys.argv[1], type=Given)
     measure: Callable[[Given], Values] = importlib.import_module(f"benchmarks.measures.{given.module}").measure
     folder = Path(given.synced or given.folder)
