@@ -90,7 +90,7 @@ class Processes(msgspec.Struct, frozen=True):
     `count`: how many at most; None: one for each slot. With fewer, short calls wait in their pipes. A worker is
     replaced after `max_tasks` works, or when it has more than `max_mib` MiB of memory after one (0: never). `nice` is
     added to their niceness (0 to 19), `cpus` are the processors that they may use (none: all). One that takes
-    longer than `import_s` to start and import the module of a handler is killed, and the attempt that needs it fails.
+    longer than `import_s` to import the module of a handler is killed, and the attempt that needs it fails.
     """
 
     count: int | None = None

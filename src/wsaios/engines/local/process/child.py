@@ -34,6 +34,7 @@ from wsaios.engines.local.process.wire import (
     Order,
     Over,
     Place,
+    Up,
     read_jobs,
     read_order,
 )
@@ -94,6 +95,7 @@ class Child:
         root.addHandler(Forward(self._voice.send))
         root.setLevel(self._boot.log_level)
         threading.Thread(target=self._listen, name="wsaios-orders", daemon=True).start()
+        self._voice.send(Up())
         frames = Frames()
         while data := os.read(self._jobs, _READ):
             for frame in frames.feed(data):

@@ -10,7 +10,7 @@ from typing import Final
 from wsaios.engines.local.outcomes import failed, stopped
 from wsaios.engines.local.process.attendant import Attendant
 from wsaios.engines.local.process.place import place_of
-from wsaios.engines.local.process.wire import Answer, Back, Begun, End, Event, Logged, Over, Place, Said
+from wsaios.engines.local.process.wire import Answer, Back, Begun, End, Event, Logged, Over, Place, Said, Up
 from wsaios.engines.local.process.worker import Worker
 from wsaios.engines.local.register import Register
 from wsaios.engines.local.run import Run
@@ -24,6 +24,7 @@ _MOST_AHEAD: Final = 256
 _STALL_S: Final = 0.01
 _WAKE_S: Final = 0.001
 _SMOOTH: Final = 0.2
+_START_S: Final = 60.0
 
 
 class ProcessLane:
@@ -221,14 +222,21 @@ class ProcessLane:
 
     def _end_late(self) -> None:
         """Kill what has been importing for too long: nothing inside such a process would end it."""
-        self._late, limit_s, left_s = None, self._spec.processes.import_s, []
+        for worker in list(self._workers):
+            # It may have told meanwhile.
+            worker.read()
+        if self._late is not None:
+            self._late.cancel()
+        self._late, left_s = None, []
         for worker in self._workers:
-            if worker.importing is not None and time.monotonic() - worker.since_s >= limit_s - _WAKE_S:
-                # It may have told since.
-                worker.read()
+            limit_s = self._spec.processes.import_s
+            if not worker.up:
+                limit_s = max(limit_s, _START_S)
+            over_s = worker.since_s + limit_s
+            if worker.importing is not None and over_s - time.monotonic() < _WAKE_S:
                 worker.end_import(limit_s)
             elif any(run.handler.name not in worker.loaded for _, run in worker.held):
-                left_s.append(worker.since_s + limit_s - time.monotonic())
+                left_s.append(over_s - time.monotonic())
         if left_s:
             self._late = self._register.loop.call_later(max(_WAKE_S, min(left_s)), self._end_late)
 
@@ -240,6 +248,9 @@ class ProcessLane:
                 self._said(answer)
             elif type(answer) is Begun:
                 worker.begins(answer.seq)
+            elif type(answer) is Up:
+                worker.up, worker.since_s = True, time.monotonic()
+                self._register.loop.call_soon(self._end_late)
             elif type(answer) is Back:
                 self._return(worker.back(answer.begun))
             elif isinstance(answer, (Logged, Event)) and self._attendant is not None:

@@ -129,7 +129,11 @@ class Event(msgspec.Struct, array_like=True, tag=5):
     fields: dict[str, Any]
 
 
-Answer = Over | Begun | Back | Said | Logged | Event
+class Up(msgspec.Struct, array_like=True, tag=6):
+    """The worker has started and takes jobs."""
+
+
+Answer = Over | Begun | Back | Said | Logged | Event | Up
 
 read_jobs: Final = msgspec.msgpack.Decoder(list[Job]).decode
 read_order: Final = msgspec.msgpack.Decoder(Order).decode

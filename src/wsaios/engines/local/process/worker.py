@@ -35,7 +35,7 @@ _BOOT: Final = (
     "from wsaios.engines.local.process.child import main; main(sys.argv[2])"
 )
 _LATE: Final = (
-    "a worker process was killed that was importing {what} for {limit_s:g} s; move what waits or computes there out of "
+    "a worker process was killed that was {doing} {what} for {limit_s:g} s; move what waits or computes there out of "
     "the top of the module, into a function that the handler calls, or give the lane more time: Processes(import_s=…)"
 )
 Heard = Callable[["Worker", Iterable[Answer]], None]
@@ -61,6 +61,7 @@ class Worker:
         self.answered = False
         self.loaded: set[str] = set()
         self.late = ""
+        self.up = False
         self._loop = loop
         self._heard = heard
         self._seq = 0
@@ -104,7 +105,7 @@ class Worker:
 
     @property
     def importing(self) -> Place | None:
-        """What it imports for the first of what it holds, or will as soon as it has started; since `since_s`."""
+        """What it imports for the first of what it holds, or will once it is `up`; since `since_s`."""
         run = self.first
         return self._places[run.handler.name] if run is not None and run.handler.name not in self.loaded else None
 
@@ -208,7 +209,8 @@ class Worker:
         """Kill it if it still imports, and say why."""
         place = self.importing
         if place is not None and not self.dead:
-            self.late = _LATE.format(what=place.what, limit_s=limit_s)
+            doing = "importing" if self.up else "starting for"
+            self.late = _LATE.format(doing=doing, what=place.what, limit_s=limit_s)
             self.body.kill()
 
     def close(self) -> None:
