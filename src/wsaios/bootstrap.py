@@ -49,6 +49,7 @@ MIN_LEASE_S: Final = 0.5
 _SOONEST_AGAIN_S: Final = 1.0
 MAX_SLOTS: Final = 100_000
 MAX_NICE: Final = 19
+MIN_IMPORT_S: Final = 0.01
 MAX_AGEING_US: Final = 1 << 50
 MAX_LIMIT: Final = 1 << 40
 _AGEING_FACT: Final = ("policy", "ageing_us_per_point")
@@ -414,6 +415,7 @@ def _check_processes(field: str, lane: LaneSpec) -> None:
     whole(f"{field}.max_tasks", options.max_tasks, 0, MAX_LIMIT)
     whole(f"{field}.max_mib", options.max_mib, 0, MAX_LIMIT)
     whole(f"{field}.nice", options.nice, 0, MAX_NICE)
+    seconds(f"{field}.import_s", options.import_s, MIN_IMPORT_S, 3600.0)
     missing = set(options.cpus) - usable_cpus()
     if missing:
         usable = ", ".join(map(str, sorted(usable_cpus())))

@@ -89,7 +89,8 @@ class Processes(msgspec.Struct, frozen=True):
 
     `count`: how many at most; None: one for each slot. With fewer, short calls wait in their pipes. A worker is
     replaced after `max_tasks` works, or when it has more than `max_mib` MiB of memory after one (0: never). `nice` is
-    added to their niceness (0 to 19), `cpus` are the processors that they may use (none: all).
+    added to their niceness (0 to 19), `cpus` are the processors that they may use (none: all). One that takes
+    longer than `import_s` to import the module of a handler is killed, and the attempt that needs it fails.
     """
 
     count: int | None = None
@@ -97,6 +98,7 @@ class Processes(msgspec.Struct, frozen=True):
     max_mib: int = 0
     nice: int = 0
     cpus: tuple[int, ...] = ()
+    import_s: float = 60.0
 
 
 class LaneSpec(msgspec.Struct, frozen=True):

@@ -146,6 +146,8 @@ async def test_a_static_method_and_a_lane_of_ones_own_work(tmp_path: Path) -> No
         (Processes(cpus=(4_096,)), "cpus"),
         (Processes(max_tasks=-1), "max_tasks"),
         (Processes(max_mib=-1), "max_mib"),
+        (Processes(import_s=0), "import_s"),
+        (Processes(import_s=float("inf")), "import_s"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, processes: Processes, field: str) -> None:

@@ -29,9 +29,12 @@ from wsaios.engines.local.process.wire import (
     Boot,
     End,
     Frames,
+    Introduction,
     Job,
     Order,
     Over,
+    Place,
+    Up,
     read_jobs,
     read_order,
 )
@@ -74,7 +77,7 @@ class Child:
         self._kept = Kept()
         self._writer = JsonWriter(boot.max_result_bytes)
         self._functions = Functions()
-        self._handlers: dict[int, Handler | Failure] = {}
+        self._handlers: dict[int, Introduction | Handler] = {}
         self._lock = threading.Lock()
         self._floor = 0
         self._begun = 0
@@ -92,6 +95,7 @@ class Child:
         root.addHandler(Forward(self._voice.send))
         root.setLevel(self._boot.log_level)
         threading.Thread(target=self._listen, name="wsaios-orders", daemon=True).start()
+        self._voice.send(Up())
         frames = Frames()
         while data := os.read(self._jobs, _READ):
             for frame in frames.feed(data):
@@ -101,14 +105,14 @@ class Child:
 
     def _do(self, job: Job) -> bool:
         """Whether this was the last one."""
-        handler = self._handler(job)
-        run = self._begin(job, handler)
+        if job.introduces is not None:
+            self._handlers[job.introduces.number] = job.introduces
+        run = self._begin(job)
         if run is None:
             return False
-        if job.timeout_s is not None:
-            self._voice.send(Begun(job.seq))
-        began = time.perf_counter_ns()
         self._kept.begin()
+        handler = self._handler(job)
+        began = time.perf_counter_ns()
         try:
             ended = self._called(run, handler)
         finally:
@@ -122,23 +126,31 @@ class Child:
         return tired
 
     def _handler(self, job: Job) -> Handler | Failure:
-        new = job.introduces
-        if new is not None:
-            try:
-                function = self._functions.find(new.place)
-                self._handlers[new.number] = Handler(
-                    new.name, function, "", coroutine=False, batched=new.batched, context=new.context
-                )
-            except BaseException as error:  # noqa: BLE001  # modules are code of the user; SystemExit too ends the attempt alone
-                self._handlers[new.number] = _unloaded(new.place.path or new.place.module, error)
-        return self._handlers[job.handler]
+        """That of the job, imported if it was not yet; what failed may be well at the next attempt and is not kept."""
+        known = self._handlers[job.handler]
+        if isinstance(known, Handler):
+            if job.timeout_s is not None:
+                self._voice.send(Begun(job.seq))
+            return known
+        try:
+            function = self._functions.find(known.place)
+        except BaseException as error:  # noqa: BLE001  # modules are code of the user; SystemExit too ends the attempt alone
+            return _unloaded(known.place, error)
+        found = Handler(known.name, function, "", coroutine=False, batched=known.batched, context=known.context)
+        self._handlers[job.handler] = found
+        # What the module printed is no output of this call.
+        self._kept.end()
+        self._kept.begin()
+        self._voice.send(Begun(job.seq))
+        return found
 
-    def _begin(self, job: Job, handler: Handler | Failure) -> Run | None:
-        """A run that counts as begun; None when the job was given back."""
+    def _begin(self, job: Job) -> Run | None:
+        """A run that counts as begun, its import included; None when the job was given back."""
         rows: list[Attempt] = [*job.rows]
-        known = handler if isinstance(handler, Handler) else _NOBODY
+        known = self._handlers[job.handler]
         work = Work(known.name, "", rows, job.timeout_s, job.at_most_once)
-        run = Run(work, rows, [(row.task, row.fence) for row in rows], known, _UNMADE)
+        keys = [(row.task, row.fence) for row in rows]
+        run = Run(work, rows, keys, known if isinstance(known, Handler) else _NOBODY, _UNMADE)
         with self._lock:
             if job.seq <= self._floor:
                 return None
@@ -151,6 +163,7 @@ class Child:
             return [Ended(each.task, each.fence, Verdict.FAILED, failure=handler) for each in run.attempts]
         if run.cancelled:
             return stopped(run, run.attempts)
+        run.handler = handler
         return self._batch(run) if handler.batched else self._single(run)
 
     def _single(self, run: Run) -> list[Ended]:
@@ -267,10 +280,10 @@ def _settle(boot: Boot) -> None:
         Path("/proc/self/oom_score_adj").write_text(_EASY_TO_KILL, "ascii")
 
 
-def _unloaded(what: str, error: BaseException) -> Failure:
+def _unloaded(place: Place, error: BaseException) -> Failure:
     (end,) = raised((Attempt(0, 0, 0, 0, b"", ""),), error)
     found = end.failure or Failure(type(error).__name__, "")
-    return Failure(found.kind, f"a worker process could not import {what}: {found.message}", found.traceback)
+    return Failure(found.kind, f"a worker process could not import {place.what}: {found.message}", found.traceback)
 
 
 def _end(end: Ended, output: str) -> End:

@@ -10,7 +10,7 @@ from typing import Final
 from wsaios.engines.local.outcomes import failed, stopped
 from wsaios.engines.local.process.attendant import Attendant
 from wsaios.engines.local.process.place import place_of
-from wsaios.engines.local.process.wire import Answer, Back, Begun, End, Event, Logged, Over, Place, Said
+from wsaios.engines.local.process.wire import Answer, Back, Begun, End, Event, Logged, Over, Place, Said, Up
 from wsaios.engines.local.process.worker import Worker
 from wsaios.engines.local.register import Register
 from wsaios.engines.local.run import Run
@@ -24,6 +24,7 @@ _MOST_AHEAD: Final = 256
 _STALL_S: Final = 0.01
 _WAKE_S: Final = 0.001
 _SMOOTH: Final = 0.2
+_START_S: Final = 60.0
 
 
 class ProcessLane:
@@ -50,6 +51,7 @@ class ProcessLane:
         self._occupied = 0
         self._feeding = False
         self._stall: asyncio.TimerHandle | None = None
+        self._late: asyncio.TimerHandle | None = None
         self._closed = False
         self.stuck = 0
 
@@ -114,8 +116,9 @@ class ProcessLane:
     async def stop(self, wait_s: float) -> None:
         """Tell what runs, let the workers go, wait `wait_s` at most for them, and kill those that stay."""
         self._closed = True
-        if self._stall is not None:
-            self._stall.cancel()
+        for timer in (self._stall, self._late):
+            if timer is not None:
+                timer.cancel()
         self._queue.clear()
         workers, self._workers = self._workers, []
         for worker in workers:
@@ -177,6 +180,8 @@ class ProcessLane:
                 self._finish(run, failed(run.attempts, "InvalidInput", str(error), for_good=True))
                 continue
             given.add(worker)
+            if self._late is None and run.handler.name not in worker.loaded:
+                self._late = self._register.loop.call_later(self._spec.processes.import_s, self._end_late)
         for worker in given:
             worker.send()
         if self._stall is None and any(len(worker.held) > 1 for worker in given):
@@ -215,6 +220,26 @@ class ProcessLane:
         if any(len(worker.held) > 1 for worker in self._workers):
             self._stall = self._register.loop.call_later(_STALL_S, self._look)
 
+    def _end_late(self) -> None:
+        """Kill what has been importing for too long: nothing inside such a process would end it."""
+        for worker in list(self._workers):
+            # It may have told meanwhile.
+            worker.read()
+        if self._late is not None:
+            self._late.cancel()
+        self._late, left_s = None, []
+        for worker in self._workers:
+            limit_s = self._spec.processes.import_s
+            if not worker.up:
+                limit_s = max(limit_s, _START_S)
+            over_s = worker.since_s + limit_s
+            if worker.importing is not None and over_s - time.monotonic() < _WAKE_S:
+                worker.end_import(limit_s)
+            elif any(run.handler.name not in worker.loaded for _, run in worker.held):
+                left_s.append(over_s - time.monotonic())
+        if left_s:
+            self._late = self._register.loop.call_later(max(_WAKE_S, min(left_s)), self._end_late)
+
     def _hear(self, worker: Worker, answers: Iterable[Answer]) -> None:
         for answer in answers:
             if type(answer) is Over:
@@ -222,8 +247,10 @@ class ProcessLane:
             elif type(answer) is Said:
                 self._said(answer)
             elif type(answer) is Begun:
-                if worker.held and worker.held[0][0] == answer.seq:
-                    worker.held[0][1].begun_s = time.monotonic()
+                worker.begins(answer.seq)
+            elif type(answer) is Up:
+                worker.up, worker.since_s = True, time.monotonic()
+                self._register.loop.call_soon(self._end_late)
             elif type(answer) is Back:
                 self._return(worker.back(answer.begun))
             elif isinstance(answer, (Logged, Event)) and self._attendant is not None:
@@ -245,7 +272,9 @@ class ProcessLane:
         each_us = over.spent_us / rows
         usual_us = self._usual_us.get(name)
         worker.expected_us = 0.0 if not worker.held else max(0.0, worker.expected_us - (usual_us or AHEAD_US) * rows)
-        self._usual_us[name] = each_us if usual_us is None else usual_us + (each_us - usual_us) * _SMOOTH
+        # Without its import it was no call.
+        if name in worker.loaded:
+            self._usual_us[name] = each_us if usual_us is None else usual_us + (each_us - usual_us) * _SMOOTH
         self._finish(run, stopped(run, run.attempts) if run.overdue else [_ended(end) for end in over.ends])
         if over.tired:
             worker.tired = True
@@ -273,15 +302,19 @@ class ProcessLane:
     def _lay_to_rest(self, worker: Worker) -> None:
         """A worker is gone: what it was doing is lost, what stood behind that goes to another one."""
         self._dying.remove(worker)
-        begun, runs = worker.begun, [run for _, run in worker.held]
+        begun, runs, place = worker.begun, [run for _, run in worker.held], worker.importing
         worker.held.clear()
         if begun:
             run = runs.pop(0)
             if run.cancelled:
                 self._finish(run, stopped(run, run.attempts))
+            elif worker.late and place is not None:
+                self._finish(run, failed(run.attempts, "ImportTooLong", worker.late))
             else:
                 self._occupied -= 1
                 when = "" if worker.answered else " before it had ended a call"
+                if place is not None:
+                    when = f" before it had imported {place.what}"
                 self._register.lose(run, worker.body.told() + when)
         self._return(runs)
 

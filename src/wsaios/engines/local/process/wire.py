@@ -20,6 +20,11 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     name: str
     path: str | None = None
 
+    @property
+    def what(self) -> str:
+        """What is imported for it, in words of the user."""
+        return f"the program {self.path}" if self.path else f"module {self.module!r}"
+
 
 class Boot(msgspec.Struct, array_like=True):
     """How a worker is set up: `pipes` for jobs, orders and answers; the rest as in `Processes`."""
@@ -88,7 +93,7 @@ class Over(msgspec.Struct, array_like=True, tag=0, gc=False):
 
 
 class Begun(msgspec.Struct, array_like=True, tag=1):
-    """The handler of this job, which has a time limit, is imported: its call begins now."""
+    """The handler of this job is imported and its call begins now; said after an import, and of calls with a limit."""
 
     seq: int
 
@@ -124,7 +129,11 @@ class Event(msgspec.Struct, array_like=True, tag=5):
     fields: dict[str, Any]
 
 
-Answer = Over | Begun | Back | Said | Logged | Event
+class Up(msgspec.Struct, array_like=True, tag=6):
+    """The worker has started and takes jobs."""
+
+
+Answer = Over | Begun | Back | Said | Logged | Event | Up
 
 read_jobs: Final = msgspec.msgpack.Decoder(list[Job]).decode
 read_order: Final = msgspec.msgpack.Decoder(Order).decode

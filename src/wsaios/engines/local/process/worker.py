@@ -34,6 +34,10 @@ _BOOT: Final = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
     "from wsaios.engines.local.process.child import main; main(sys.argv[2])"
 )
+_LATE: Final = (
+    "a worker process was killed that was {doing} {what} for {limit_s:g} s; move what waits or computes there out of "
+    "the top of the module, into a function that the handler calls, or give the lane more time: Processes(import_s=…)"
+)
 Heard = Callable[["Worker", Iterable[Answer]], None]
 
 
@@ -55,11 +59,15 @@ class Worker:
         self.recalling = False
         self.tired = False
         self.answered = False
+        self.loaded: set[str] = set()
+        self.late = ""
+        self.up = False
         self._loop = loop
         self._heard = heard
         self._seq = 0
         self._unsent = sys.maxsize
         self._known: dict[str, int] = {}
+        self._places: dict[str, Place] = {}
         self._new: list[Job] = []
         self._out = bytearray()
         self._writing = False
@@ -95,6 +103,19 @@ class Worker:
         """What it is doing."""
         return self.held[0][1] if self.held else None
 
+    @property
+    def importing(self) -> Place | None:
+        """What it imports for the first of what it holds, or will once it is `up`; since `since_s`."""
+        run = self.first
+        return self._places[run.handler.name] if run is not None and run.handler.name not in self.loaded else None
+
+    def begins(self, seq: int) -> None:
+        """The handler of this job is there, and its call begins."""
+        if self.held and self.held[0][0] == seq:
+            run = self.held[0][1]
+            run.begun_s = time.monotonic()
+            self.loaded.add(run.handler.name)
+
     def give(self, run: Run, place: Place, expected_us: float) -> None:
         """Add a job; `send` writes what gathered."""
         if not self.held:
@@ -104,6 +125,7 @@ class Worker:
         number, new = self._known.get(handler.name), None
         if number is None:
             number = self._known[handler.name] = len(self._known) + 1
+            self._places[handler.name] = place
             new = Introduction(number, handler.name, place, handler.batched, handler.context)
         rows = [
             Row(
@@ -182,6 +204,14 @@ class Worker:
     def kill(self) -> None:
         """End the process now; the pipe will tell when it is gone."""
         self.body.kill()
+
+    def end_import(self, limit_s: float) -> None:
+        """Kill it if it still imports, and say why."""
+        place = self.importing
+        if place is not None and not self.dead:
+            doing = "importing" if self.up else "starting for"
+            self.late = _LATE.format(doing=doing, what=place.what, limit_s=limit_s)
+            self.body.kill()
 
     def close(self) -> None:
         """Let go of the pipes: an idle worker ends by that."""
