@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks import beside, contest
+from benchmarks import beside, contest, keeper
 from benchmarks.processes import Failed
 from benchmarks.servers import Servers
 from benchmarks.systems import ACROSS, System
@@ -98,6 +98,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setattr(contest, "PEERS", programs.parent)
     monkeypatch.setenv("BENCH_GRACE_S", "0.2")
+    monkeypatch.setattr(keeper, "GRACE_S", 0.2)
     work = tmp_path / "work"
     work.mkdir()
     return work
@@ -171,6 +172,23 @@ def test_nothing_outlives_a_harness_that_is_killed(folder: Path) -> None:
     those = pids(folder)
     while any(alive(pid) for pid in those):
         assert time.monotonic() < until, f"{[pid for pid in those if alive(pid)]} outlived it"
+        time.sleep(0.02)
+
+
+def test_what_somebody_stopped_is_ended_all_the_same(folder: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with (folder / "log").open("w") as log:
+        kept = keeper.Kept([sys.executable, "-c", WORKER], env=environment, folder=folder, out=log, err=log)
+    until = time.monotonic() + 30
+    while not ((folder / "worker.pid").exists() and (folder / "grandchild.pid").exists()):
+        assert time.monotonic() < until, "it did not start"
+        time.sleep(0.02)
+    those = [kept.pid, *(int((folder / f"{name}.pid").read_text()) for name in ("worker", "grandchild"))]
+    for pid in those:
+        os.kill(pid, signal.SIGSTOP)
+    kept.stop()
+    while any(alive(pid) for pid in those):
+        assert time.monotonic() < until
         time.sleep(0.02)
 
 
