@@ -1,4 +1,4 @@
-"""The systems that are held beside one another, each as its own documentation recommends (docs/adr/0035)."""
+"""The systems that are held beside one another, each as its own documentation recommends (docs/adr/0030)."""
 
 from typing import Final, Literal
 
