@@ -200,9 +200,12 @@ def _parsed(line: str) -> Told | None:
 
 
 def _prepare(command: list[str], environment: dict[str, str], folder: Path) -> None:
-    done = subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_PREPARE_S, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_PREPARE_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Failed(f"{' '.join(command)} could not be run: {error}") from error
     if done.returncode:
         raise Failed(f"{' '.join(command)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-_LAST:]}")
 

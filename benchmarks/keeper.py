@@ -85,7 +85,9 @@ def main(command: list[str]) -> int:
     if sys.platform == "linux":
         # What outlives its own parent becomes a child of this process, so that none is missed.
         ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Sent to the whole group of the harness; what is kept ends in its own way. The command does not inherit this.
+        signal.signal(which, lambda *_: None)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     threading.Thread(target=_end_with_parent, args=(process.pid,), daemon=True).start()
     status = process.wait()

@@ -134,6 +134,12 @@ def test_a_worker_that_dies_ends_its_run_at_once(folder: Path) -> None:
     assert not alive(int((folder / "client.pid").read_text()))
 
 
+def test_what_cannot_even_be_prepared_says_so(folder: Path) -> None:
+    system = msgspec.structs.replace(fake("fake", "well"), before=("absent", "schema"))
+    with Servers() as servers, pytest.raises(Failed, match=r"absent schema could not be run: .*No such file"):
+        contest.run(system, folder, servers, timeout_s=20)
+
+
 def test_one_that_fails_is_told_and_the_others_go_on(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -149,7 +155,8 @@ def test_one_that_fails_is_told_and_the_others_go_on(
     assert next(tmp_path.glob("*-peers.svg")).read_text(encoding="utf-8").startswith("<svg")
 
 
-def test_nothing_outlives_a_harness_that_is_killed(folder: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_outlives_a_harness_that_is_killed_alone_or_with_its_group(folder: Path, how: signal.Signals) -> None:
     program = textwrap.dedent(f"""
         import sys
         from pathlib import Path
@@ -161,13 +168,16 @@ def test_nothing_outlives_a_harness_that_is_killed(folder: Path) -> None:
             contest.run(fake("fake", "never"), Path({str(folder)!r}), servers, timeout_s=60)
     """)
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
-    harness = subprocess.Popen([sys.executable, "-c", program], env=environment, cwd=ROOT)
+    harness = subprocess.Popen([sys.executable, "-c", program], env=environment, cwd=ROOT, start_new_session=True)
     until = time.monotonic() + 30
     while not (folder / "client.pid").exists() or not (folder / "grandchild.pid").exists():
         assert time.monotonic() < until, "it did not start"
         assert harness.poll() is None
         time.sleep(0.02)
-    harness.send_signal(signal.SIGKILL)
+    if how == signal.SIGKILL:
+        harness.kill()
+    else:
+        os.killpg(harness.pid, how)
     harness.wait()
     those = pids(folder)
     while any(alive(pid) for pid in those):
