@@ -110,15 +110,16 @@ def _across(system: System, folder: Path, place: Place, timeout_s: float) -> Out
             if system.before:
                 _prepare(_command(system, system.before), environment, folder)
             roots = [place.pid] if place.pid else []
-            worker: Kept | None = None
-            if system.worker:
+            workers: list[Kept] = []
+            for _ in range(system.workers if system.worker else 0):
                 command = _command(system, system.worker)
                 worker = Kept(command, env=environment, folder=folder, out=subprocess.DEVNULL, err=err)
-                roots.append(stack.enter_context(worker).pid)
+                workers.append(stack.enter_context(worker))
+                roots.append(worker.pid)
             client = [*_python(system), "-m", "benchmarks.peers.client", system.module]
             kept = Kept(client, env=environment, folder=folder, out=subprocess.PIPE, err=err)
             stack.enter_context(kept)
-            with _watched(kept, worker, system, timeout_s) as over:
+            with _watched(kept, workers, system, timeout_s) as over:
                 return _listen(kept, [*roots, kept.pid], system, over)
     except Failed as error:
         said = log.read_text(encoding="utf-8", errors="replace").strip()
@@ -126,7 +127,7 @@ def _across(system: System, folder: Path, place: Place, timeout_s: float) -> Out
 
 
 @contextmanager
-def _watched(client: Kept, worker: Kept | None, system: System, timeout_s: float) -> Iterator[list[str]]:
+def _watched(client: Kept, workers: list[Kept], system: System, timeout_s: float) -> Iterator[list[str]]:
     """End the client when its time is over or its worker is gone; the list then says so."""
     over: list[str] = []
     left = threading.Event()
@@ -134,9 +135,9 @@ def _watched(client: Kept, worker: Kept | None, system: System, timeout_s: float
 
     def watch() -> None:
         while not left.wait(_LOOK_S):
-            status = worker.ended() if worker else None
-            if status is not None:
-                over.append(f"the worker of {system.name} ended with {status}")
+            ended = [status for worker in workers if (status := worker.ended()) is not None]
+            if ended:
+                over.append(f"the worker of {system.name} ended with {ended[0]}")
             elif time.monotonic() > until:
                 over.append(f"{system.name} took more than {timeout_s:g} s")
             if over:
@@ -199,9 +200,12 @@ def _parsed(line: str) -> Told | None:
 
 
 def _prepare(command: list[str], environment: dict[str, str], folder: Path) -> None:
-    done = subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_PREPARE_S, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=_PREPARE_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Failed(f"{' '.join(command)} could not be run: {error}") from error
     if done.returncode:
         raise Failed(f"{' '.join(command)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-_LAST:]}")
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
+from benchmarks.usage import tree
+
 GRACE_S: Final = float(os.environ.get("BENCH_GRACE_S", "10"))
 _CHILD_SUBREAPER: Final = 36
 _STEP_S: Final = 0.02
@@ -28,7 +30,7 @@ class Kept:
         self, command: list[str], *, env: dict[str, str], folder: Path, out: int | IO[str], err: IO[str]
     ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).resolve()), *command],
+            [sys.executable, "-m", "benchmarks.keeper", *command],
             env=env,
             cwd=folder,
             stdin=subprocess.PIPE,
@@ -68,7 +70,14 @@ class Kept:
             # It may have ended by itself already.
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
-        return self._process.wait()
+        try:
+            return self._process.wait(3 * GRACE_S)
+        except subprocess.TimeoutExpired:
+            # Somebody stopped the keeper; nothing but this still reaches what is below it.
+            for pid in tree(self.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return self._process.wait()
 
 
 def main(command: list[str]) -> int:
@@ -76,7 +85,9 @@ def main(command: list[str]) -> int:
     if sys.platform == "linux":
         # What outlives its own parent becomes a child of this process, so that none is missed.
         ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Sent to the whole group of the harness; what is kept ends in its own way. The command does not inherit this.
+        signal.signal(which, lambda *_: None)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     threading.Thread(target=_end_with_parent, args=(process.pid,), daemon=True).start()
     status = process.wait()

@@ -4,6 +4,7 @@ from typing import Final
 
 from benchmarks.comparison import MARK_SHARE, Row, below_mark, sections
 from benchmarks.machine import Machine
+from benchmarks.table import BUSY_CORES
 
 _HEAD: Final = (
     "row",
@@ -43,6 +44,9 @@ def page(rows: list[Row], found: Machine, began: str, runs: int) -> str:
         for row in below_mark(rows)
         if row.of_mark is not None and row.mark is not None
     ]
+    noisy = [row.name for row in rows if (row.others_cores or 0.0) > BUSY_CORES]
+    if noisy:
+        parts.append(f"- Noisy: others kept more than {BUSY_CORES:g} of a core busy beside {', '.join(noisy)}.")
     parts += [f"- {row.name} could not be measured: {_first_line(row.failed)}" for row in rows if row.failed]
     return "\n".join(parts) + "\n"
 

@@ -4,12 +4,13 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import asyncpg
+from asyncpg.exceptions._base import PostgresError
 
 from benchmarks.processes import Failed
 from tests.servers.postgres import MISSING, PostgresServer, programs
@@ -54,14 +55,19 @@ class Servers:
         """A database of nobody else, gone afterwards.
 
         Raises:
-            Failed: no such server is installed.
+            Failed: no such server is installed, or it refuses.
         """
         server, folder = self._running()
-        asyncio.run(_told(server.url(), f"CREATE DATABASE {name}"))
+        try:
+            asyncio.run(_told(server.url(), f"CREATE DATABASE {name}"))
+        except (OSError, PostgresError) as error:
+            raise Failed(f"PostgreSQL made no database {name}: {error}") from error
         try:
             yield Place(server.url(name), folder, server.pid)
         finally:
-            asyncio.run(_told(server.url(), f"DROP DATABASE {name} WITH (FORCE)"))
+            # A signal to all of us may have ended the server already; its folder goes with it.
+            with suppress(OSError, PostgresError):
+                asyncio.run(_told(server.url(), f"DROP DATABASE {name} WITH (FORCE)"))
 
     @contextmanager
     def redis(self) -> Iterator[Place]:

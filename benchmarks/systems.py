@@ -1,4 +1,4 @@
-"""The systems that are held beside one another, each as its own documentation recommends (docs/adr/0035)."""
+"""The systems that are held beside one another, each as its own documentation recommends (docs/adr/0030)."""
 
 from typing import Final, Literal
 
@@ -14,8 +14,8 @@ ACROSS: Final = "submitted from another process, run by a worker process"
 class System(msgspec.Struct, frozen=True):
     """One row: what drives it, with how many tasks, and what it is held beside.
 
-    `module` is one of `benchmarks.peers`; `worker` and `before` are programs of its environment with their arguments.
-    `measure` instead: a measure of our own, in one process. `server`: ``"redis"``, ``"postgres"`` or none, then it is a
+    `module` is one of `benchmarks.peers`; `worker` (`workers` of it) and `before` are programs of its environment with
+    their arguments. `measure` instead: a measure of our own, in one process. `server` holds its store; none: that is a
     file. `beside` names our row of the same shape. `mark` is about what it reached on two quiet cores, tasks/s.
     """
 
@@ -27,6 +27,7 @@ class System(msgspec.Struct, frozen=True):
     module: str = ""
     before: tuple[str, ...] = ()
     worker: tuple[str, ...] = ()
+    workers: int = 1
     told: dict[str, Setting] = msgspec.field(default_factory=dict)
     measure: dict[str, Setting] = msgspec.field(default_factory=dict)
     durability: str = ""
@@ -160,6 +161,7 @@ def _peers() -> list[System]:
             "procrastinate_app",
             schema,
             work,
+            2,
             {"pool": 11},
             beside="wsaios-postgres.client-callers",
             mark=820,
@@ -173,17 +175,18 @@ def _peers() -> list[System]:
             "procrastinate_app",
             schema,
             work,
+            2,
             {"pool": 11, "many": 1},
             beside="wsaios-postgres.client-many",
         ),
         System(
             "dbos",
             IN_PROCESS,
-            "20 callers, task by task",
+            "8 callers, task by task",
             4_000,
             "postgres",
             "dbos_app",
-            told={"callers": 20},
+            told={"callers": 8},
             beside="wsaios-postgres.in-process-callers",
             mark=1_040,
         ),

@@ -6,7 +6,7 @@ from benchmarks.figures import Verdict
 from benchmarks.machine import Machine
 
 _MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})
-_BUSY_CORES = 0.25
+BUSY_CORES = 0.25
 
 
 class Companion(msgspec.Struct, frozen=True):
@@ -53,9 +53,9 @@ def print_table(verdicts: list[Verdict], beside: list[Companion]) -> None:
     judged = [verdict for verdict in verdicts if verdict.reached is not None]
     print(f"\n\n{sum(bool(verdict.reached) for verdict in judged)} of {len(judged)} floors reached.")
     print("others: cores that everyone else kept busy meanwhile; pace: one step of a fixed Python loop beside it.")
-    busy = sum((verdict.others_cores or 0.0) > _BUSY_CORES for verdict in verdicts)
+    busy = sum((verdict.others_cores or 0.0) > BUSY_CORES for verdict in verdicts)
     if busy:
-        print(f"Noisy: others kept more than {_BUSY_CORES:g} of a core busy beside {busy} of {len(verdicts)} figures.")
+        print(f"Noisy: others kept more than {BUSY_CORES:g} of a core busy beside {busy} of {len(verdicts)} figures.")
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:

@@ -1,37 +1,28 @@
-"""dbos on PostgreSQL: workflows without steps, in the process that starts them."""
+"""dbos on PostgreSQL: workflows without steps, in the process that calls them."""
 
-import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from typing import Any
 
 from dbos import DBOS
 
-from benchmarks.peers.line import TOLD, drive_async, facts
+from benchmarks.peers.line import TOLD, drive, facts
 from benchmarks.peers.postgres_facts import durability
 
 
-async def _noop(i: int) -> int:
+def _noop(i: int) -> int:
     return i
 
 
 noop = DBOS.workflow()(_noop)
 
 
-async def run(n: int) -> list[Any]:
-    """Start a workflow and await its result, from as many coroutines as said."""
-    numbers = iter(range(n))
-    results: list[Any] = [None] * n
-
-    async def caller() -> None:
-        for i in numbers:
-            handle = await DBOS.start_workflow_async(noop, i)
-            results[i] = await handle.get_result()
-
-    await asyncio.gather(*(caller() for _ in range(TOLD["callers"])))
-    return results
+def run(n: int) -> list[int]:
+    """Call a workflow and wait for its result, from as many threads as said."""
+    with ThreadPoolExecutor(TOLD["callers"]) as threads:
+        return list(threads.map(noop, range(n)))
 
 
-async def collect(results: list[Any]) -> int:
+def collect(results: list[int]) -> int:
     """They are there."""
     return sum(value == i for i, value in enumerate(results))
 
@@ -42,5 +33,5 @@ def main() -> None:
     url = TOLD["url"].replace("postgresql://", "postgresql+psycopg://")
     DBOS(config={"name": "bench", "system_database_url": url, "log_level": "ERROR"})
     DBOS.launch()
-    asyncio.run(drive_async(run, collect, facts("dbos", version("dbos"), said, survives=survives)))
+    drive(run, collect, facts("dbos", version("dbos"), said, survives=survives))
     DBOS.destroy()

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks import beside, contest
+from benchmarks import beside, contest, keeper
 from benchmarks.processes import Failed
 from benchmarks.servers import Servers
 from benchmarks.systems import ACROSS, System
@@ -98,6 +98,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setattr(contest, "PEERS", programs.parent)
     monkeypatch.setenv("BENCH_GRACE_S", "0.2")
+    monkeypatch.setattr(keeper, "GRACE_S", 0.2)
     work = tmp_path / "work"
     work.mkdir()
     return work
@@ -133,6 +134,12 @@ def test_a_worker_that_dies_ends_its_run_at_once(folder: Path) -> None:
     assert not alive(int((folder / "client.pid").read_text()))
 
 
+def test_what_cannot_even_be_prepared_says_so(folder: Path) -> None:
+    system = msgspec.structs.replace(fake("fake", "well"), before=("absent", "schema"))
+    with Servers() as servers, pytest.raises(Failed, match=r"absent schema could not be run: .*No such file"):
+        contest.run(system, folder, servers, timeout_s=20)
+
+
 def test_one_that_fails_is_told_and_the_others_go_on(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,7 +155,8 @@ def test_one_that_fails_is_told_and_the_others_go_on(
     assert next(tmp_path.glob("*-peers.svg")).read_text(encoding="utf-8").startswith("<svg")
 
 
-def test_nothing_outlives_a_harness_that_is_killed(folder: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_outlives_a_harness_that_is_killed_alone_or_with_its_group(folder: Path, how: signal.Signals) -> None:
     program = textwrap.dedent(f"""
         import sys
         from pathlib import Path
@@ -160,17 +168,37 @@ def test_nothing_outlives_a_harness_that_is_killed(folder: Path) -> None:
             contest.run(fake("fake", "never"), Path({str(folder)!r}), servers, timeout_s=60)
     """)
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
-    harness = subprocess.Popen([sys.executable, "-c", program], env=environment, cwd=ROOT)
+    harness = subprocess.Popen([sys.executable, "-c", program], env=environment, cwd=ROOT, start_new_session=True)
     until = time.monotonic() + 30
     while not (folder / "client.pid").exists() or not (folder / "grandchild.pid").exists():
         assert time.monotonic() < until, "it did not start"
         assert harness.poll() is None
         time.sleep(0.02)
-    harness.send_signal(signal.SIGKILL)
+    if how == signal.SIGKILL:
+        harness.kill()
+    else:
+        os.killpg(harness.pid, how)
     harness.wait()
     those = pids(folder)
     while any(alive(pid) for pid in those):
         assert time.monotonic() < until, f"{[pid for pid in those if alive(pid)]} outlived it"
+        time.sleep(0.02)
+
+
+def test_what_somebody_stopped_is_ended_all_the_same(folder: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with (folder / "log").open("w") as log:
+        kept = keeper.Kept([sys.executable, "-c", WORKER], env=environment, folder=folder, out=log, err=log)
+    until = time.monotonic() + 30
+    while not ((folder / "worker.pid").exists() and (folder / "grandchild.pid").exists()):
+        assert time.monotonic() < until, "it did not start"
+        time.sleep(0.02)
+    those = [kept.pid, *(int((folder / f"{name}.pid").read_text()) for name in ("worker", "grandchild"))]
+    for pid in those:
+        os.kill(pid, signal.SIGSTOP)
+    kept.stop()
+    while any(alive(pid) for pid in those):
+        assert time.monotonic() < until
         time.sleep(0.02)
 
 

@@ -33,7 +33,7 @@ def outcome(rate: float, *, survives: bool = True, submit: float | None = None, 
 def rows() -> list[Row]:
     outcomes = {
         OURS.name: [outcome(1_000), outcome(3_000, submit=9_000), outcome(1_200)],
-        DURABLE.name: [outcome(100, others=0.1), outcome(60, others=0.9), outcome(50, others=0.2)],
+        DURABLE.name: [outcome(100, others=0.1), outcome(60, others=0.9), outcome(50, others=0.4)],
         LOSING.name: [outcome(400, survives=False), outcome(300, survives=False)],
     }
     return compare([OURS, DURABLE, LOSING, BROKEN], outcomes, {BROKEN.name: "it ended with 1:\nno such table"})
@@ -48,7 +48,7 @@ def test_a_row_is_the_median_of_its_runs_with_their_range(rows: list[Row]) -> No
     assert (durable.median, durable.low, durable.high) == (60, 50, 100)
     assert durable.runs == [100, 60, 50]
     assert durable.cpu_us == 6
-    assert durable.others_cores == 0.2
+    assert durable.others_cores == 0.4
     assert durable.disk == Disk(0.6, 6.0)
     assert durable.submit_per_s is None
     assert row(rows, OURS.name).submit_per_s == 9_000
@@ -84,6 +84,7 @@ def test_the_page_names_machine_figures_and_failures(rows: list[Row]) -> None:
     assert "broken could not be measured: it ended with 1: … no such table" in text
     assert "durable reached 60% of the 100/s" in text
     assert "- system 1.0: a store" in text
+    assert "beside durable." in text
 
 
 def test_the_picture_has_a_bar_for_every_measured_row(rows: list[Row]) -> None:
