@@ -6,6 +6,7 @@ something grows.
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -83,6 +84,8 @@ class Watched(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soak; 0 when everything is flat, 1 when something grows, 2 when it could not be measured."""
     told = _options(arguments)
+    # Neither a ledger nor a server must stay behind when this is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seconds = told.seconds or told.minutes * 60
     began = datetime.now(UTC)
     told.results.mkdir(parents=True, exist_ok=True)
