@@ -29,7 +29,6 @@ from benchmarks.table import print_machine
 
 RESULTS: Final = ROOT / "benchmarks" / "results"
 RETENTION_S: Final = 30.0
-LEAST_RETENTION_S: Final = 10.0
 SAMPLES: Final = 360
 LEAST_EVERY_S: Final = 2.0
 END_S: Final = 60.0
@@ -94,15 +93,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_machine(found)
         try:
             with _ledger(told.ledger, Path(folder), servers) as (url, gauge):
-                load = Told(url, seconds, told.every or max(LEAST_EVERY_S, seconds / SAMPLES), 0.0)
-                load.retention_s = max(LEAST_RETENTION_S, min(RETENTION_S, seconds / 10))
+                load = Told(url, seconds, told.every or max(LEAST_EVERY_S, seconds / SAMPLES), RETENTION_S)
                 watched = watch(load, gauge, Path(folder))
         except Failed as error:
             print(f"the soak ended early: {error}", file=sys.stderr)
             return 2
     trends = compare(watched.samples)
     report = Report(
-        found, began.isoformat(), told.ledger, seconds, load.retention_s, watched.ended, watched.pruned, trends, []
+        found, began.isoformat(), told.ledger, seconds, RETENTION_S, watched.ended, watched.pruned, trends, []
     )
     report.samples = watched.samples
     print(f"\n{table(report)}")

@@ -59,6 +59,16 @@ def test_a_curve_that_rises_is_found_and_only_that_one(key: str, times: float, *
     assert {(curve.axis, curve.key) for curve in curves if not curve.flat} == (set() if flat else {("waiting", key)})
 
 
+@pytest.mark.parametrize("axis, flat", [("waiting", False), ("lanes", True), ("handlers", True)])
+def test_what_takes_turns_may_cost_a_little_more(axis: str, *, flat: bool) -> None:
+    found = points()
+    last = max((point for point in found if point.axis == axis), key=lambda point: point.n)
+    last.runs["cpu_us"] = [value * 1.4 for value in last.runs["cpu_us"]]
+    assert all(curve.flat for curve in growth.judge(found)) is flat
+    last.runs["cpu_us"] = [value * 2 for value in last.runs["cpu_us"]]
+    assert [(curve.axis, curve.key) for curve in growth.judge(found) if not curve.flat] == [(axis, "cpu_us")]
+
+
 def test_growth_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [
         "--sizes",
