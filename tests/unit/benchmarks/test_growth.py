@@ -1,7 +1,3 @@
-from pathlib import Path
-from xml.etree import ElementTree as ET
-
-import msgspec
 import pytest
 
 from benchmarks import growth
@@ -67,31 +63,3 @@ def test_what_takes_turns_may_cost_a_little_more(axis: str, *, flat: bool) -> No
     assert all(curve.flat for curve in growth.judge(found)) is flat
     last.runs["cpu_us"] = [value * 2 for value in last.runs["cpu_us"]]
     assert [(curve.axis, curve.key) for curve in growth.judge(found) if not curve.flat] == [(axis, "cpu_us")]
-
-
-def test_growth_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [
-        "--sizes",
-        "30,300",
-        "--counts",
-        "1,4",
-        "--axis",
-        "waiting",
-        "--axis",
-        "lanes",
-        "--tasks",
-        "60",
-        "--rounds",
-        "5",
-        "--runs",
-        "1",
-    ]
-    code = growth.main([*words, "--results", str(tmp_path)])
-    report = msgspec.json.decode((tmp_path / "growth-sqlite.json").read_bytes(), type=growth.Report)
-    assert code == int(not all(curve.flat for curve in report.curves))
-    assert [(point.axis, point.n) for point in report.points] == [("", 0), ("waiting", 300), ("lanes", 4)]
-    assert all(value > 0 for point in report.points for values in point.runs.values() for value in values)
-    picture = ET.fromstring((tmp_path / "growth-sqlite.svg").read_text(encoding="utf-8"))  # noqa: S314  # our own
-    assert len(picture.findall("{*}polyline")) == len(report.curves) == 2 * len(growth.ASPECTS)
-    assert "tasks that wait" in capsys.readouterr().out
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
