@@ -15,7 +15,7 @@ ONLY ?=
 
 export PYTHON
 
-.PHONY: help setup demo test lint types arch size pins reference check format crash chaos simulate bench soak docs clean FORCE
+.PHONY: help setup demo test lint types arch size pins reference check format crash chaos simulate bench soak growth docs clean FORCE
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -81,6 +81,9 @@ bench: $(READY) ## measure beside the peers and against the floors, RUNS times; 
 
 soak: $(READY) ## watch a steady load for MINUTES and say whether anything goes on growing; LEDGER=postgres for the other ledger
 	$(PY) -m benchmarks.soak --minutes $(or $(MINUTES),30) --ledger $(or $(LEDGER),sqlite)
+
+growth: $(READY) ## measure how a task's cost changes with what waits, lanes, tenants, handlers; SIZES=10000,…,10000000
+	$(PY) -m benchmarks.growth --ledger $(or $(LEDGER),sqlite) $(addprefix --sizes ,$(SIZES))
 
 docs: $(READY) ## write the reference from docstrings
 	$(PY) -m tools.reference

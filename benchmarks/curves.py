@@ -21,8 +21,8 @@ svg{--page:#ffffff;--ink:#1f2328;--soft:#57606a;--grid:#d8dee4;--good:#1f6feb;--
 svg{--page:#0d1117;--ink:#e6edf3;--soft:#9198a1;--grid:#30363d;--good:#58a6ff;--bad:#ff7b72;--told:#9198a1}}
 text{font:11px system-ui,sans-serif;fill:var(--soft)}.title{font-weight:600;font-size:15px;fill:var(--ink)}
 .name{font-weight:600;font-size:12px;fill:var(--ink)}.page{fill:var(--page)}.grid{stroke:var(--grid)}
-polyline{fill:none;stroke-width:2;stroke-linejoin:round}.flat{stroke:var(--good)}.grows{stroke:var(--bad)}
-.told{stroke:var(--told)}circle{stroke:none}circle.flat{fill:var(--good)}circle.grows{fill:var(--bad)}
+polyline{fill:none;stroke-width:2;stroke-linejoin:round}polyline.flat{stroke:var(--good)}
+polyline.grows{stroke:var(--bad)}polyline.told{stroke:var(--told)}circle.flat{fill:var(--good)}circle.grows{fill:var(--bad)}
 circle.told{fill:var(--told)}text.grows{fill:var(--bad)}
 """
 
@@ -89,7 +89,7 @@ def _chart(chart: Chart, left: int, top: int) -> list[str]:
     for place in dict.fromkeys(shown):
         x, y = at[place]
         anchor = "end" if place == len(at) - 1 and place else "start" if not place else "middle"
-        words = short(chart.points[place][0])
+        words = short(chart.points[place][0] if chart.logarithmic else round(chart.points[place][0], 1))
         drawn.append(f'<text x="{x:.1f}" y="{y0 + 14}" text-anchor="{anchor}">{words}</text>')
         if chart.logarithmic:
             told = f"{chart.points[place][0]:,.0f}: {chart.points[place][1]:,.4g} {chart.unit}"

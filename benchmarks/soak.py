@@ -6,6 +6,7 @@ something grows.
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,6 @@ from benchmarks.table import print_machine
 
 RESULTS: Final = ROOT / "benchmarks" / "results"
 RETENTION_S: Final = 30.0
-LEAST_RETENTION_S: Final = 10.0
 SAMPLES: Final = 360
 LEAST_EVERY_S: Final = 2.0
 END_S: Final = 60.0
@@ -83,6 +83,8 @@ class Watched(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soak; 0 when everything is flat, 1 when something grows, 2 when it could not be measured."""
     told = _options(arguments)
+    # Neither a ledger nor a server must stay behind when this is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seconds = told.seconds or told.minutes * 60
     began = datetime.now(UTC)
     told.results.mkdir(parents=True, exist_ok=True)
@@ -91,15 +93,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_machine(found)
         try:
             with _ledger(told.ledger, Path(folder), servers) as (url, gauge):
-                load = Told(url, seconds, told.every or max(LEAST_EVERY_S, seconds / SAMPLES), 0.0)
-                load.retention_s = max(LEAST_RETENTION_S, min(RETENTION_S, seconds / 10))
+                load = Told(url, seconds, told.every or max(LEAST_EVERY_S, seconds / SAMPLES), RETENTION_S)
                 watched = watch(load, gauge, Path(folder))
         except Failed as error:
             print(f"the soak ended early: {error}", file=sys.stderr)
             return 2
     trends = compare(watched.samples)
     report = Report(
-        found, began.isoformat(), told.ledger, seconds, load.retention_s, watched.ended, watched.pruned, trends, []
+        found, began.isoformat(), told.ledger, seconds, RETENTION_S, watched.ended, watched.pruned, trends, []
     )
     report.samples = watched.samples
     print(f"\n{table(report)}")
@@ -123,6 +124,9 @@ def watch(load: Told, gauge: LedgerGauge, folder: Path) -> Watched:
         others = Watching()
         for text in lines:
             line = msgspec.json.decode(text, type=Line)
+            if before is not None and line.at_s - before[0].at_s < load.every_s / 2:
+                # The last line comes when the time is over; too few tasks end in a moment to say anything.
+                continue
             values = {**of_process(process.pid), **gauge.read()}
             if before is not None:
                 samples.append(Sample(line.at_s, _between(*before, line, values, others)))

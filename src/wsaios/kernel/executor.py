@@ -176,6 +176,9 @@ class Shelf(Protocol):
     def touched(self) -> list[Window]:
         """The windows to look at, once."""
 
+    def lanes_awake(self) -> list[str]:
+        """The lanes with a window that may have something to start."""
+
     def choose(self, lane: str) -> Window | None:
         """The window whose head the policy starts next in a lane."""
 

@@ -182,7 +182,7 @@ class Core:
 
     def backlog(self) -> bool:
         """Whether some lane has work that waits for a slot."""
-        return any(self.executor.choose(lane) is not None for lane in self.executor.lanes)
+        return any(self.executor.choose(lane) is not None for lane in self.executor.lanes_awake())
 
     def held(self) -> list[AttemptRef]:
         """The attempts that an engine may still be running."""

@@ -39,7 +39,7 @@ class Cycle:
             return
         executor = self._executor
         self._filled()
-        for lane in executor.lanes:
+        for lane in executor.lanes_awake():
             if f"lane:{lane}" not in self._book.paused and "all:*" not in self._book.paused:
                 self._lane(lane)
 

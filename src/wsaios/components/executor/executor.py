@@ -33,6 +33,7 @@ class TaskExecutor(Shelf):
         self.slots.limit(spec.name, spec.slots)
         self.kinds[spec.name] = spec.kind
         if spec.name not in self.lanes:
+            self._numbers[spec.name] = len(self.lanes)
             self.lanes[spec.name] = Heads(self.windows, spec.name)
             self.settle(*(window for window in self.windows.values() if window.parked == "lane"))
 

@@ -22,6 +22,8 @@ class Shelf:
         self.lanes: dict[str, Heads] = {}
         self.kinds: dict[str, LaneKind] = {}
         self._touched: dict[int, Window] = {}
+        self._awake: set[str] = set()
+        self._numbers: dict[str, int] = {}
 
     def open(self, shard: Shard, *, complete: bool) -> Window:
         """The window of a shard, made when there is none; `complete` False: the ledger holds rows of it."""
@@ -36,6 +38,7 @@ class Shelf:
         """Say that a window may have something to start."""
         if window.lane and not window.parked:
             self.lanes[window.lane].push(window)
+            self._awake.add(window.lane)
 
     def unpark(self, window: Window) -> None:
         """Let a parked window be looked at again."""
@@ -51,6 +54,12 @@ class Shelf:
         """The windows to look at, once."""
         touched, self._touched = self._touched, {}
         return list(touched.values())
+
+    def lanes_awake(self) -> list[str]:
+        """The lanes with a window that may have something to start, the one that came first in front."""
+        # Many lanes may be there, and few in use: what a step costs must not depend on those that are not.
+        self._awake = {lane for lane in self._awake if self.lanes[lane]}
+        return sorted(self._awake, key=self._numbers.__getitem__)
 
     def choose(self, lane: str) -> Window | None:
         """The window whose head the policy starts next in a lane; None: there is none."""
