@@ -196,18 +196,21 @@ class Mail:
         return await self._made(lambda: self._outbox.leave(left))
 
     async def _await(self, ask: Ask[A], *, patient: bool) -> A:
-        work: Callable[[], Awaitable[Any]] = lambda: self._desk.ask(ask)  # noqa: E731  # one of two
         if isinstance(ask, ResultOf):
             # It may have ended long ago.
             closed = await self._insist(lambda: self._results.ended(ask.task))
             if closed is not None:
                 return cast("A", result_of(closed))
-            work = lambda: self._results.awaited(ask.task)  # noqa: E731  # as above
+
+        async def work() -> Any:
+            if isinstance(ask, ResultOf):
+                return await self._insist(lambda: self._results.awaited(ask.task))
+            return await self._insist(lambda: self._desk.ask(ask))
+
         async with self._ends.heard():
             if patient or self.expects_owner:
-                return cast("A", await self._insist(work))
-            what = "not everything that was asked for has ended"
-            return cast("A", await self._attended(lambda: self._insist(work), lambda: what))
+                return cast("A", await work())
+            return cast("A", await self._attended(work, lambda: "not everything that was asked for has ended"))
 
     async def _read(self, ask: Ask[A]) -> A:
         """An answer out of the ledger itself."""

@@ -76,7 +76,9 @@ class Wire(asyncio.Protocol):
         """Say who we are, and be let in; the first thing to do."""
         self._out.put(self._encode(hello))
         try:
-            await asyncio.wait_for(asyncio.shield(self._welcome), _HELLO_S)
+            # Not wait_for(): in Python 3.11 it can forget that its task was cancelled.
+            async with asyncio.timeout(_HELLO_S):
+                await asyncio.shield(self._welcome)
         except TimeoutError:
             reason = "its scheduler listens and does not answer; see whether its process is stopped"
             raise LedgerUnavailable(self._ledger, reason) from None

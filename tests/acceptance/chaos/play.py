@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -40,7 +39,7 @@ class Played(msgspec.Struct):
         if self.lost:
             found.append(f"{self.lost} of {self.acknowledged} acknowledged calls are lost")
         if self.twice:
-            found.append(f"{self.twice} calls have one id")
+            found.append(f"{self.twice} calls have the id or the result of another one")
         if self.left:
             found.append(f"{self.left} calls have not ended {_DRAIN_S:g} s later")
         if self.recovered_s is None or self.recovered_s > RECOVERED_S:
@@ -70,18 +69,24 @@ async def play(stage: Stage, name: str, fault: Fault, *, rate: float, quiet_s: f
         await load.end()
         played.left = await _drained(stage)
         ends = await asyncio.to_thread(stage.ends)
+        results = await asyncio.to_thread(stage.results)
     finally:
         await load.client.aclose()
     played.acknowledged = len(load.acknowledged)
     played.refused = dict(load.refused)
     played.lost = len(set(load.acknowledged) - set(ends))
-    played.twice = sum(count - 1 for count in Counter(load.acknowledged).values())
+    played.twice = repeated(load.acknowledged) + repeated(results)
     when = sorted(ends.values())
     played.before = _rate(when, began_us, fault_us)
     played.after = _rate(when, settled_us, last_us)
     later = [at_us for at_us in when if at_us >= over_us]
     played.recovered_s = (later[0] - over_us) / 1e6 if later else None
     return played
+
+
+def repeated(values: Sequence[object]) -> int:
+    """How many of them stood before."""
+    return len(values) - len(set(values))
 
 
 async def _settled(stage: Stage, over_us: float) -> float:

@@ -52,6 +52,11 @@ class Stage:
         """When each task ended, µs UTC, by its id."""
         return dict(self._rows(_ENDS))
 
+    def results(self) -> list[str]:
+        """What every task returned, as JSON; each call returns its own number."""
+        text = "convert_from(result, 'UTF8')" if self.server is not None else "CAST(result AS TEXT)"
+        return [str(row[0]) for row in self._rows(f"SELECT {text} FROM outcome WHERE result IS NOT NULL")]
+
     def live(self) -> int:
         """How many have not ended."""
         left = "(SELECT count(*) FROM intake)" if self.server is not None else "0"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.chaos.faults import ON_POSTGRES, ON_SQLITE
-from tests.acceptance.chaos.play import Played, play
+from tests.acceptance.chaos.play import Played, play, repeated
 from tests.acceptance.chaos.stage import on_postgres, on_sqlite
 from tests.servers.postgres import PostgresServer, served
 
@@ -52,6 +52,7 @@ async def test_on_sqlite(tmp_path: Path) -> None:
 
 
 def test_what_is_not_as_promised_is_said() -> None:
+    assert (repeated([3, 1, 2]), repeated(["7", "7", "1", "7"])) == (0, 2)
     good = Played("sqlite", "killed", 3.0, acknowledged=9, before=100.0, after=96.0, recovered_s=1.0)
     assert good.problems == []
     bad = Played("sqlite", "killed", 3.0, 9, lost=1, twice=2, left=3, before=100.0, after=90.0, recovered_s=11.0)

@@ -1,12 +1,11 @@
-"""A ledger on PostgreSQL, an owner in another process, a client."""
-
-from collections.abc import AsyncIterator, Iterator
+"""A ledger on PostgreSQL, and what stands around it as around one in a file: an owner in another process, a client."""
 
 import pytest
 
-from tests.integration.door.owners import Owner
+from tests.integration.door.conftest import absent, client, owner
 from tests.servers.postgres import PostgresServer
-from wsaios import AsyncClient
+
+__all__ = ["absent", "client", "owner"]
 
 
 @pytest.fixture
@@ -15,19 +14,6 @@ def url(postgres: PostgresServer) -> str:
 
 
 @pytest.fixture
-def absent(url: str) -> Iterator[Owner]:
-    """An owner that is not started yet."""
-    owner = Owner(url)
-    yield owner
-    owner.close()
-
-
-@pytest.fixture
-def owner(absent: Owner) -> Owner:
-    return absent.start()
-
-
-@pytest.fixture
-async def client(url: str) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(url) as made:
-        yield made
+def ledger(url: str) -> str:
+    """What an owner is told."""
+    return url

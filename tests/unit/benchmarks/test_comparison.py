@@ -101,7 +101,8 @@ def test_the_picture_has_a_bar_for_every_measured_row(rows: list[Row]) -> None:
 
 
 def test_a_picture_of_nothing_is_still_one() -> None:
-    ET.fromstring(picture([], "nothing"))  # noqa: S314  # what we drew ourselves
+    drawn = ET.fromstring(picture([], "nothing"))  # noqa: S314  # what we drew ourselves
+    assert drawn.tag.endswith("svg")
 
 
 def test_words_choose_rows_by_whole_names_or_beginnings() -> None:

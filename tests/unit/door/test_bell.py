@@ -22,4 +22,7 @@ async def test_one_who_is_woken_and_told_to_stop_at_once_stops(turns: int) -> No
 
 
 async def test_one_who_hears_nothing_looks_by_itself() -> None:
-    await Alarm().wait(0.01)
+    alarm = Alarm()
+    looking = asyncio.ensure_future(alarm.wait(0.01))
+    done, _ = await asyncio.wait((looking,), timeout=30)
+    assert looking in done
