@@ -36,6 +36,7 @@ class FaultProxy:
         self._target = target
         self._fault = Fault()
         self._pairs: set[_Pair] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._server: asyncio.Server | None = None
@@ -80,8 +81,11 @@ class FaultProxy:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30.0)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        listening = socket.create_server(("127.0.0.1", 0))
+        # Whoever sends faster than this passes on must feel it, as on a slow line.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _CHUNK)
+        self.port = listening.getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, sock=listening, limit=_CHUNK)
 
     async def _set(self, fault: Fault) -> None:
         self._fault = fault
@@ -101,14 +105,17 @@ class FaultProxy:
         if self._server is not None:
             self._server.close()
         await self._cut()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
+        for task in self._serving:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*self._serving)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        pair = _Pair(self, (reader, writer))
+        task = self._loop.create_task(self._serve(_Pair(self, (reader, writer))))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, pair: "_Pair") -> None:
         self._pairs.add(pair)
         try:
             if self._fault.cut:
@@ -117,6 +124,9 @@ class FaultProxy:
                 await pair.serve(self._target())
         except OSError:
             pair.reset()
+        except asyncio.CancelledError:
+            # The proxy stops; its connections were reset already.
+            return
         finally:
             pair.end()
             self._pairs.discard(pair)
@@ -137,7 +147,7 @@ class _Pair:
             while data := await self._reader.read(_CHUNK):
                 self._lost(len(data))
             return
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=_CHUNK)
         self._writers.append(writer)
         ways = (self._pass(self._reader, writer), self._pass(reader, self._writers[0]))
         tasks = [asyncio.ensure_future(way) for way in ways]

@@ -11,7 +11,7 @@ from wsaios.ledger.statements import statements
 from wsaios.ledger.transfer import TABLES
 
 FAMILIES = ("commit", "answers", "opening", "reads", "upkeep", "copy")
-ON_SERVERS = (*FAMILIES, "intake")
+ON_SERVERS = (*FAMILIES, "intake", "attention")
 # SQLite looks into its own pages and at its JSON, and tells everything about a task in one row; on PostgreSQL types see
 # to the JSON, lock and lease are in the database, and what ended stands in partitions by day.
 # Copied rows are written there with COPY, which no statement says.

@@ -33,7 +33,6 @@ from wsaios.ledger.prepared import Prepared, prepare
 T = TypeVar("T")
 
 _SAFE: Final = 0.8
-_PATIENCE_S: Final = 10.0
 _SOON: Final = 0.3
 
 
@@ -69,7 +68,6 @@ class PostgresLedger:
         self._failpoint = failpoint
         self._lock_wait_s = lock_wait_s
         self._lease_us = int(lease_s * 1e6)
-        self._patience_s = max(_PATIENCE_S, 2 * lease_s)
         self._sql = named("commit", "answers", "opening", "reads", "upkeep", "intake")
         self._gate = threading.RLock()
         self._bridge = Bridge()
@@ -125,12 +123,7 @@ class PostgresLedger:
         """As `Ledger.prune`."""
         with self._gate:
             owned = self._sound()
-            # Days of a million rows are counted and dropped; that may take its time.
-            owned.session.patience_s = None
-            try:
-                return self._run(owned, owned.pruner.prune(self._epoch, before_us, rows, held))
-            finally:
-                owned.session.patience_s = self._patience_s
+            return self._run(owned, owned.pruner.prune(self._epoch, before_us, rows, held))
 
     def reads(self) -> Reads:
         """As `Ledger.reads`; also without `open`. All that it gives out share one connection.
@@ -295,8 +288,6 @@ class PostgresLedger:
         owned.writer.checkpoints = await session.value("checkpoints_any")
         self._mine = self._mine[-1:]
         self._owned, self._epoch, self._renewed_s = owned, epoch, began_s
-        # A server that is silent for longer than a lease has lost this owner, whatever it says afterwards.
-        session.patience_s = self._patience_s
         return opening
 
     async def _check(self) -> list[str]:

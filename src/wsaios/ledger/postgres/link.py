@@ -113,7 +113,7 @@ class Link:
         if session is not None:
             self._lose(session)
         session = await Session.open(self._address, _sql(), "intake")
-        session.patience_s = _PATIENCE_S
+        session.attention.patience_s = _PATIENCE_S
         try:
             await require(session, self.name, self._address.schema)
             await refuse_half(session, self.name)

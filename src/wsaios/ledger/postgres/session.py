@@ -1,13 +1,14 @@
 """One connection to PostgreSQL, spoken to in named statements."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
 import asyncpg
 
 from wsaios.ledger.postgres.address import Address
+from wsaios.ledger.postgres.attention import Attention
 from wsaios.ledger.postgres.errors import DRIVER_ERRORS
 from wsaios.ledger.statements import statements
 
@@ -54,17 +55,20 @@ def _numbered(text: str) -> Statement:
     return Statement(_PARAMETER.sub(number, text), tuple(parameters))
 
 
+@cache
+def _forgotten() -> str:
+    return named("attention")["forgotten"].text
+
+
 class Session:
-    """A connection; the caller takes care of errors.
+    """A connection; the caller takes care of errors."""
 
-    `patience_s` is how long a statement may take; None: as long as the purpose of the connection allows.
-    """
-
-    def __init__(self, connection: Any, sql: Mapping[str, Statement]) -> None:
+    def __init__(self, connection: Any, address: Address, sql: Mapping[str, Statement]) -> None:
         self._connection = connection
         self._sql = sql
+        self.attention = Attention(connection, address.dsn, _forgotten())
+        self._answered = self.attention.answered
         self.pid: int = connection.get_server_pid()
-        self.patience_s: float | None = None
 
     @classmethod
     async def open(cls, address: Address, sql: Mapping[str, Statement], purpose: Purpose) -> "Session":
@@ -82,31 +86,21 @@ class Session:
             server_settings=settings,
             statement_cache_size=200,
         )
-        return cls(connection, sql)
+        return cls(connection, address, sql)
 
     async def rows(self, name: str, **given: Any) -> list[Any]:
         """The rows of a statement."""
         text, parameters = self._sql[name]
-        with self._patient():
-            found: list[Any] = await self._connection.fetch(
-                text, *[given[each] for each in parameters], timeout=self.patience_s
-            )
+        found: list[Any] = await self._answered(self._connection.fetch(text, *[given[each] for each in parameters]))
         return found
 
     async def page(self, name: str, enough: Callable[[Any], bool], **given: Any) -> list[Any]:
         """The rows of a statement up to the first that is enough; what comes after them stays on the server."""
-        text, parameters = self._sql[name]
-        found: list[Any] = []
-        async with self._connection.transaction(readonly=True):
-            async for row in self._connection.cursor(text, *[given[each] for each in parameters], prefetch=_PREFETCH):
-                found.append(row)
-                if enough(row):
-                    break
-        return found
+        return await self._answered(self._page(name, enough, given))
 
     async def load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Write rows into a table as fast as the server takes them."""
-        await self._connection.copy_records_to_table(table, records=rows, columns=columns)
+        await self._answered(self._connection.copy_records_to_table(table, records=rows, columns=columns))
 
     async def value(self, name: str, **given: Any) -> Any:
         """The first value of the first row; None without a row."""
@@ -116,29 +110,17 @@ class Session:
     async def change(self, name: str, given: Mapping[str, Any]) -> int:
         """Run a statement that writes; how many rows it touched."""
         text, parameters = self._sql[name]
-        with self._patient():
-            tag: str = await self._connection.execute(
-                text, *[given[each] for each in parameters], timeout=self.patience_s
-            )
+        tag: str = await self._answered(self._connection.execute(text, *[given[each] for each in parameters]))
         count = tag.rpartition(" ")[2]
         return int(count) if count.isdecimal() else 0
 
-    @contextmanager
-    def _patient(self) -> Iterator[None]:
-        try:
-            yield
-        except TimeoutError:
-            # Nothing that is said over it now would be answered either.
-            self.abandon()
-            raise
-
     async def script(self, text: str) -> None:
         """Run several statements."""
-        await self._connection.execute(text)
+        await self._answered(self._connection.execute(text))
 
     async def listen(self, channel: str, heard: Callable[[], None]) -> None:
         """Have `heard` called on the loop whenever something is told on the channel, and when the connection ends."""
-        await self._connection.add_listener(channel, lambda *_: heard())
+        await self._answered(self._connection.add_listener(channel, lambda *_: heard()))
         self._connection.add_termination_listener(lambda _: heard())
 
     def in_transaction(self) -> bool:
@@ -159,3 +141,13 @@ class Session:
             await self._connection.close(timeout=2.0)
         except DRIVER_ERRORS:
             self._connection.terminate()
+
+    async def _page(self, name: str, enough: Callable[[Any], bool], given: Mapping[str, Any]) -> list[Any]:
+        text, parameters = self._sql[name]
+        found: list[Any] = []
+        async with self._connection.transaction(readonly=True):
+            async for row in self._connection.cursor(text, *[given[each] for each in parameters], prefetch=_PREFETCH):
+                found.append(row)
+                if enough(row):
+                    break
+        return found
