@@ -1,93 +1,120 @@
-"""``python -m tests.acceptance.chaos --minutes 10``: faults one after the other, and what came of them."""
+"""Let everything go wrong that can, for as many minutes as are asked for, and say what was lost.
+
+Each scenario gets its share of the minutes, and each is a fresh ledger, with schedulers and a client as processes.
+"""
 
 import argparse
-import asyncio
+import json
+import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from tests.acceptance.chaos.faults import ON_POSTGRES, ON_SQLITE, Fault
-from tests.acceptance.chaos.play import Played, play
-from tests.acceptance.chaos.stage import Stage, on_postgres, on_sqlite
+from tests.acceptance.chaos.runs import Lengths, run
+from tests.acceptance.chaos.scenarios import SCENARIOS, Scenario, of
+from tests.acceptance.chaos.verdict import Figures
 from tests.servers.postgres import PostgresServer, served
 
-LEAST_S: Final = 3.0
-LONGEST_S: Final = 60.0
-_HEAD: Final = ("ledger", "fault", "s", "acknowledged", "lost", "twice", "before /s", "after /s", "back after s", "")
+_AROUND_S: Final = 4.0
+_COLUMNS: Final = (
+    *("ledger", "scenario", "fault s", "acked", "errors", "lost", "twice", "ack s", "end s", "steady s"),
+    *("before/s", "after/s", "ratio", "silent s", ""),
+)
+Row = tuple[str, Scenario, Lengths, Figures]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play them all; 1 when anything is not as promised."""
+    """Run the scenarios and print the table; 1 when anything was lost, doubled, or did not recover."""
     options = _options(arguments)
-    chosen = [
-        (ledger, name, fault)
-        for ledger, faults in (("sqlite", ON_SQLITE), ("postgres", ON_POSTGRES))
-        for name, fault in faults.items()
-        if options.ledger in {ledger, "both"} and (not options.only or name in options.only)
-    ]
-    if not chosen:
-        print(f"no fault is called so; there are {', '.join(dict.fromkeys((*ON_SQLITE, *ON_POSTGRES)))}")
-        return 2
-    share_s = options.minutes * 60 / len(chosen)
-    # A third of the time it is quiet before, a third there is a fault, and a third it must be as before.
-    for_s = max(LEAST_S, min(LONGEST_S, share_s / 3))
-    print(f"{len(chosen)} faults of {for_s:.0f} s each, {options.rate:g} calls a second", flush=True)
-    with contextmanager(served)(durable=True) as server:
-        done = [_one(server, ledger, name, fault, options.rate, for_s) for ledger, name, fault in chosen]
+    ledgers = ("postgres", "sqlite") if options.ledger == "both" else (options.ledger,)
+    chosen = of(ledgers, tuple(options.only))
+    lengths = shares(options.minutes * 60 / len(chosen))
+    folder = Path(tempfile.mkdtemp(prefix="wsaios-chaos-"))
+    print(f"{len(chosen)} scenarios, each {lengths.before_s:.0f} + {lengths.fault_s:.0f} + {lengths.after_s:.0f} s")
+    rows: list[Row] = []
+    with contextmanager(served)(durable=True) if "postgres" in ledgers else nullcontext() as server:
+        for row in _rows(chosen, folder, lengths, server):
+            rows.append(row)
+            _progress(len(rows), len(chosen), row)
+    _report(rows, options.json)
+    bad = [row for row in rows if row[3].wrong() or row[3].slow()]
+    if bad:
+        print(f"{len(bad)} of {len(rows)} went wrong; the folders are kept in {folder}")
+    else:
+        shutil.rmtree(folder)
+    return 1 if bad else 0
+
+
+def shares(each_s: float) -> Lengths:
+    """What a scenario does with its seconds."""
+    rest_s = max(8.0, each_s - _AROUND_S)
+    return Lengths(before_s=rest_s * 0.25, fault_s=rest_s * 0.35, after_s=rest_s * 0.4)
+
+
+def _rows(
+    chosen: list[tuple[str, Scenario]], folder: Path, lengths: Lengths, server: PostgresServer | None
+) -> Iterator[Row]:
+    for ledger, scenario in chosen:
+        own = folder / f"{ledger}-{scenario.name}"
+        own.mkdir()
+        yield ledger, scenario, lengths, run(scenario, own, lengths, server if ledger == "postgres" else None)
+
+
+def _progress(done: int, all_of: int, row: Row) -> None:
+    ledger, scenario, _, figures = row
+    verdict = "; ".join((*figures.wrong(), *figures.slow())) or "as it should be"
+    print(f"{time.strftime('%H:%M:%S')} {done}/{all_of} {ledger} {scenario.name}: {verdict}", flush=True)
+
+
+def _report(rows: list[Row], path: Path) -> None:
+    table = [_COLUMNS, *(_cells(row) for row in rows)]
+    widths = [max(len(line[place]) for line in table) for place in range(len(_COLUMNS))]
     print()
-    print(_table(done))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(done)) + b"\n")
-    print(f"\nwritten to {options.json}")
-    return int(any(each.problems for each in done))
+    for line in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    told = [
+        {"ledger": ledger, "scenario": scenario.name, **lengths._asdict(), **figures.described()}
+        for ledger, scenario, lengths, figures in rows
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(told, indent=1), "utf-8")
+    print(f"\nthe same as JSON: {path}")
 
 
-def _one(server: PostgresServer, ledger: str, name: str, fault: Fault, rate: float, for_s: float) -> Played:
-    with tempfile.TemporaryDirectory(prefix="wsaios-chaos-") as folder:
-        place: AbstractContextManager[Stage] = on_sqlite(Path(folder)) if ledger == "sqlite" else on_postgres(server)
-        with place as stage:
-            played = asyncio.run(play(stage, name, fault, rate=rate, quiet_s=for_s, for_s=for_s))
-    print("  ".join(_cells(played)), flush=True)
-    return played
+def _cells(row: Row) -> tuple[str, ...]:
+    ledger, scenario, lengths, figures = row
+    seconds = (
+        "-" if each is None else f"{each:.1f}"
+        for each in (figures.first_acknowledged_s, figures.first_ended_s, figures.steady_s)
+    )
+    rates = (f"{figures.rate_before:.0f}", f"{figures.rate_after:.0f}", f"{figures.ratio:.0%}")
+    counted = (figures.acknowledged, figures.unacknowledged, figures.jobs_lost, figures.twice)
+    counts = tuple(str(count) for count in counted)
+    verdict = "WRONG" if figures.wrong() else "SLOW" if figures.slow() else "ok"
+    return (
+        ledger,
+        scenario.name,
+        f"{lengths.fault_s:.0f}",
+        *counts,
+        *seconds,
+        *rates,
+        f"{figures.longest_silence_s:.1f}",
+        verdict,
+    )
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.acceptance.chaos", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0, help="for how long, all faults together")
-    parser.add_argument("--ledger", choices=("sqlite", "postgres", "both"), default="both")
-    parser.add_argument("--only", action="append", default=[], help="a fault by its name; may be given again")
-    parser.add_argument("--rate", type=float, default=200.0, help="calls a second")
-    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/chaos.json"))
+    parser.add_argument("--minutes", type=float, default=10.0, help="for all scenarios together")
+    parser.add_argument("--ledger", choices=("postgres", "sqlite", "both"), default="both")
+    names = [scenario.name for scenario in SCENARIOS]
+    parser.add_argument("--only", nargs="*", choices=names, default=[], help="these scenarios alone")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/chaos.json"), help="where figures go")
     return parser.parse_args(arguments)
-
-
-def _cells(played: Played) -> list[str]:
-    back = "never" if played.recovered_s is None else f"{played.recovered_s:.1f}"
-    return [
-        played.ledger,
-        played.fault,
-        f"{played.for_s:.0f}",
-        f"{played.acknowledged:,}",
-        str(played.lost),
-        str(played.twice),
-        f"{played.before:.0f}",
-        f"{played.after:.0f}",
-        back,
-        "; ".join(played.problems) or "ok",
-    ]
-
-
-def _table(done: Sequence[Played]) -> str:
-    rows = [list(_HEAD), *(_cells(each) for each in done)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 if __name__ == "__main__":

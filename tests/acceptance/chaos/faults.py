@@ -1,196 +1,219 @@
-"""What goes wrong: each fault lasts for so many seconds, and is over when its coroutine returns."""
+"""What goes wrong: each fault lasts as long as it is told to, and is over when its function returns."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import Any, Final, NamedTuple
 
 import apsw
 import asyncpg
-from asyncpg.exceptions._base import PostgresError
 
-from tests.acceptance.chaos.load import Load
-from tests.acceptance.chaos.stage import Stage
-from tests.servers.proxy import FaultProxy
+from tests.acceptance.chaos.ledgers import Place
+from tests.acceptance.chaos.processes import Client, Workers, sleep_until
+from tests.servers.fault_proxy import Fault, FaultProxy
+from tests.servers.postgres import PostgresServer
 
-Fault = Callable[[Stage, Load, float], Awaitable[None]]
-_OURS: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'wsaios%'"
+RATE: Final = 100.0
+_BURST: Final = 1000
 _READERS: Final = 4
-_SERVERS: Final = ThreadPoolExecutor(1, "servers")
-_BURST: Final = 500
+_OURS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'wsaios %' ORDER BY random()"
+_SCAN: Final = """
+    SELECT count(*), sum(length(payload.data)), max(outcome.ended_us)
+    FROM outcome JOIN payload ON payload.id = outcome.id
+"""
 
 
-async def restart(stage: Stage, _: Load, for_s: float) -> None:
-    """The server is down."""
+class Stage(NamedTuple):
+    """Everything that a fault may touch; a ledger in a file has no server and no proxy."""
+
+    place: Place
+    workers: Workers
+    client: Client
+    server: PostgresServer | None
+    proxy: FaultProxy | None
+
+
+Cause = Callable[[Stage, float], None]
+
+
+def nothing(_: Stage, for_s: float) -> None:
+    """Nothing goes wrong; what a scenario is compared with."""
+    time.sleep(for_s)
+
+
+def restart(stage: Stage, for_s: float) -> None:
+    """The server is stopped, which ends every session, and starts again so much later."""
     assert stage.server is not None
-    await _serving(stage.server.stop)
-    await asyncio.sleep(for_s)
-    await _serving(stage.server.start)
+    stage.server.stop()
+    time.sleep(for_s)
+    stage.server.start()
 
 
-async def crash(stage: Stage, _: Load, for_s: float) -> None:
-    """The server dies, and comes back."""
+def crash(stage: Stage, for_s: float) -> None:
+    """The server ends at once, as by a fault of its machine, and starts again so much later."""
     assert stage.server is not None
-    await _serving(stage.server.crash)
-    await asyncio.sleep(for_s)
-    await _serving(stage.server.start)
+    stage.server.crash()
+    time.sleep(for_s)
+    stage.server.start()
 
 
-async def terminated(stage: Stage, _: Load, for_s: float) -> None:
-    """Every session is ended, twice a second."""
+def terminate(stage: Stage, for_s: float) -> None:
+    """Twice a second one of the product's sessions is ended, whichever."""
+    asyncio.run(_terminate(stage, for_s))
+
+
+def exhaust(stage: Stage, for_s: float) -> None:
+    """Strangers take every connection that the server has, while the product's are ended once a second."""
+    asyncio.run(_exhaust(stage, for_s))
+
+
+def kill_one(stage: Stage, for_s: float) -> None:
+    """The scheduler that owns the ledger is killed, and is not started again before the fault is over."""
+    stage.workers.held_back = True
+    stage.workers.kill(stage.place.owner() if stage.place.kind == "postgres" else None)
+    time.sleep(for_s)
+    stage.workers.held_back = False
+
+
+def kill_again(stage: Stage, for_s: float) -> None:
+    """Again and again the scheduler that works is killed, and started anew at once."""
+    until_s = time.monotonic() + for_s
+    pause_s = min(20.0, max(1.5, for_s / 6))
+    while True:
+        # Between two owners nobody has that pid.
+        with suppress(ProcessLookupError):
+            stage.workers.kill(stage.place.owner() if stage.place.kind == "postgres" else None)
+        if time.monotonic() + pause_s > until_s:
+            return
+        time.sleep(pause_s)
+
+
+def idle_in_transaction(stage: Stage, for_s: float) -> None:
+    """A stranger opens a transaction, reads all that has ended, and does nothing more."""
+    asyncio.run(_idle(stage, for_s))
+
+
+def readers(stage: Stage, for_s: float) -> None:
+    """Strangers read the whole ledger without a pause, each in one transaction that stays open."""
+    if stage.place.kind == "postgres":
+        asyncio.run(_read_there(stage, for_s))
+    else:
+        _read_file(stage, for_s)
+
+
+def load(stage: Stage, for_s: float) -> None:
+    """Five times as much is submitted."""
+    stage.client.rate(5 * RATE)
+    time.sleep(for_s)
+    stage.client.rate(RATE)
+
+
+def bursts(stage: Stage, for_s: float) -> None:
+    """A thousand tasks at once, every few seconds."""
     until_s = time.monotonic() + for_s
     while time.monotonic() < until_s:
-        await stage.fetch(_OURS)
+        stage.client.burst(_BURST)
+        sleep_until(min(until_s, time.monotonic() + max(2.0, for_s / 5)))
+
+
+def wrong(fault: Fault) -> Cause:
+    """This is wrong with the network."""
+
+    def cause(stage: Stage, for_s: float) -> None:
+        assert stage.proxy is not None
+        stage.proxy.set(fault)
+        time.sleep(for_s)
+        stage.proxy.heal()
+
+    return cause
+
+
+def cut_again(stage: Stage, for_s: float) -> None:
+    """Once a second every connection is reset."""
+    assert stage.proxy is not None
+    until_s = time.monotonic() + for_s
+    while time.monotonic() < until_s:
+        stage.proxy.cut()
+        sleep_until(min(until_s, time.monotonic() + 1.0))
+
+
+async def _terminate(stage: Stage, for_s: float) -> None:
+    admin, until_s, ended = await _stranger(stage), time.monotonic() + for_s, 0
+    while time.monotonic() < until_s:
+        ended += len(await admin.fetch(f"SELECT pg_terminate_backend(pid) FROM ({_OURS} LIMIT 1) AS one"))
         await asyncio.sleep(0.5)
+    await admin.close()
+    assert ended, "the product had no session that could be ended"
 
 
-async def exhausted(stage: Stage, _: Load, for_s: float) -> None:
-    """Strangers take every connection that the server has, and ours are ended."""
-    assert stage.server is not None
-    strangers = []
-    ender = await asyncpg.connect(stage.server.url())
-    until_s = time.monotonic() + for_s
-    await ender.fetch(_OURS)
+async def _exhaust(stage: Stage, for_s: float) -> None:
+    admin, held, ended = await _stranger(stage), [], 0
+    until_s, next_s = time.monotonic() + for_s, 0.0
     while time.monotonic() < until_s:
-        with suppress(PostgresError, OSError):
-            strangers.append(await asyncpg.connect(stage.server.url(), timeout=2))
-            continue
-        await asyncio.sleep(0.05)
-    for stranger in strangers:
-        await stranger.close()
-    await ender.close()
+        try:
+            held.append(await _stranger(stage))
+        except asyncpg.TooManyConnectionsError:
+            if time.monotonic() > next_s:
+                next_s = time.monotonic() + 1.0
+                ended += len(await admin.fetch(f"SELECT pg_terminate_backend(pid) FROM ({_OURS}) AS every"))
+            else:
+                await asyncio.sleep(0.01)
+    for connection in (*held, admin):
+        await connection.close()
+    assert ended, "the server did not run out of connections"
 
 
-async def killed(stage: Stage, _: Load, for_s: float) -> None:
-    """The owner dies by SIGKILL."""
-    await stage.kill(await asyncio.to_thread(stage.owning))
-    await asyncio.sleep(for_s / 4)
-
-
-async def killed_again(stage: Stage, _: Load, for_s: float) -> None:
-    """Whoever owns the ledger dies, every two seconds."""
-    until_s = time.monotonic() + for_s
-    while time.monotonic() < until_s:
-        await stage.kill(await asyncio.to_thread(stage.owning))
-        await asyncio.sleep(2.0)
-
-
-async def idle_in_transaction(stage: Stage, _: Load, for_s: float) -> None:
-    """A stranger leaves a transaction open."""
-    async with AsyncExitStack() as held:
-        connection = await _stranger(stage, held)
-        await connection.fetch("SELECT count(*) FROM live")
+async def _idle(stage: Stage, for_s: float) -> None:
+    async with _reading(await _stranger(stage)) as connection:
+        await connection.fetch(_SCAN)
         await asyncio.sleep(for_s)
 
 
-async def readers(stage: Stage, _: Load, for_s: float) -> None:
-    """Strangers read everything, again and again, each in one long transaction."""
-    if stage.server is None:
-        await asyncio.to_thread(_read_file, stage.url.removeprefix("sqlite:///"), for_s)
-        return
-    async with AsyncExitStack() as held:
-        connections = [await _stranger(stage, held) for _ in range(_READERS)]
-        until_s = time.monotonic() + for_s
-        while time.monotonic() < until_s:
-            await asyncio.gather(*(each.fetch("SELECT count(*), max(body::text) FROM outcome") for each in connections))
-            await asyncio.sleep(0.05)
-
-
-async def sustained(_: Stage, load: Load, for_s: float) -> None:
-    """Three times the load."""
-    rate, load.rate = load.rate, load.rate * 3
-    await asyncio.sleep(for_s)
-    load.rate = rate
-
-
-async def bursts(_: Stage, load: Load, for_s: float) -> None:
-    """Hundreds of calls at once, every second."""
-    for _second in range(max(1, int(for_s))):
-        load.burst(_BURST)
-        await asyncio.sleep(1.0)
-
-
-async def latency(stage: Stage, _: Load, for_s: float) -> None:
-    """Every message takes 50 ms longer each way."""
-    _proxy(stage).latency_s = 0.05
-    await asyncio.sleep(for_s)
-    _proxy(stage).heal()
-
-
-async def cut(stage: Stage, _: Load, for_s: float) -> None:
-    """Every connection is reset, once a second."""
-    for _second in range(max(1, int(for_s))):
-        _proxy(stage).cut()
-        await asyncio.sleep(1.0)
-
-
-async def hole(stage: Stage, _: Load, for_s: float) -> None:
-    """What is sent is swallowed, and nobody hears of it."""
-    _proxy(stage).hole = True
-    await asyncio.sleep(for_s)
-    _proxy(stage).heal()
-
-
-async def slow(stage: Stage, _: Load, for_s: float) -> None:
-    """The network carries 64 kB/s."""
-    _proxy(stage).bytes_per_s = 64_000
-    await asyncio.sleep(for_s)
-    _proxy(stage).heal()
-
-
-ON_POSTGRES: Final[dict[str, Fault]] = {
-    "server restarted": restart,
-    "server crashed": crash,
-    "sessions ended, 2/s": terminated,
-    "connections exhausted": exhausted,
-    "one of two killed": killed,
-    "killed again and again": killed_again,
-    "idle in transaction": idle_in_transaction,
-    "long readers": readers,
-    "three times the load": sustained,
-    "bursts": bursts,
-    "latency": latency,
-    "connections cut": cut,
-    "black hole": hole,
-    "slow network": slow,
-}
-ON_SQLITE: Final[dict[str, Fault]] = {
-    "killed": killed,
-    "killed again and again": killed_again,
-    "long readers": readers,
-    "three times the load": sustained,
-    "bursts": bursts,
-}
-TWO_OWNERS: Final = {"one of two killed", "killed again and again"}
-
-
-def _proxy(stage: Stage) -> FaultProxy:
-    assert stage.proxy is not None
-    return stage.proxy
-
-
-async def _serving(call: Callable[[], None]) -> None:
-    # The server ends with the thread that started it.
-    await asyncio.get_running_loop().run_in_executor(_SERVERS, call)
-
-
-async def _stranger(stage: Stage, held: AsyncExitStack) -> Any:
-    connection = await asyncpg.connect(stage.told_server, server_settings={"search_path": stage.schema})
-    held.push_async_callback(connection.close)
-    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-    return connection
-
-
-def _read_file(path: str, for_s: float) -> None:
-    connections = [apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY) for _ in range(_READERS)]
-    for each in connections:
-        each.execute("BEGIN")
+async def _read_there(stage: Stage, for_s: float) -> None:
     until_s = time.monotonic() + for_s
-    while time.monotonic() < until_s:
-        for each in connections:
-            each.execute("SELECT count(*), max(body) FROM outcome").fetchall()
-        time.sleep(0.05)
-    for each in connections:
-        each.close()
+
+    async def read() -> None:
+        async with _reading(await _stranger(stage)) as connection:
+            while time.monotonic() < until_s:
+                await connection.fetch(_SCAN)
+
+    await asyncio.gather(*(read() for _ in range(_READERS)))
+
+
+class _reading:  # noqa: N801  # a context manager
+    """One transaction that sees one moment, and the end of its connection."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def __aenter__(self) -> Any:
+        await self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return self._connection
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.close()
+
+
+async def _stranger(stage: Stage) -> Any:
+    assert stage.server is not None
+    settings = {"search_path": stage.place.direct.partition("?schema=")[2]}
+    return await asyncpg.connect(stage.server.url(), server_settings=settings)
+
+
+@contextmanager
+def _held(stage: Stage) -> Iterator[apsw.Connection]:
+    with closing(apsw.Connection(str(stage.place.path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        connection.execute("BEGIN")
+        list(connection.execute(_SCAN))
+        yield connection
+        connection.execute("ROLLBACK")
+
+
+def _read_file(stage: Stage, for_s: float) -> None:
+    until_s = time.monotonic() + for_s
+    with ExitStack() as stack:
+        connections = [stack.enter_context(_held(stage)) for _ in range(_READERS)]
+        while time.monotonic() < until_s:
+            for connection in connections:
+                list(connection.execute(_SCAN))
