@@ -39,8 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextmanager(served)(durable=True) if "postgres" in ledgers else nullcontext() as server:
         for row in _rows(chosen, folder, lengths, server):
             rows.append(row)
+            # Whoever is interrupted keeps what was measured.
+            _write(rows, options.json)
             _progress(len(rows), len(chosen), row)
-    _report(rows, options.json)
+    _report(rows)
+    print(f"\nthe same as JSON: {options.json}")
     bad = [row for row in rows if row[3].wrong() or row[3].slow()]
     if bad:
         print(f"{len(bad)} of {len(rows)} went wrong; the folders are kept in {folder}")
@@ -70,19 +73,21 @@ def _progress(done: int, all_of: int, row: Row) -> None:
     print(f"{time.strftime('%H:%M:%S')} {done}/{all_of} {ledger} {scenario.name}: {verdict}", flush=True)
 
 
-def _report(rows: list[Row], path: Path) -> None:
+def _report(rows: list[Row]) -> None:
     table = [_COLUMNS, *(_cells(row) for row in rows)]
     widths = [max(len(line[place]) for line in table) for place in range(len(_COLUMNS))]
     print()
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _write(rows: list[Row], path: Path) -> None:
     told = [
         {"ledger": ledger, "scenario": scenario.name, **lengths._asdict(), **figures.described()}
         for ledger, scenario, lengths, figures in rows
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(told, indent=1), "utf-8")
-    print(f"\nthe same as JSON: {path}")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
