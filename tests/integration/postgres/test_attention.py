@@ -36,6 +36,7 @@ def url(postgres: PostgresServer, proxy: FaultProxy) -> str:
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "SILENT_S", 0.6)
+    monkeypatch.setattr(attention, "_ASK_S", 0.5)
 
 
 def in_a_hole(proxy: FaultProxy, for_s: float) -> threading.Thread:
@@ -97,7 +98,7 @@ async def test_a_server_that_cannot_be_asked_is_waited_for(url: str, proxy: Faul
     session = await Session.open(address_of(url), {}, "upkeep")
     proxy.set(Fault(black_hole=True))
     asked = asyncio.ensure_future(session.script("SELECT 1"))
-    assert not (await asyncio.wait((asked,), timeout=3.0))[0]
+    assert not (await asyncio.wait((asked,), timeout=1.5))[0]
     proxy.heal()
     with pytest.raises(asyncpg.PostgresConnectionError):
         await asked
@@ -107,7 +108,7 @@ async def test_a_server_that_cannot_be_asked_is_waited_for(url: str, proxy: Faul
 @pytest.mark.usefixtures("_impatient")
 async def test_a_client_waits_for_a_server_that_cannot_be_asked_only_so_long(url: str, proxy: FaultProxy) -> None:
     session = await Session.open(address_of(url), {}, "intake")
-    session.attention.patience_s = 2.0
+    session.attention.patience_s = 1.0
     proxy.set(Fault(black_hole=True))
     with pytest.raises(asyncpg.PostgresConnectionError):
         await session.script("SELECT 1")
