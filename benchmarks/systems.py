@@ -122,12 +122,16 @@ def _with_client(name: str, server: Store) -> list[System]:
 
 def _peers() -> list[System]:
     huey = ("huey_consumer", "benchmarks.peers.huey_app.huey", "-k", "process", "-w", "2", "-q")
+    # On SQLite a worker that finds nothing sleeps; nobody wakes it.
+    polling = (*huey, "-d", "0.01", "-m", "0.05")
     celery = ("celery", "-A", "benchmarks.peers.celery_app", "worker", "-c", "2", "-l", "ERROR")
     procrastinate = ("procrastinate", "--log-level", "error", "-a", "benchmarks.peers.procrastinate_app.app")
-    work, schema = (*procrastinate, "worker", "--concurrency", "10"), (*procrastinate, "schema", "--apply")
+    # Else the server tells every worker of every job.
+    work = (*procrastinate, "worker", "--concurrency", "10", "--no-listen-notify", "-p", "0.05")
+    schema = (*procrastinate, "schema", "--apply")
     callers = "wsaios-sqlite.client-callers"
     return [
-        System("huey-sqlite", ACROSS, _ONE, 4_000, module="huey_app", worker=huey, beside=callers, mark=1_400),
+        System("huey-sqlite", ACROSS, _ONE, 4_000, module="huey_app", worker=polling, beside=callers, mark=1_400),
         System("huey-redis", ACROSS, _ONE, 10_000, "redis", "huey_app", worker=huey, beside=callers, mark=3_400),
         System(
             "dramatiq",
@@ -155,7 +159,7 @@ def _peers() -> list[System]:
         System(
             "procrastinate",
             ACROSS,
-            "10 callers, task by task",
+            "11 callers, task by task",
             4_000,
             "postgres",
             "procrastinate_app",
@@ -182,11 +186,11 @@ def _peers() -> list[System]:
         System(
             "dbos",
             IN_PROCESS,
-            "8 callers, task by task",
+            "16 callers, task by task",
             4_000,
             "postgres",
             "dbos_app",
-            told={"callers": 8},
+            told={"callers": 16},
             beside="wsaios-postgres.in-process-callers",
             mark=1_040,
         ),

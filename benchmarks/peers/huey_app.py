@@ -8,6 +8,8 @@ from huey import RedisHuey, SqliteHuey
 from benchmarks.peers import redis_facts
 from benchmarks.peers.line import TOLD, drive, facts
 
+# How long it sleeps at most before it looks again for a result; unless set, 50 ms and then longer, up to a second.
+LOOK_S = 0.01
 ON_REDIS = TOLD["url"].startswith("redis://")
 huey = RedisHuey("bench", url=TOLD["url"]) if ON_REDIS else SqliteHuey("bench", filename=TOLD["url"])
 
@@ -25,8 +27,8 @@ def submit(n: int) -> list[Any]:
 
 
 def collect(handles: list[Any]) -> int:
-    """Wait for every result, in order."""
-    return sum(handle.get(blocking=True) == i for i, handle in enumerate(handles))
+    """Wait for every result, in order, and leave it in the store; unless told, huey deletes what is read."""
+    return sum(handle.get(blocking=True, preserve=True, max_delay=LOOK_S) == i for i, handle in enumerate(handles))
 
 
 def durability() -> tuple[str, bool]:
