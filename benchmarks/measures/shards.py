@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks.figures import Values
 from benchmarks.processes import Given
 from wsaios.components.executor.executor import TaskExecutor
-from wsaios.components.executor.policy import PriorityAgeing
+from wsaios.kernel.policy import Ordering
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Body, HandlerSpec, LaneSpec, Shard, Task
 
@@ -23,7 +23,7 @@ def measure(given: Given) -> Values:
     What came out goes in again as a new task, so that no record is made and none is older than the standing ones.
     """
     n_shards, depth, rounds = given.number("shards"), given.number("depth"), given.number("rounds")
-    executor = TaskExecutor(PriorityAgeing())
+    executor = TaskExecutor(Ordering())
     executor.lane(LaneSpec(LANE, BATCH))
     executor.handler(HandlerSpec("noop", LANE))
     shards = [Shard(number, "", f"tenant-{number}", "noop", 0, "") for number in range(1, n_shards + 1)]
@@ -55,11 +55,11 @@ def _made(spread: int, rng: random.Random) -> list[Task]:
 
 def _push(executor: TaskExecutor, shard: Shard, tasks: list[Task], first: int) -> None:
     """As intake does it: a number, a time, a place, and in."""
-    key, offer = executor.policy.key, executor.offer
+    place, offer = executor.place, executor.offer
     for number, task in enumerate(tasks, first):
         body = task.body
         body.accepted_us = _START_US + number
-        task.id, task.key = number + 1, key(body.priority, body.accepted_us)
+        task.id, task.key = number + 1, place(shard, body, body.accepted_us)
         offer(task, shard)
 
 
@@ -69,7 +69,7 @@ def _take(executor: TaskExecutor, now_us: int) -> list[Task]:
     while len(taken) < BATCH:
         window = executor.choose(LANE)
         assert window is not None
-        most = BATCH - len(taken)
-        taken += window.run(most, executor.until(LANE), now_us) or window.take(1, now_us)
+        until, _ = executor.span(LANE, window.shard.handler)
+        taken += window.run(BATCH - len(taken), until, now_us) or window.take(1, now_us)
         executor.touch(window)
     return taken

@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from wsaios.engines.local.answers import GiveUp, RetryAfter
     from wsaios.engines.local.context import Context
     from wsaios.kernel import errors
+    from wsaios.kernel import policy as policies
+    from wsaios.kernel.policy import FairShare
     from wsaios.kernel.task import LaneSpec, Processes
     from wsaios.kernel.version import __version__
     from wsaios.kernel.views import BatchView, Status, Transition, Why
@@ -24,6 +26,7 @@ __all__ = [
     "BatchView",
     "Client",
     "Context",
+    "FairShare",
     "GiveUp",
     "GoalQueue",
     "LaneSpec",
@@ -43,6 +46,7 @@ __all__ = [
     "Why",
     "__version__",
     "errors",
+    "policies",
     "submit_in",
 ]
 
@@ -53,6 +57,7 @@ _PLACES = {
     "BatchView": "wsaios.kernel.views",
     "Client": "wsaios.sdk.client",
     "Context": "wsaios.engines.local.context",
+    "FairShare": "wsaios.kernel.policy",
     "GiveUp": "wsaios.engines.local.answers",
     "GoalQueue": "wsaios.sdk.components",
     "LaneSpec": "wsaios.kernel.task",
@@ -73,12 +78,14 @@ _PLACES = {
     "submit_in": "wsaios.sdk.transaction",
 }
 
+_MODULES = {"errors": "wsaios.kernel.errors", "policies": "wsaios.kernel.policy"}
+
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    if name == "errors":
-        return import_module("wsaios.kernel.errors")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     place = _PLACES.get(name)
     if place is None:
         msg = f"module 'wsaios' has no attribute {name!r}"

@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any, Final, get_args
 
 import msgspec
 
-from wsaios.components.executor.policy import AGEING_US_PER_POINT, PriorityAgeing
 from wsaios.components.goals import GoalQueue
 from wsaios.components.optimizer import ParamOptimizer
 from wsaios.components.relations import RelationStore
@@ -26,11 +26,13 @@ from wsaios.kernel.events import HandlerKnown
 from wsaios.kernel.faculties import Changes, Hub, load
 from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.kernel.ledger import Ledger, Opening, Reads
-from wsaios.kernel.task import HandlerSpec, LaneKind, LaneSpec, Options, Processes
+from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
+from wsaios.kernel.task import GRADES, HandlerSpec, LaneKind, LaneSpec, Options, Processes
 from wsaios.ledger.failpoint_exit import from_environment
 from wsaios.ledger.location import locate
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.planning.calls import seconds, whole
+from wsaios.planning.ordering import ordering_of
 from wsaios.scheduler.assemble import assemble
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.inspect import Read
@@ -38,6 +40,7 @@ from wsaios.scheduler.lifecycle import Lifecycle
 from wsaios.scheduler.loop import Log, Loop
 from wsaios.scheduler.maintenance.prune import RETENTION_S, Pruning
 from wsaios.scheduler.notices import Notices
+from wsaios.scheduler.reorder import ORDER
 from wsaios.scheduler.service import Limits, Service
 from wsaios.scheduler.threads import CallThread
 
@@ -50,9 +53,7 @@ _SOONEST_AGAIN_S: Final = 1.0
 MAX_SLOTS: Final = 100_000
 MAX_NICE: Final = 19
 MIN_IMPORT_S: Final = 0.01
-MAX_AGEING_US: Final = 1 << 50
 MAX_LIMIT: Final = 1 << 40
-_AGEING_FACT: Final = ("policy", "ageing_us_per_point")
 _GC_THRESHOLDS: Final = (20_000, 50, 100)
 _SWITCH_INTERVAL_S: Final = 0.0001
 
@@ -64,17 +65,19 @@ class Settings(msgspec.Struct, frozen=True):
     `retention_s` is how long finished work is kept. `http_allow_private`: actions of type ``api`` may call addresses
     that are not public. `only_client`: it decides nothing, and only takes work in.
 
-    `serves` False: it works for its own process alone, pursues no goals and opens no door. `ageing_us_per_point` is
-    kept in the ledger, so that everyone who takes work in gives it its place by the same measure; None: as the ledger
-    says, else 600 s. What was accepted before keeps its place. `lease_s` is how long an owner of a ledger on a server
-    may be silent before another one may take over.
+    `serves` False: it works for its own process alone, pursues no goals and opens no door. `policy` (a name such as
+    ``"deadline"``, or a policy of `wsaios.policies`) and `fair_share` (True, or `FairShare` with weights) say what
+    starts next. They are kept in the ledger, so that everyone who takes work in gives it its place by the same measure;
+    None: as the ledger says, else ``"priority"`` without shares. What waits gets its new place step by step. `lease_s`
+    is how long an owner of a ledger on a server may be silent before another one may take over.
     """
 
     lanes: tuple[LaneSpec, ...] = ()
     limits: Limits = Limits()
     grace_s: float = GRACE_S
     retention_s: float = RETENTION_S
-    ageing_us_per_point: int | None = None
+    policy: str | AnyPolicy | None = None
+    fair_share: bool | FairShare | None = None
     only_client: bool = False
     serves: bool = True
     http_allow_private: bool = False
@@ -290,30 +293,32 @@ class Parts:
             load(self.components, facts)
         else:
             self.changes.again()
-        stored = _ageing_of(opening)
-        ageing = self.settings.ageing_us_per_point or stored
+        stored = _ordering_of(opening)
         pursues = self.settings.serves and not self.settings.only_client
         core = assemble(
             opening,
-            PriorityAgeing(ageing),
+            stored,
             self._rng,
             specs=(*self.lanes.values(), *self._specs.values()),
             hub=Hub(self.components, self.changes) if pursues else None,
             died=died,
             recover=not self.settings.only_client,
         )
-        if ageing != stored:
-            core.first_facts.append((*_AGEING_FACT, ageing))
+        wanted = ordering_of(stored, self.settings.policy, fair_share=self.settings.fair_share)
+        if wanted != stored and not self.settings.only_client:
+            core.wanted = wanted
         return core
 
     def _watcher_failed(self, error: BaseException) -> None:
         self.log.warning("a watcher of state raised", reason=f"{type(error).__name__}: {error}")
 
 
-def _ageing_of(opening: Opening) -> int:
-    """By which measure this ledger orders its work."""
-    found = (value for component, key, value in opening.facts if (component, key) == _AGEING_FACT)
-    return next((value for value in found if isinstance(value, int) and value > 0), AGEING_US_PER_POINT)
+def _ordering_of(opening: Opening) -> Ordering:
+    """By which policy this ledger orders its work."""
+    for component, key, value in opening.facts:
+        if (component, key) == ORDER:
+            return msgspec.convert(value, Ordering)
+    return Ordering()
 
 
 def ledger_of(url: str, settings: Settings, failpoint: Failpoint = nothing) -> Ledger:
@@ -371,8 +376,7 @@ def _check(settings: Settings) -> None:
     for field in msgspec.structs.fields(Limits):
         whole(f"limits.{field.name}", getattr(settings.limits, field.name), 1, MAX_LIMIT)
     seconds("lease_s", settings.lease_s, MIN_LEASE_S, 3600.0)
-    if settings.ageing_us_per_point is not None:
-        whole("ageing_us_per_point", settings.ageing_us_per_point, 1, MAX_AGEING_US)
+    ordering_of(Ordering(), settings.policy, fair_share=settings.fair_share)
 
 
 def lanes_of(settings: Settings) -> dict[str, LaneSpec]:
@@ -394,6 +398,7 @@ def lanes_of(settings: Settings) -> dict[str, LaneSpec]:
             reason = f"must be {fixed[lane.name]!r}, handlers that name no lane rely on it; give the lane another name"
             raise InvalidInput(f"{field}.kind", reason)
         _check_processes(field, lane)
+        _check_reserved(f"{field}.reserved", lane)
     return {lane.name: lane for lane in (*given, *settings.lanes)}
 
 
@@ -402,6 +407,19 @@ def usable_cpus() -> set[int]:
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))
+
+
+def _check_reserved(field: str, lane: LaneSpec) -> None:
+    if not isinstance(lane.reserved, Mapping):
+        raise InvalidInput(field, f"must be a mapping of classes to slots, not {lane.reserved!r:.80}")
+    for grade, count in lane.reserved.items():
+        if grade not in GRADES[1:]:
+            close = get_close_matches(str(grade), GRADES[1:], 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise InvalidInput(field, f"slots are kept for {' or '.join(GRADES[1:])}, not for {grade!r:.80}{hint}")
+        whole(f"{field}[{grade!r}]", count, 0, lane.slots)
+    if sum(lane.reserved.values()) >= lane.slots:
+        raise InvalidInput(field, f"keeps all {lane.slots} slots, so that bulk work would never start; leave one")
 
 
 def _check_processes(field: str, lane: LaneSpec) -> None:

@@ -11,9 +11,10 @@ from tests.simulation.batching import Batching
 from tests.simulation.fate import Fate
 from tests.simulation.intake import Shelf
 from tests.simulation.red import Check, require
-from tests.simulation.scenario import LANES, VARIANTS
+from tests.simulation.scenario import LANES, POLICIES, VARIANTS
 from tests.simulation.world import Tag
-from wsaios.kernel.events import HandlerKnown, Hold, LaneKnown, Only, Scope
+from wsaios.kernel.events import HandlerKnown, Hold, LaneKnown, Only, Reorder, Scope
+from wsaios.kernel.policy import FairShare, Ordering
 from wsaios.kernel.states import State
 from wsaios.kernel.task import LaneSpec
 
@@ -35,6 +36,7 @@ WEIGHTS: Final = {
     "resize": 2.0,
     "hold": 1.0,
     "only": 1.0,
+    "order": 0.0,
 }
 
 
@@ -68,6 +70,7 @@ class Day:
             "resize": self._resize,
             "hold": lambda: self._hold(self._rng.random() < 0.3),
             "only": self._only,
+            "order": self._order,
         }
         weights = WEIGHTS | driver.scenario.weights
         self._names = list(weights)
@@ -133,7 +136,7 @@ class Day:
         require(not driver.core.held(), Check.DRAIN, "slots are taken: {}", driver.core.held())
         require(not driver.core.book.tasks, Check.MEMORY, "{} tasks are still in memory", len(driver.core.book.tasks))
         require(not driver.tables.releases, Check.DEPENDENCIES, "never told: {}", list(driver.tables.releases))
-        sweeps = [key for component, key in driver.tables.facts if component == "sweep"]
+        sweeps = [key for component, key in driver.tables.facts if component == "sweep" or key == "moving"]
         require(not sweeps, Check.DRAIN, "sweeps never end: {}", sweeps)
         require(not self.world.pending, Check.ANSWERED, "never told: {}", self.world.pending)
         driver.invariants.everything()
@@ -183,7 +186,11 @@ class Day:
 
     def _resize(self) -> None:
         lane = self._rng.choice(LANES)
-        self.driver.post(LaneKnown(LaneSpec(lane.name, self._rng.randint(1, 3), lane.kind)))
+        slots = self._rng.randint(1, 3)
+        reserved = {}
+        if self.driver.scenario.weights.get("order") and slots > 1:
+            reserved = {self._rng.choice(("interactive", "default")): self._rng.randint(0, slots - 1)}
+        self.driver.post(LaneKnown(LaneSpec(lane.name, slots, lane.kind, reserved=reserved)))
 
     def _hold(self, held: bool) -> None:
         self.driver.post(Hold(held))
@@ -194,6 +201,10 @@ class Day:
             self.driver.post(Only(self._rng.choice(batches)))
         else:
             self.driver.post(Only(0))
+
+    def _order(self) -> None:
+        fair = self._rng.choice((None, FairShare(), FairShare({"acme": 3.0})))
+        self.driver.post(Reorder(None, Ordering(self._rng.choice(POLICIES), fair)))
 
     def _prune(self) -> None:
         if self.driver.hears:

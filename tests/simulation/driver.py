@@ -299,9 +299,9 @@ class Driver:
             row = self.tables.live.get(work.attempts[0].task)
             require(row is not None, Check.EFFECTS, "{} leaves and does not live", work)
             assert row is not None
-            key = self.tables.shards[row.shard].concurrency_key
-            keys.append(key)
-            self.occupancy.take(work, key, self.clock.now_us())
+            shard = self.tables.shards[row.shard]
+            keys.append(shard.concurrency_key)
+            self.occupancy.take(work, shard, self.clock.now_us())
         self.occupancy.check_started(flight.effects.works, self.known.lanes, keys)
 
     def _hear(self, events: list[Event]) -> None:

@@ -10,8 +10,10 @@ from tests.simulation.ends import check_end
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import US_PER_POINT
 from wsaios.kernel.ledger import Commit
+from wsaios.kernel.policy import Facts, Fcfs, Mlfq, Ordering, Priority
 from wsaios.kernel.states import ALLOWED, State
-from wsaios.kernel.task import Entry, Outcome, Task
+from wsaios.kernel.task import BatchState, Entry, Outcome, Task
+from wsaios.scheduler.reorder import ORDER
 from wsaios.simulation.ledger_store import Tables
 
 _ENTRIES: Final = msgspec.json.Decoder(list[Entry])
@@ -95,9 +97,24 @@ class Lives:
             self._look_at_outcome(outcome)
         require(number in self._tables.payloads, Check.PLACE, "{} has no arguments", number)
         require(number <= self._tables.id_high, Check.PLACE, "{} is above {}", number, self._tables.id_high)
-        key = row.body.accepted_us - row.body.priority * US_PER_POINT
-        require(row.key == key, Check.ORDER, "the key of {} is {}, not {}", number, row.key, key)
+        self._look_at_key(row)
         self._look_at_history(row)
+
+    def _look_at_key(self, row: Task | Outcome) -> None:
+        """A place is that of the policy, once all that waits has been given its place by it."""
+        facts, batch = self._tables.facts, self._tables.batches.get(self._tables.shards[row.shard].batch)
+        chosen, key = facts.get(ORDER), row.body.accepted_us - row.body.priority * US_PER_POINT
+        if chosen is not None:
+            policy = msgspec.json.decode(chosen[0], type=Ordering).policy
+            old = (
+                isinstance(row, Outcome)
+                or ("policy", "moving") in facts
+                or (batch and batch.state != BatchState.SEALED)
+            )
+            if old or not isinstance(policy, Fcfs | Priority | Mlfq):
+                return
+            key = policy.key(Facts(row.body.priority, row.body.accepted_us))
+        require(row.key == key, Check.ORDER, "the key of {} is {}, not {}", row.id, row.key, key)
 
     def _look_at_outcome(self, outcome: Outcome) -> None:
         number = outcome.id

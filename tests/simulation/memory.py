@@ -166,12 +166,11 @@ def _fills(after: After) -> list[int]:
     for row in after.tables.live.values():
         if row.state == State.READY and after.exists(row):
             rows.setdefault(row.shard, []).append(row)
-    taken = after.occupancy.taken()
     ends = []
     for number, tasks in rows.items():
         shard = after.shard(number)
         lane = after.lane(shard)
-        if lane is None or taken[lane.name] >= lane.slots or not may_start(after, shard, lane.name):
+        if lane is None or not may_start(after, shard, lane.name) or after.occupancy.room(lane, shard.grade) <= 0:
             continue
         until_us = lingering_until_us(after, shard, tasks)
         if until_us is not None and until_us > after.now_us:

@@ -9,7 +9,7 @@ from tests.simulation.red import Check, require
 from tests.simulation.scenario import limit_of
 from wsaios.kernel.engine import AttemptRef, Ended, Freed, Report, Work, WorkerLost
 from wsaios.kernel.executor import Slots
-from wsaios.kernel.task import LaneSpec
+from wsaios.kernel.task import GRADES, LaneSpec, Shard
 
 
 class Call(msgspec.Struct, eq=False):
@@ -19,6 +19,7 @@ class Call(msgspec.Struct, eq=False):
     key: str
     left: set[AttemptRef]
     since_us: int
+    grade: int
 
 
 class Occupancy:
@@ -31,10 +32,10 @@ class Occupancy:
         """Another core begins with nothing."""
         self._calls.clear()
 
-    def take(self, work: Work, key: str, now_us: int) -> None:
-        """A work has taken a slot."""
+    def take(self, work: Work, shard: Shard, now_us: int) -> None:
+        """A work of a shard has taken a slot."""
         refs = {AttemptRef(attempt.task, attempt.fence) for attempt in work.attempts}
-        call = Call(work.lane, key, refs, now_us)
+        call = Call(work.lane, shard.concurrency_key, refs, now_us, shard.grade)
         self._calls.update(dict.fromkeys(refs, call))
 
     def hear(self, reports: Iterable[Report]) -> None:
@@ -49,6 +50,12 @@ class Occupancy:
     def taken(self) -> Counter[str]:
         """Slots taken by lane."""
         return Counter(call.lane for call in set(self._calls.values()))
+
+    def room(self, lane: LaneSpec, grade: int) -> int:
+        """How many slots of a lane a class of work may still take."""
+        calls = [call.grade for call in set(self._calls.values()) if call.lane == lane.name]
+        kept = [lane.reserved.get(GRADES[above], 0) - calls.count(above) for above in range(grade + 1, len(GRADES))]
+        return lane.slots - len(calls) - sum(max(0, each) for each in kept)
 
     def keyed(self, key: str) -> int:
         """Attempts that run under a concurrency key."""

@@ -9,9 +9,11 @@ from tests.simulation.facts import After
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import US_PER_POINT, limit_of
 from wsaios.kernel.ledger import ReadyAfter
+from wsaios.kernel.policy import Ordering
 from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Flag, Shard, Task
+from wsaios.scheduler.reorder import ORDER
 
 _SPAN_US: Final = 200 * US_PER_POINT
 PATIENCE: Final = 60
@@ -26,9 +28,21 @@ class Waiting(msgspec.Struct):
     shard: Shard
 
 
-def place_of(task: Task) -> tuple[int, int]:
-    """Where a task stands by priority and age, worked out from its facts alone."""
+Kind = tuple[str, int]
+"""Tenant and class of work: tenants are alike where they do not share."""
+
+
+def place_of(after: After, task: Task) -> tuple[int, int]:
+    """Where a task stands: by priority and age, worked out from its facts alone, unless the policy was changed."""
+    if ordering(after) is not None:
+        return task.key, task.id
     return task.body.accepted_us - task.body.priority * US_PER_POINT, task.id
+
+
+def ordering(after: After) -> Ordering | None:
+    """The ordering that somebody chose; None: that of the beginning."""
+    row = after.tables.facts.get(ORDER)
+    return None if row is None else msgspec.json.decode(row[0], type=Ordering)
 
 
 class OrderCheck:
@@ -44,42 +58,45 @@ class OrderCheck:
         if alone or after.held:
             self._patience.clear()
             return
-        best: dict[str, Waiting] = {}
+        best: dict[str, dict[Kind, Waiting]] = {}
+        chosen = ordering(after)
+        shares = chosen is not None and chosen.fair is not None
         for lane, waiting in _waiting(after):
-            if lane not in best or waiting.place < best[lane].place:
-                best[lane] = waiting
+            kind = (waiting.shard.tenant if shares else "", waiting.shard.grade)
+            known = best.setdefault(lane, {}).get(kind)
+            if known is None or waiting.place < known.place:
+                best[lane][kind] = waiting
         self._check_started(after, best)
         self._check_free(after, best)
 
-    def _check_started(self, after: After, best: dict[str, Waiting]) -> None:
+    def _check_started(self, after: After, best: dict[str, dict[Kind, Waiting]]) -> None:
         for work in after.started:
-            waiting = best.get(work.lane)
-            if waiting is None:
-                continue
             rows = [after.tables.live[attempt.task] for attempt in work.attempts]
-            head = min(rows, key=place_of)
-            seen = "{}: {} started while {} waits"
-            require(place_of(head) <= waiting.place, Check.ORDER, seen, work.lane, place_of(head), waiting)
-            later = head.body.accepted_us - waiting.task.body.accepted_us
-            require(
-                later <= _SPAN_US, Check.BOUND, "{} came {} µs after {} and went first", head.id, later, waiting.task.id
-            )
+            head = min(rows, key=lambda task: place_of(after, task))
+            place, shard = place_of(after, head), after.shard(head.shard)
+            for (tenant, grade), waiting in best.get(work.lane, {}).items():
+                # Slots may have been kept from a lower class; tenants that share take turns within a class.
+                if grade < shard.grade or (tenant and (tenant, grade) != (shard.tenant, shard.grade)):
+                    continue
+                require(place <= waiting.place, Check.ORDER, "{}: {} started while {} waits", work.lane, place, waiting)
+                later = head.body.accepted_us - waiting.task.body.accepted_us
+                if ordering(after) is None:
+                    seen = "{} came {} µs after {} and went first"
+                    require(later <= _SPAN_US, Check.BOUND, seen, head.id, later, waiting.task.id)
 
-    def _check_free(self, after: After, best: dict[str, Waiting]) -> None:
-        taken = after.occupancy.taken()
+    def _check_free(self, after: After, best: dict[str, dict[Kind, Waiting]]) -> None:
         asked = {
             lane.name
             for question in after.asked
             if isinstance(question, ReadyAfter) and (lane := after.lane(after.shard(question.shard))) is not None
         }
         for name, lane in after.known.lanes.items():
-            idle = name in best and taken[name] < lane.slots
+            kinds = best.get(name, {})
+            idle = any(after.occupancy.room(lane, grade) > 0 for _, grade in kinds)
             patience = self._patience[name] = self._patience.get(name, 0) + 1 if idle else 0
             if idle:
-                seen = "{}: {} of {} slots are taken, and {} waits"
-                require(
-                    name in asked and patience <= PATIENCE, Check.IDLE, seen, name, taken[name], lane.slots, best[name]
-                )
+                seen = "{}: slots are free, and {} waits"
+                require(name in asked and patience <= PATIENCE, Check.IDLE, seen, name, kinds)
 
 
 def _check_let(after: After) -> None:
@@ -106,7 +123,7 @@ def _waiting(after: After) -> Iterator[tuple[str, Waiting]]:
                 task.expires_us is not None and task.expires_us <= after.now_us and not task.body.flags & Flag.STARTED
             )
             if after.exists(task) and not over and task.body.deaths < SUSPECT_DEATHS:
-                yield lane.name, Waiting(place_of(task), task, shard)
+                yield lane.name, Waiting(place_of(after, task), task, shard)
 
 
 def may_start(after: After, shard: Shard, lane: str) -> bool:

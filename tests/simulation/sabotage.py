@@ -11,15 +11,17 @@ from tests.simulation.driver import Flight
 from tests.simulation.fate import Fate
 from tests.simulation.mishaps import Mishap
 from tests.simulation.red import Check
-from wsaios.components.executor import policy
 from wsaios.components.executor.executor import TaskExecutor
-from wsaios.components.executor.policy import PriorityAgeing
+from wsaios.components.executor.line import Line
 from wsaios.components.executor.slots import Slots
 from wsaios.components.executor.timers import TimerWindow
 from wsaios.components.executor.window import ShardWindow
+from wsaios.kernel import policy
 from wsaios.kernel.engine import Work
 from wsaios.kernel.events import Reply
+from wsaios.kernel.executor import Span
 from wsaios.kernel.ledger import Commit, Committed
+from wsaios.kernel.policy import Facts, Priority
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Flag, Outcome, Task, clamp_priority
 from wsaios.scheduler import intake, reports
@@ -95,11 +97,11 @@ def _no_fence(self: Any, ref: tuple[int, int]) -> Task | None:
     return task if task is not None and task.state == State.RUNNING else None
 
 
-def _smaller_priority_first(self: Any, priority: int, enqueued_us: int) -> int:
-    return int(enqueued_us + clamp_priority(priority) * self._us_per_point)
+def _smaller_priority_first(self: Any, facts: Facts) -> int:
+    return int(facts.enqueued_us + clamp_priority(facts.priority) * self.point_s * 1e6)
 
 
-def _leave_twice(self: Any, ref: tuple[int, int]) -> Any:
+def _leave_twice(self: Any, ref: tuple[int, int], _: int | None) -> Any:
     seat = self._seats.get(ref)
     if seat is not None:
         seat.left -= 1
@@ -194,11 +196,11 @@ def _start_suspects(self: Any) -> bool:
 
 SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
     "reports are taken under any fence": ({Check.RESULT}, "lossy", _patched(Reports, "_holder", _no_fence)),
-    "smaller priorities go first": ({Check.ORDER}, "calm", _patched(PriorityAgeing, "key", _smaller_priority_first)),
+    "smaller priorities go first": ({Check.ORDER}, "calm", _patched(Priority, "key", _smaller_priority_first)),
     "one shard goes on past the head of another": (
         {Check.ORDER},
         "crowded",
-        _patched(PriorityAgeing, "until", lambda *_: None),
+        _patched(Line, "span", lambda *_: Span(None, None)),
     ),
     "a trimmed window believes to be whole": ({Check.ORDER, Check.IDLE}, "crowded", _whole_after_a_trim),
     "priorities have no end": ({Check.BOUND}, "batches", _any_priority),

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from wsaios.kernel.policy import Deadline, Fcfs, Mlfq, Multifactor, Priority
 from wsaios.kernel.task import HISTORY_KEPT, HandlerSpec, LaneSpec, Options
 from wsaios.simulation.faults import WILD, FaultPlan
 
@@ -33,6 +34,16 @@ VARIANTS: Final = {
 }
 """The next process, or the same one later, may know a handler in another lane or with another batch size."""
 KEY_LIMITS: Final = {"one": 1, "two": 2}
+
+
+POLICIES: Final = (
+    Fcfs(),
+    Priority(US_PER_POINT / 1e6),
+    Priority(US_PER_POINT / 1e5),
+    Multifactor(slack=0.5, share=0.5, age_s=0.5, slack_s=1.0),
+    Deadline(horizon_s=0.5),
+    Mlfq(boost_s=0.05),
+)
 
 
 def limit_of(key: str) -> int:
@@ -103,6 +114,15 @@ SCENARIOS: Final = (
         death=0.003,
         longest_us=5_000,
         weights={"submit": 80, "act": 80, "batch": 4, "family": 0, "act on batch": 0, "act on lane": 0, "sweep": 0},
+    ),
+    Scenario(
+        "orders",
+        faults=CALM,
+        busy=0.6,
+        room=4,
+        death=0.02,
+        longest_us=20_000,
+        weights={"submit": 60, "batch": 30, "order": 5, "resize": 5, "hold": 0.2},
     ),
     Scenario("roomy", room=4096, timers=512, piece=1000, purge_rows=10_000, lines=HISTORY_KEPT),
 )

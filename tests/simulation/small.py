@@ -5,14 +5,16 @@ from contextlib import contextmanager
 from random import Random
 from unittest.mock import patch
 
+import msgspec
+
 from tests.simulation.scenario import US_PER_POINT, Scenario
 from wsaios.components.executor import timers
 from wsaios.components.executor.executor import TaskExecutor
-from wsaios.components.executor.policy import PriorityAgeing
 from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Opening
+from wsaios.kernel.policy import Ordering, Priority
 from wsaios.kernel.task import HandlerSpec, LaneSpec
-from wsaios.scheduler import batches, book, core, leftovers, links, verbs
+from wsaios.scheduler import batches, book, core, leftovers, links, reorder, verbs
 from wsaios.scheduler.core import Core
 
 
@@ -27,8 +29,8 @@ class Known:
 class SmallExecutor(TaskExecutor):
     """Keeps few rows of a shard, and fewer when there are many shards."""
 
-    def __init__(self, rows: int) -> None:
-        super().__init__(PriorityAgeing(US_PER_POINT))
+    def __init__(self, rows: int, ordering: Ordering) -> None:
+        super().__init__(ordering)
         self._rows = rows
 
     def room(self) -> int:
@@ -37,7 +39,9 @@ class SmallExecutor(TaskExecutor):
 
 def small_core(known: Known, scenario: Scenario, opening: Opening, rng: Random, hub: Hub | None, *, died: bool) -> Core:
     """As `assemble` makes it, with small windows; without a hub it only takes in and acts."""
-    executor = SmallExecutor(scenario.room)
+    chosen = [value for component, key, value in opening.facts if (component, key) == reorder.ORDER]
+    ordering = msgspec.convert(chosen[0], Ordering) if chosen else Ordering(Priority(US_PER_POINT / 1e6))
+    executor = SmallExecutor(scenario.room, ordering)
     for lane in known.lanes.values():
         executor.lane(lane)
     for handler in known.handlers.values():
@@ -53,6 +57,7 @@ def small_pieces(scenario: Scenario) -> Iterator[None]:
         patch.multiple(timers, LOW_WATER=few, REFILL=2 * few, HIGH_WATER=4 * few),
         patch.object(links, "_PIECE", scenario.piece),
         patch.object(verbs, "_PIECE", scenario.piece),
+        patch.object(reorder, "_PIECE", scenario.piece),
         patch.object(batches, "_FIRST_RANGE", scenario.piece),
         patch.object(core, "_DUE_AT_ONCE", scenario.piece),
         patch.multiple(leftovers, _WINDOWS=few, _SHARDS=few),

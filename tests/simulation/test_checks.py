@@ -19,7 +19,7 @@ from tests.simulation.sabotage import (
 from tests.simulation.scenario import SCENARIOS, Scenario
 
 _BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
-_SEEDS = range(1, 40)
+_SEEDS = range(1, 80)
 
 
 def _reds(scenario: Scenario, make: Callable[[int, Scenario], Fate] = Fate) -> Iterator[Check]:

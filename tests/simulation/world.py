@@ -234,6 +234,8 @@ class World:
             tenant=tenant,
             priority=rng.choice((0, 0, rng.randint(-100, 100), rng.randint(-150, 150))),
             due_us=now + rng.randint(-1000, 1_500_000) if rng.random() < 0.25 else None,
+            # No number is drawn for it, so that what other seeds do stays as it was.
+            deadline_us=now + 1000 * (order.serial * 7 % 900) if order.serial % 3 == 0 else None,
             expires_us=now + rng.randint(1, 2_000_000) if rng.random() < 0.25 else None,
             options=options,
             concurrency_key=key,

@@ -10,6 +10,7 @@ from wsaios.cli.batch import batch
 from wsaios.cli.doctor import doctor
 from wsaios.cli.errors import UNEXPECTED
 from wsaios.cli.ledger import ledger_app
+from wsaios.cli.policy import policy
 from wsaios.cli.streams import prepare
 from wsaios.cli.task import task
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.add_typer(batch)
 app.add_typer(task)
 app.add_typer(ledger_app)
+app.command()(policy)
 app.command()(doctor)
 
 

@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from wsaios.cli.output import fields, plain, printable, table
 from wsaios.kernel.ids import decode, encode
-from wsaios.kernel.views import BatchView, Status, Transition
+from wsaios.kernel.policy import Ordering
+from wsaios.kernel.views import BatchView, Status, Transition, about
 
 if TYPE_CHECKING:
     from wsaios.sdk.client import Client
@@ -152,6 +155,17 @@ def transition_lines(history: Iterable[Transition]) -> Iterator[str]:
         for each in history
     ]
     return table(("at (UTC)", "from", "to", "fence", "reason"), rows)
+
+
+def policy_lines(found: Ordering) -> Iterator[str]:
+    """What starts next, a line for each value."""
+    shared = None
+    if found.fair is not None:
+        weights = ", ".join(f"{tenant} {weight:g}" for tenant, weight in sorted(found.fair.weights.items()))
+        shared = f"tenants take turns{': ' + weights if weights else ''}"
+    policy = msgspec.to_builtins(found.policy)
+    yield from fields([*policy.items(), ("fair_share", shared or "no, tenants do not matter")])
+    yield f"nothing younger goes first by more than {about(found.policy.longest_wait_us() / 1e6)}"
 
 
 def shortened(text: str | None) -> str:

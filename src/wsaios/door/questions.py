@@ -6,6 +6,7 @@ import msgspec
 
 from wsaios.door.faults import Fault
 from wsaios.kernel.events import Scope, Verb
+from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.task import Batch
 from wsaios.kernel.views import BatchView, Overview, Status, Transition, Why
 
@@ -107,6 +108,14 @@ class ActOn(Ask[str | int], frozen=True, tag="act"):
     reason: Annotated[str, msgspec.Meta(max_length=1000)]
 
 
+class OrderBy(Ask[Ordering], frozen=True, tag="order_by"):
+    """Order by another policy, and let tenants share or not; None leaves each as it is. The answer is what holds."""
+
+    writes: ClassVar[bool] = True
+    policy: str | AnyPolicy | None = None
+    fair_share: bool | FairShare | None = None
+
+
 class BatchStatusOf(Ask[BatchView], frozen=True, tag="batch_status"):
     """Where a batch stands."""
 
@@ -179,6 +188,7 @@ Question = (
     | HistoryOf
     | WhyOf
     | ActOn
+    | OrderBy
     | BatchStatusOf
     | BatchEnd
     | FollowOpen

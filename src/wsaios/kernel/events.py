@@ -6,6 +6,7 @@ import msgspec
 
 from wsaios.kernel.engine import AttemptRef, Report, Work
 from wsaios.kernel.ledger import Commit
+from wsaios.kernel.policy import Ordering
 from wsaios.kernel.task import Batch, HandlerSpec, LaneSpec, NewTask, Outcome
 
 Token = Any
@@ -122,6 +123,13 @@ class LaneKnown(msgspec.Struct):
     spec: LaneSpec
 
 
+class Reorder(msgspec.Struct):
+    """Order by another policy from now on; what waits gets its new place step by step. The reply is the ordering."""
+
+    token: Token
+    ordering: Ordering
+
+
 class Barrier(msgspec.Struct):
     """The reply comes when everything before it is durable."""
 
@@ -157,6 +165,7 @@ Event = (
     | Act
     | HandlerKnown
     | LaneKnown
+    | Reorder
     | Barrier
     | Hold
     | Only

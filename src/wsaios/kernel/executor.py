@@ -4,11 +4,19 @@ The component behind it is put in by `assemble`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from wsaios.kernel.task import Effective, HandlerSpec, LaneKind, LaneSpec, Shard, Task
+from wsaios.kernel.policy import Ordering
+from wsaios.kernel.task import Body, Effective, HandlerSpec, LaneKind, LaneSpec, Shard, Task
 
 Ref = tuple[int, int]
+
+
+class Span(NamedTuple):
+    """How long a window goes on being the best one: up to (key, id) `until` (None: its end), and for `most` tasks."""
+
+    until: tuple[int, int] | None
+    most: int | None
 
 
 class Window(Protocol):
@@ -32,8 +40,8 @@ class Window(Protocol):
     def covers(self, task: Task) -> bool:
         """Whether a ready task of this shard belongs into memory."""
 
-    def add(self, task: Task) -> bool:
-        """Take a task in when it belongs into memory."""
+    def add(self, task: Task, was: int | None = None) -> bool:
+        """Take a task in when it belongs into memory; `was` is the key under which it stood here until now."""
 
     def miss(self, task: Task) -> None:
         """An answer that is on its way does not know what has become of this task."""
@@ -106,6 +114,8 @@ class Seat(Protocol):
 
     key: str
     size: int
+    lane: str
+    shard: Shard
 
 
 class Slots(Protocol):
@@ -126,30 +136,26 @@ class Slots(Protocol):
     def key_room(self, key: str, limit: int) -> int:
         """How many more may run under a concurrency key: the smallest limit counts, of those that run and this one."""
 
-    def take(self, lane: str, key: str, refs: list[Ref], key_limit: int = 1) -> None:
-        """One slot for these attempts."""
+    def room(self, lane: str, grade: int) -> int:
+        """How many free slots a class of work may take."""
+
+    def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int) -> None:
+        """One slot for these attempts of a shard."""
 
     def seat(self, ref: Ref) -> Seat | None:
         """Where an attempt sits."""
 
-    def leave(self, ref: Ref) -> Seat | None:
-        """It leaves; its seat the first time, None afterwards."""
+    def leave(self, ref: Ref, now_us: int | None) -> Seat | None:
+        """It leaves; its seat the first time, None afterwards. `now_us` None: it never came to its engine."""
 
-    def stand(self, ref: Ref, *, aside: bool) -> None:
+    def stand(self, ref: Ref, *, aside: bool, now_us: int) -> None:
         """The call of an attempt stands aside, its slot being free meanwhile, or comes back."""
 
     def inherit(self, old: "Slots") -> None:
         """Take over who sits, not how many may."""
 
-    def held(self) -> Iterable[Ref]:
+    def __iter__(self) -> Iterator[Ref]:
         """Every attempt that sits."""
-
-
-class Order(Protocol):
-    """The policy, as far as the hub asks it itself."""
-
-    def key(self, priority: int, enqueued_us: int) -> int:
-        """The place of a task within its shard."""
 
 
 class Shelf(Protocol):
@@ -157,10 +163,6 @@ class Shelf(Protocol):
 
     handlers: dict[str, HandlerSpec]
     kinds: dict[str, LaneKind]
-
-    @property
-    def policy(self) -> Order:
-        """The policy."""
 
     @property
     def windows(self) -> Mapping[int, Window]:
@@ -182,8 +184,8 @@ class Shelf(Protocol):
     def choose(self, lane: str) -> Window | None:
         """The window whose head the policy starts next in a lane."""
 
-    def until(self, lane: str) -> tuple[int, int] | None:
-        """Up to which (key, id) the window just chosen would be chosen again."""
+    def span(self, lane: str, handler: str) -> Span:
+        """How far the window just chosen, of that handler, would be chosen again and again."""
 
     def open(self, shard: Shard, *, complete: bool) -> Window:
         """The window of a shard, made when there is none."""
@@ -208,6 +210,7 @@ class Executor(Shelf, Protocol):
     """The ready, the waiting-for-a-time and the running, as far as they are in memory."""
 
     suspects: dict[int, Task]
+    ordering: Ordering
 
     @property
     def slots(self) -> Slots:
@@ -223,6 +226,18 @@ class Executor(Shelf, Protocol):
 
     def lane(self, spec: LaneSpec) -> None:
         """Add a lane, or change how many slots it has."""
+
+    def lane_us(self, lane: str) -> float | None:
+        """How long a call in the lane has held its slot lately; None: none has ended."""
+
+    def order(self, ordering: Ordering) -> None:
+        """Give places by another policy from now on, and let tenants share or not."""
+
+    def move(self, task: Task, shard: Shard, key: int) -> None:
+        """Give a live task of the shard another place."""
+
+    def place(self, shard: Shard, body: Body, now_us: int) -> int:
+        """The place of a task within its shard, by the policy."""
 
     def handler(self, spec: HandlerSpec) -> None:
         """Make a handler known."""

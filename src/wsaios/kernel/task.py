@@ -13,6 +13,10 @@ DEFAULT_TENANT: Final = "default"
 MAX_PAYLOAD_BYTES: Final = 1 << 20
 IDEMPOTENCY_WINDOW_S: Final = 7 * 86_400.0
 HISTORY_KEPT: Final = 32
+GRADES: Final = ("bulk", "default", "interactive")
+"""The classes of work, the lowest first; a task belongs to one by its priority."""
+BULK_TO: Final = -50
+INTERACTIVE_FROM: Final = 50
 
 Delivery = Literal["at_least_once", "at_most_once"]
 Entry = tuple[int, int, int, str | None]
@@ -105,13 +109,15 @@ class LaneSpec(msgspec.Struct, frozen=True):
     """A named pool of slots.
 
     `kind` is ``"async"`` for coroutines, ``"thread"`` for plain functions, or ``"process"`` for plain functions in
-    worker processes, which `processes` says more about.
+    worker processes, which `processes` says more about. `reserved` keeps so many of the slots for a class of work
+    (``"interactive"``, ``"default"``) and those above it, also while they stand empty.
     """
 
     name: str
     slots: int
     kind: LaneKind = "async"
     processes: Processes = Processes()
+    reserved: dict[str, int] = {}
 
 
 class Body(msgspec.Struct, array_like=True, gc=False):
@@ -132,6 +138,7 @@ class Body(msgspec.Struct, array_like=True, gc=False):
     reason: str | None = None
     spilled: int = 0
     history: list[Entry] = []
+    depth: int = 0
 
 
 class Task(msgspec.Struct, array_like=True, gc=False):
@@ -203,7 +210,10 @@ class NewTask(msgspec.Struct, array_like=True):
 
 
 class Shard(msgspec.Struct, frozen=True, array_like=True):
-    """The tasks that one queue holds; `lane` "" is the lane of the handler, `batch` 0 is none."""
+    """The tasks that one queue holds.
+
+    `lane` "" is the lane of the handler, `batch` 0 is none, `grade` a place in GRADES.
+    """
 
     id: int
     lane: str
@@ -211,6 +221,7 @@ class Shard(msgspec.Struct, frozen=True, array_like=True):
     handler: str
     batch: int
     concurrency_key: str
+    grade: int = 1
 
 
 class BatchState(IntEnum):
@@ -272,6 +283,11 @@ def effective(own: Options | None, handler: Options | None) -> Effective:
 def ended(state: int) -> bool:
     """Whether a task in this state is over."""
     return state >= State.SUCCEEDED
+
+
+def grade_of(priority: int) -> int:
+    """The class of work of a task: interactive from INTERACTIVE_FROM, bulk up to BULK_TO."""
+    return 2 if priority >= INTERACTIVE_FROM else 0 if priority <= BULK_TO else 1
 
 
 def clamp_priority(priority: int) -> int:

@@ -62,11 +62,14 @@ class Why(msgspec.Struct, frozen=True):
     detail: str
     since: datetime
     ahead: int | None = None
+    starts_in_s: float | None = None
 
     def __str__(self) -> str:
         """One sentence."""
         line = f"{self.id} is {self.state}: {self.detail} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
-        return line if self.ahead is None else f"{line}; {self.ahead} before it"
+        if self.ahead is not None:
+            line += f"; {self.ahead} before it"
+        return line if self.starts_in_s is None else f"{line}, starts in about {about(self.starts_in_s)}"
 
 
 class BatchView(msgspec.Struct, frozen=True):
@@ -106,6 +109,14 @@ class Overview(msgspec.Struct, frozen=True):
     size_bytes: int
     owned: bool
     suspects: list[Status]
+
+
+def about(seconds: float) -> str:
+    """A length of time as people say it when they guess."""
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 2 else f"{seconds * 1000:.0f} ms"  # noqa: PLR2004  # of ms, no more are told
 
 
 def amount(number: int, noun: str) -> str:

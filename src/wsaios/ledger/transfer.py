@@ -42,7 +42,7 @@ TABLES: Final = (
         "id state handler tenant created_us sealed_us rows keep key ranges ended meta unfinished",
         booleans=(7, 12),
     ),
-    _table("shard", "id lane tenant handler batch concurrency_key tasks"),
+    _table("shard", "id lane tenant handler batch concurrency_key grade tasks"),
     _table("live", "id shard state fence key due_us expires_us body"),
     _table("payload", "id codec data"),
     _table("checkpoint", "id codec data"),

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from wsaios.components.executor.executor import TaskExecutor
-from wsaios.components.executor.policy import Policy
 from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Opening
+from wsaios.kernel.policy import Ordering
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.scheduler.core import Core
@@ -13,7 +13,7 @@ from wsaios.scheduler.core import Core
 
 def assemble(
     opening: Opening,
-    policy: Policy,
+    ordering: Ordering,
     rng: Rng,
     *,
     specs: Iterable[LaneSpec | HandlerSpec] = (),
@@ -22,7 +22,7 @@ def assemble(
     recover: bool = True,
 ) -> Core:
     """A core over what the ledger says; `died` and `recover` as in `Core`."""
-    executor = TaskExecutor(policy)
+    executor = TaskExecutor(ordering)
     for spec in specs:
         if isinstance(spec, LaneSpec):
             executor.lane(spec)

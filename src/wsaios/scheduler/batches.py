@@ -13,6 +13,7 @@ from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, BatchState
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.intake import make
+from wsaios.scheduler.reorder import Reordering
 
 STAGED: Final = "waits for its batch to be sealed"
 _FIRST_RANGE: Final = 4096
@@ -21,8 +22,9 @@ _FIRST_RANGE: Final = 4096
 class Batches:
     """Staged rows are stored as ready ones of a shard that nobody may start, so that sealing is one row."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Book, reordering: Reordering) -> None:
         self._book = book
+        self._reordering = reordering
         self._room: dict[int, int] = {}
         self._timed: set[int] = set()
         self._purged_rows = 0
@@ -82,6 +84,7 @@ class Batches:
             if window.shard.batch == batch.id and window.parked == "seal":
                 book.executor.unpark(window)
                 book.executor.settle(window)
+        self._reordering.sealed(batch)
         book.touch_batch(batch)
         book.reply(event.token, batch)
 

@@ -158,7 +158,7 @@ class Book(Draft):
 
     def free(self, ref: tuple[int, int]) -> Seat | None:
         """An attempt leaves its slot and its place under a concurrency key; its seat the first time."""
-        seat = self.executor.slots.leave(ref)
+        seat = self.executor.slots.leave(ref, self.now_us)
         if seat is not None and seat.key:
             self.key_freed(seat.key)
         return seat
@@ -179,13 +179,15 @@ class Book(Draft):
         body.reason = None
         fence = outcome.fence + 1
         body.history.append((State.READY, self.now_us, fence, reason))
-        task = Task(outcome.id, outcome.shard, State.READY, fence, outcome.key, None, outcome.expires_us, body)
+        shard = self.shards[outcome.shard]
+        # Another policy may hold than the one that gave it its place.
+        key = self.executor.place(shard, body, self.now_us)
+        task = Task(outcome.id, outcome.shard, State.READY, fence, key, None, outcome.expires_us, body)
         self.tasks[task.id] = self._dirty[task.id] = task
         self._reborn.add(task.id)
         self.transitions[outcome.state, State.READY] += 1
         if len(body.history) > HISTORY_KEPT:
             self._spill(task)
-        shard = self.shards[task.shard]
         if shard.batch:
             self._count(shard.batch, State(outcome.state), -1)
         return task

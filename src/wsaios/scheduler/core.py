@@ -10,6 +10,7 @@ from wsaios.kernel.engine import AttemptRef
 from wsaios.kernel.executor import Executor, Timer, Window
 from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Answer, Committed, DueAfter, ExpiringAfter, Opening, ReadyAfter
+from wsaios.kernel.policy import Ordering
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.states import State
 from wsaios.kernel.task import BatchState, Failure, Flag, Task
@@ -20,6 +21,7 @@ from wsaios.scheduler.intake import Intake
 from wsaios.scheduler.leftovers import Leftovers
 from wsaios.scheduler.links import Links
 from wsaios.scheduler.pursuit import Pursuit
+from wsaios.scheduler.reorder import Reordering
 from wsaios.scheduler.reports import Reports
 from wsaios.scheduler.verbs import Verbs
 
@@ -56,7 +58,8 @@ class Core:
         self.cycle = Cycle(book)
         book.key_freed = self.cycle.wake_key
         self._intake = Intake(book)
-        self._batches = Batches(book)
+        self.reordering = Reordering(book)
+        self._batches = Batches(book, self.reordering)
         self._reports = Reports(book, rng)
         self._links = Links(book)
         self._verbs = Verbs(book)
@@ -68,7 +71,7 @@ class Core:
         self._waiting: deque[list[tuple[Any, Callable[[Answer], None]]]] = deque()
         self._opening: Opening | None = opening if recover else None
         self._died = died
-        self.first_facts: list[tuple[str, str, Any]] = []
+        self.wanted: Ordering | None = None
         self._handle: dict[type, Callable[[Any], None]] = {
             ev.Submit: self._intake.submit,
             ev.TakeIn: self._intake.take_in,
@@ -80,6 +83,7 @@ class Core:
             ev.AbortBatch: self._batches.abort,
             ev.Act: self._verbs.act,
             ev.HandlerKnown: self._handler_known,
+            ev.Reorder: self.reordering.change,
             ev.LaneKnown: lambda event: executor.lane(event.spec),
             ev.Barrier: lambda event: book.reply(event.token),
             ev.Hold: self._hold,
@@ -104,12 +108,12 @@ class Core:
         book = self.book
         book.begin(now_us)
         self._intake.begin()
-        if self.first_facts:
-            book.commit.facts += self.first_facts
-            self.first_facts = []
         if self._opening is not None:
             self._recover(self._opening)
             self._opening = None
+        if self.wanted is not None:
+            self.reordering.set(self.wanted)
+            self.wanted = None
         if answer is not None:
             self._hear(answer)
         for event in events:
@@ -177,7 +181,7 @@ class Core:
         for effects in (old.book.effects, *failed):
             for work in effects.works:
                 for attempt in work.attempts:
-                    slots.leave((attempt.task, attempt.fence))
+                    slots.leave((attempt.task, attempt.fence), None)
         self.executor.slots.inherit(slots)
 
     def backlog(self) -> bool:
@@ -186,7 +190,7 @@ class Core:
 
     def held(self) -> list[AttemptRef]:
         """The attempts that an engine may still be running."""
-        return [AttemptRef(*ref) for ref in self.executor.slots.held()]
+        return [AttemptRef(*ref) for ref in self.executor.slots]
 
     def idle(self) -> bool:
         """Whether nothing is running and nothing could start."""
@@ -217,6 +221,7 @@ class Core:
             if batch.state != BatchState.SEALED:
                 self._batches.discard(batch)
         self._links.recover(opening.releases)
+        self.reordering.recover(opening.facts)
         for component, key, value in opening.facts:
             if component == "sweep":
                 self._verbs.recover(key, value)

@@ -77,7 +77,8 @@ class Cycle:
             spec = executor.handlers[shard.handler]
             executor.touch(window)
             if spec.batch_size == 1 and not shard.concurrency_key:
-                tasks = window.run(free, executor.until(lane), self._book.now_us)
+                until, most = executor.span(lane, shard.handler)
+                tasks = window.run(free if most is None else min(free, most), until, self._book.now_us)
                 if tasks:
                     self._dispatch_each(tasks, lane, shard)
                     free -= len(tasks)
@@ -137,13 +138,13 @@ class Cycle:
         if options.at_most_once:
             _mark_once(tasks)
         refs = [(task.id, task.fence) for task in tasks]
-        self._executor.slots.take(lane, shard.concurrency_key, refs, options.concurrency_limit)
+        self._executor.slots.take(lane, shard, refs, options.concurrency_limit, book.now_us)
         book.effects.works.append(Work(handler, lane, attempts, options.timeout_s, options.at_most_once))
 
     def _dispatch_each(self, tasks: list[Task], lane: str, shard: Shard) -> None:
         """A slot for each of these tasks."""
         executor, works, handler = self._executor, self._book.effects.works, shard.handler
-        take, attempts = executor.slots.take, self._book.start(tasks, shard)
+        take, attempts, now_us = executor.slots.take, self._book.start(tasks, shard), self._book.now_us
         known = tasks[0].body.options
         options = executor.options(tasks[0], handler)
         for task, attempt in zip(tasks, attempts, strict=True):
@@ -152,7 +153,7 @@ class Cycle:
                 options = executor.options(task, handler)
             if options.at_most_once:
                 _mark_once((task,))
-            take(lane, "", [(task.id, task.fence)])
+            take(lane, shard, [(task.id, task.fence)], 1, now_us)
             works.append(Work(handler, lane, [attempt], options.timeout_s, options.at_most_once))
 
     def _fills_up(self, window: Window, most: int, max_wait_us: int) -> bool:

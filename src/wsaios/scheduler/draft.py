@@ -9,7 +9,7 @@ from wsaios.kernel.executor import Executor
 from wsaios.kernel.ids import IdMaker
 from wsaios.kernel.ledger import Commit, Opening, Payload, Question, ReadyAfter
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Batch, BatchState, Shard, Task
+from wsaios.kernel.task import Batch, BatchState, NewTask, Shard, Task, grade_of
 
 SEALED: Final = "its batch was sealed"
 CALLED_OFF: Final = "called_off"
@@ -94,9 +94,9 @@ class Draft:
         """Have a line logged, after the commit."""
         self.effects.warnings.append((message, fields))
 
-    def shard(self, lane: str, tenant: str, handler: str, batch: int, concurrency_key: str) -> Shard:
-        """The shard with these five, made when there is none."""
-        key = (lane, tenant, handler, batch, concurrency_key)
+    def shard(self, new: NewTask, batch: int) -> Shard:
+        """The shard that a new task belongs to, made when there is none."""
+        key = (new.lane, new.tenant, new.handler, batch, new.concurrency_key, grade_of(new.priority))
         number = self.shard_ids.get(key)
         if number is not None:
             return self.shards[number]
@@ -227,9 +227,9 @@ class Draft:
         return batch is not None and batch.state != BatchState.SEALED
 
 
-def shard_key(shard: Shard) -> tuple[str, str, str, int, str]:
-    """The five that a shard stands for."""
-    return shard.lane, shard.tenant, shard.handler, shard.batch, shard.concurrency_key
+def shard_key(shard: Shard) -> tuple[str, str, str, int, str, int]:
+    """What a shard stands for."""
+    return shard.lane, shard.tenant, shard.handler, shard.batch, shard.concurrency_key, shard.grade
 
 
 def _finished(batch: Batch) -> bool:

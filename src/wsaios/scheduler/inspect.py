@@ -111,7 +111,12 @@ class Inspector:
             if kind == "slot" and ahead and self._core() is not None:
                 kind, detail = "order", f"waits for its turn in lane {self._lane(view)!r}"
         word = State.PENDING.word if kind == "seal" else State(task.state).word
-        return Why(encode(task.id), word, kind, detail, since, ahead)
+        core, wait_s = self._core(), None
+        if core is not None and ahead is not None and kind != "limit":
+            wait_s = _wait_s(core, self._lane(view), ahead)
+        if core is not None and core.reordering.busy:
+            detail += "; the order is being changed, and not all of what waits has its new place yet"
+        return Why(encode(task.id), word, kind, detail, since, ahead, wait_s)
 
     async def batch(self, number: int) -> BatchView:
         """Where a batch stands, by the last commit: what the core counts may not be durable yet.
@@ -252,6 +257,12 @@ def _missing(core: Core, view: TaskView, lane: str) -> tuple[str, str] | None:
     if lane not in core.executor.lanes:
         return "lane", f"the scheduler has no lane {lane!r}"
     return None
+
+
+def _wait_s(core: Core, lane: str, ahead: int) -> float | None:
+    """When a task starts that so many stand before, by how long calls held their slots lately; None: nobody knows."""
+    took_us, slots = core.executor.lane_us(lane), core.executor.slots.slots(lane)
+    return None if took_us is None or not slots else (ahead + 1) * took_us / slots / 1e6
 
 
 def _tasks(count: int) -> str:

@@ -31,10 +31,12 @@ class Intake:
     def __init__(self, book: Book) -> None:
         self._book = book
         self._keys: dict[Pair, IdempotencyRow] = {}
+        self._depths: dict[int, int] = {}
 
     def begin(self) -> None:
         """Start a step: what was answered before may be out of date."""
         self._keys.clear()
+        self._depths.clear()
 
     def submit(self, event: Submit) -> None:
         """Accept all tasks of the event or none."""
@@ -104,12 +106,17 @@ class Intake:
         over: dict[int, State] = {}
 
         def found(answer: Answer) -> None:
-            live.update((task.id, task) for task in self._book.adopt(answer.tasks))
-            over.update((outcome.id, State(outcome.state)) for outcome in answer.outcomes)
-            over.update(self._book.ended_now)
+            self._found(answer, live, over)
             then(live, over)
 
         self._book.ask(ById(tuple(sorted(parents))), found)
+
+    def _found(self, answer: Answer, live: dict[int, Task], over: dict[int, State]) -> None:
+        live.update((task.id, task) for task in self._book.adopt(answer.tasks))
+        over.update((outcome.id, State(outcome.state)) for outcome in answer.outcomes)
+        over.update(self._book.ended_now)
+        self._depths.update((task.id, task.body.depth) for task in answer.tasks)
+        self._depths.update((outcome.id, outcome.body.depth) for outcome in answer.outcomes)
 
     def _refusal(self, tasks: Sequence[NewTask]) -> Exception | None:
         lanes = self._book.executor.lanes
@@ -127,9 +134,7 @@ class Intake:
         over: dict[int, State] = {}
 
         def found(answer: Answer) -> None:
-            live.update((task.id, task) for task in self._book.adopt(answer.tasks))
-            over.update((outcome.id, State(outcome.state)) for outcome in answer.outcomes)
-            over.update(self._book.ended_now)
+            self._found(answer, live, over)
 
         def told(answer: Answer) -> None:
             for row in answer.keys:
@@ -189,7 +194,8 @@ class Intake:
         book = self._book
         open_parents = [parent for parent in dict.fromkeys(new.depends_on) if parent in live]
         failed = [parent for parent in new.depends_on if over.get(parent, State.SUCCEEDED) != State.SUCCEEDED]
-        task = make(book, new, batch, at_us)
+        depth = 1 + max((self._depths.get(parent, 0) for parent in new.depends_on), default=-1)
+        task = make(book, new, batch, at_us, depth)
         if open_parents:
             task.body.dependencies_left = len(open_parents)
             task.state = _PENDING
@@ -220,18 +226,23 @@ class Intake:
             executor.expiring.add(task)
 
 
-def make(book: Book, new: NewTask, batch: int = 0, at_us: int | None = None) -> Task:
-    """The record of a new task that is not yet written; `at_us` is when it came, where that was before now."""
+def make(book: Book, new: NewTask, batch: int = 0, at_us: int | None = None, depth: int = 0) -> Task:
+    """The record of a new task that is not yet written; `at_us` is when it came, where that was before now.
+
+    `depth` is the longest chain of tasks that it waits for.
+    """
     now, priority, due = book.now_us, clamp_priority(new.priority), new.due_us
     came_us = now if at_us is None else min(at_us, now)
-    shard = book.shard(new.lane, new.tenant, new.handler, batch, new.concurrency_key)
+    shard = book.shard(new, batch)
     if due is not None and due <= now:
         due = None
     state, reason = (_READY, None) if due is None else (_PENDING, NOT_YET)
     options = new.options if new.options != _PLAIN else None
     body = Body(came_us, priority, 0, 0, 0, 0, 0, 0, 0, new.deadline_us, options, new.traceparent, reason, 0, [])
+    body.depth = depth
     book.id_high = max(book.id_high, new.id)
-    return Task(new.id, shard.id, state, 1, book.executor.policy.key(priority, came_us), due, new.expires_us, body)
+    key = book.executor.place(shard, body, now)
+    return Task(new.id, shard.id, state, 1, key, due, new.expires_us, body)
 
 
 def _refused(

@@ -53,7 +53,9 @@ class Reports:
         elif type(report) is Freed:
             self._book.free((report.task, report.fence))
         elif type(report) is Aside:
-            self._book.executor.slots.stand((report.task, report.fence), aside=not report.back)
+            book = self._book
+            ref = report.task, report.fence
+            book.executor.slots.stand(ref, aside=not report.back, now_us=book.now_us)
         else:
             assert type(report) is Started
             self._book.counts["started"] += 1

@@ -34,6 +34,7 @@ from wsaios.kernel.events import (
     Closed,
     Event,
     OpenBatch,
+    Reorder,
     Scope,
     SealBatch,
     StageRows,
@@ -42,12 +43,14 @@ from wsaios.kernel.events import (
 )
 from wsaios.kernel.ids import IdRange, encode
 from wsaios.kernel.ledger import Reads, Totals
+from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.ports import Clock
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, HandlerSpec, NewTask, Outcome
 from wsaios.kernel.text import storable
 from wsaios.kernel.views import BatchView
 from wsaios.planning.calls import Calls, patience
+from wsaios.planning.ordering import ordering_of
 from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.places import Places
@@ -287,6 +290,20 @@ class Service(Submissions):
         told = storable(reason)
         answer = int(await self._ask(lambda token: Act(token, verb, scope, told)))
         return State(answer).word if scope.kind == "task" else answer
+
+    async def order_by(self, policy: str | AnyPolicy | None, *, fair_share: bool | FairShare | None) -> Ordering:
+        """Order by another policy, and let tenants share or not; None leaves each as it is. Returns what holds now.
+
+        Raises:
+            InvalidInput: there is no such policy, or it has a value that no policy could work with.
+            NotRunning: nothing decides here.
+        """
+        core = self._loop.core
+        if core is None:
+            raise NotRunning
+        now = core.executor.ordering
+        wanted = ordering_of(now, policy, fair_share=fair_share)
+        return now if wanted == now else await self._ask(lambda token: Reorder(token, wanted))
 
     async def result(self, number: int, timeout_s: float | None = None) -> Any:
         """The result of a task, waiting for its end.

@@ -16,6 +16,7 @@ from wsaios.door.line import RETRY_S
 from wsaios.door.lines import Going, going, line_of
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import Verb
+from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.states import by_word
 from wsaios.kernel.views import UNOWNED, BatchView, Overview, Status, Transition, Why
 from wsaios.planning.calls import Calls, patience
@@ -218,6 +219,12 @@ class AsyncClient:
             raise InvalidInput("states", str(error)) from error
         return await self._line.ask(ask.ListTasks(numbers, number_of(after) if after else 0, limit))
 
+    async def order_by(
+        self, policy: str | AnyPolicy | None = None, *, fair_share: bool | FairShare | None = None
+    ) -> Ordering:
+        """As `Scheduler.order_by`; also while no scheduler lives."""
+        return await self._line.ask(ask.OrderBy(policy, fair_share))
+
     async def overview(self) -> Overview:
         """Counts over the whole ledger, and tasks that were in flight at too many deaths of their owner."""
         return await self._line.ask(ask.OverviewOf())
@@ -302,6 +309,7 @@ class Client(Blocking[AsyncClient]):
     status = blocking(AsyncClient.status)
     history = blocking(AsyncClient.history)
     why = blocking(AsyncClient.why)
+    order_by = blocking(AsyncClient.order_by)
     batch_status = blocking(AsyncClient.batch_status)
     wait = blocking(AsyncClient.wait)
     cancel = blocking(AsyncClient.cancel)

@@ -19,6 +19,7 @@ from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import InvalidInput, LedgerOwned, NotPossible
 from wsaios.kernel.events import Closed, Verb
 from wsaios.kernel.ids import encode
+from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.states import State
 from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.kernel.views import BatchView, Status, Transition, Why
@@ -51,22 +52,30 @@ class Scheduler:
         lanes: Mapping[str, int | LaneSpec] | None = None,
         limits: Limits | None = None,
         grace_s: float = GRACE_S,
+        policy: str | AnyPolicy | None = None,
+        fair_share: bool | FairShare | None = None,
         settings: Settings | None = None,
     ) -> None:
         """`ledger` like ``sqlite:///work.db``.
 
         Without it WSAIOS_LEDGER, else ``sqlite:///wsaios.db`` in the working folder.
 
-        `lanes` sets slots by name, or adds lanes; `grace_s` is how long `stop` waits for what runs.
+        `lanes` sets slots by name, or adds lanes; `grace_s` is how long `stop` waits for what runs. `policy`, such as
+        ``"deadline"``, and `fair_share` between tenants say what starts next; None: as before.
 
         Raises:
             InvalidInput: names the setting.
         """
         self.url = ledger_url(ledger)
-        if settings is not None and (lanes is not None or limits is not None or grace_s != GRACE_S):
-            raise InvalidInput("settings", "give lanes, limits and grace_s inside of it, not beside it")
+        beside = [lanes, limits, policy, fair_share]
+        if settings is not None and (grace_s != GRACE_S or any(each is not None for each in beside)):
+            raise InvalidInput("settings", "give everything but the ledger inside of it, not beside it")
         chosen = settings or Settings(
-            lanes=_lanes(lanes or {}), limits=limits or Limits(), grace_s=seconds("grace_s", grace_s)
+            lanes=_lanes(lanes or {}),
+            limits=limits or Limits(),
+            grace_s=seconds("grace_s", grace_s),
+            policy=policy,
+            fair_share=fair_share,
         )
         self._handlers = Handlers()
         self._specs: dict[str, HandlerSpec] = {}
@@ -401,6 +410,20 @@ class Scheduler:
         Returns the new state of a task in a word, else how many tasks it met.
         """
         return await self._act("replay", target, "")
+
+    @at_home
+    @or_handed_in
+    async def order_by(
+        self, policy: str | AnyPolicy | None = None, *, fair_share: bool | FairShare | None = None
+    ) -> Ordering:
+        """Order by another policy from now on, and let tenants share or not; None leaves each as it is.
+
+        Returns what holds now, which is durable. What waits gets its new place step by step; `why` says so meanwhile.
+
+        Raises:
+            InvalidInput: there is no such policy, or it has a value that no policy could work with.
+        """
+        return await self._service.order_by(policy, fair_share=fair_share)
 
     @at_home
     @or_handed_in

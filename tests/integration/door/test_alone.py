@@ -9,6 +9,7 @@ import pytest
 from tests.integration.door.owners import Owner
 from wsaios import AsyncClient, Client, Scheduler, Settings
 from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, NoOwner, TaskFailed, UnknownTask
+from wsaios.kernel.policy import Fcfs, Priority
 
 
 def deaths(ledger: Path) -> list[int]:
@@ -39,18 +40,18 @@ async def test_the_place_of_a_task_is_measured_as_the_ledger_says_whoever_takes_
         connection.close()
         return [int(str(row[0])) for row in rows]
 
-    async with Scheduler(url, settings=Settings(ageing_us_per_point=7_000_000)) as first:
+    async with Scheduler(url, settings=Settings(policy=Priority(point_s=7))) as first:
         await first.submit("nobody", priority=5)
     await client.submit("nobody", priority=5)
     async with Scheduler(url) as second:
         await second.submit("nobody", priority=5)
     assert places() == [-35_000_000] * 3
-    async with Scheduler(url, settings=Settings(ageing_us_per_point=600_000_000)):
+    async with Scheduler(url, settings=Settings(policy="priority")):
         pass
     await client.submit("nobody", priority=5)
     assert places()[3:] == [-3_000_000_000]
-    with pytest.raises(InvalidInput, match="ageing_us_per_point"):
-        Scheduler(url, settings=Settings(ageing_us_per_point=0))
+    with pytest.raises(InvalidInput, match="point_s"):
+        Scheduler(url, settings=Settings(policy=Priority(point_s=0)))
 
 
 async def test_a_batch_without_an_owner_runs_when_one_comes(absent: Owner, client: AsyncClient) -> None:
@@ -188,3 +189,10 @@ def test_the_blocking_client_works_alone_too(absent: Owner, url: str) -> None:
         assert task.status().state == "ready"
         absent.start()
         assert task.result(timeout_s=20) == 1
+
+
+async def test_the_order_may_be_changed_while_nobody_lives(absent: Owner, client: AsyncClient) -> None:
+    await client.submit("echo", {"value": 1})
+    assert (await client.order_by("fcfs")).policy == Fcfs()
+    absent.start()
+    assert (await client.order_by()).policy == Fcfs()

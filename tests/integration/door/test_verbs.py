@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.door.owners import Owner
-from wsaios import AsyncClient, Scheduler
+from wsaios import AsyncClient, FairShare, Scheduler, policies
 from wsaios.kernel.errors import (
     IdempotencyConflict,
     InvalidInput,
@@ -182,3 +182,14 @@ async def test_an_owner_without_a_door_is_named(ledger: Path, url: str) -> None:
 async def test_a_ledger_in_memory_has_no_clients() -> None:
     with pytest.raises(InvalidInput, match="in memory"):
         AsyncClient("sqlite:///:memory:")
+
+
+async def test_the_order_is_shown_and_changed_from_another_process(owner: Owner, client: AsyncClient) -> None:
+    assert await client.order_by() == policies.Ordering()
+    wanted = policies.Ordering(policies.Mlfq(quanta_ms=(1.0, 2.0)), FairShare({"acme": 2.0}))
+    assert await client.order_by(wanted.policy, fair_share=wanted.fair) == wanted
+    assert await client.order_by() == wanted
+    assert await client.order_by(fair_share=False) == policies.Ordering(wanted.policy)
+    with pytest.raises(InvalidInput, match="did you mean 'deadline'"):
+        await client.order_by("dedline")
+    assert await client.order_by("priority") == policies.Ordering()

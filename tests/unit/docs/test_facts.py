@@ -9,10 +9,10 @@ import pytest
 import wsaios
 from wsaios.bootstrap import GRACE_S, LANES
 from wsaios.cli.ledger import RETENTION_DAYS
-from wsaios.components.executor.policy import AGEING_US_PER_POINT, PriorityAgeing
 from wsaios.components.executor.shelf import ROOM, ROWS_IN_MEMORY
 from wsaios.door.line import RETRY_S
 from wsaios.engines.local.engine import MAX_RESULT_BYTES
+from wsaios.kernel.policy import Priority
 from wsaios.kernel.retry import POISON_LOSSES, SUSPECT_DEATHS
 from wsaios.kernel.task import (
     HISTORY_KEPT,
@@ -70,8 +70,8 @@ def test_the_members_of_a_context_are_all_there(handler: str) -> None:
 
 def test_the_bound_on_waiting_is_the_one_of_the_policy() -> None:
     page = text("explanation/order.md")
-    bound_s = PriorityAgeing().longest_wait_us() // 1_000_000
-    each_s = AGEING_US_PER_POINT // 1_000_000
+    bound_s = Priority().longest_wait_us() // 1_000_000
+    each_s = int(Priority().point_s)
     hours, rest = divmod(bound_s, 3600)
     assert f"({PRIORITY_MAX} − (−{-PRIORITY_MIN})) × {each_s} s = {bound_s:,} s = {hours} h {rest // 60} min" in page
     assert f"priority × {each_s} s" in page

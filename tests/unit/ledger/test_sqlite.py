@@ -14,6 +14,7 @@ from wsaios.kernel.ledger import Commit, LiveAfter, Payload
 from wsaios.kernel.states import State
 from wsaios.ledger.sqlite import SqliteLedger
 from wsaios.ledger.sqlite.connection import CHECKPOINT_PAGES
+from wsaios.ledger.statements import migrations
 
 ALL = LiveAfter(0, 1 << 62, 99)
 
@@ -131,7 +132,7 @@ def test_a_failed_reopen_can_be_tried_again(path: Path) -> None:
             desk.ask(ALL)
     with pytest.raises(LedgerOwned):
         SqliteLedger(path, lock_wait_s=0).open(1, "another")
-    _sql(path, "PRAGMA user_version = 1")
+    _sql(path, f"PRAGMA user_version = {len(migrations('sqlite'))}")
     desk.reopen()
     desk.write(releases=[1])
     desk.ledger.close()

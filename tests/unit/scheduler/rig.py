@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any, NamedTuple
 
-from wsaios.components.executor.policy import PriorityAgeing
 from wsaios.kernel.engine import Ended, Report, Verdict, Work
 from wsaios.kernel.events import Effects, Event, Reported, Submit
 from wsaios.kernel.ledger import Committed
+from wsaios.kernel.policy import Ordering
 from wsaios.kernel.task import HandlerSpec, LaneSpec, NewTask
 from wsaios.scheduler.assemble import assemble
 from wsaios.simulation.ledger import SimLedger
@@ -33,7 +33,7 @@ class Rig:
     def __init__(self, specs: Iterable[LaneSpec | HandlerSpec] = SPECS) -> None:
         self.ledger = SimLedger()
         self.now_us = NOW_US
-        self.core = assemble(self.ledger.open(NOW_US, "rig"), PriorityAgeing(), Random(1), specs=specs)
+        self.core = assemble(self.ledger.open(NOW_US, "rig"), Ordering(), Random(1), specs=specs)
         self.replies: dict[Any, object] = {}
         self.works: list[Work] = []
         self.told: list[Committed] = []

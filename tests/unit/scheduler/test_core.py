@@ -3,9 +3,9 @@
 from random import Random
 
 from wsaios.components.executor.executor import TaskExecutor
-from wsaios.components.executor.policy import PriorityAgeing
 from wsaios.kernel.engine import Ended, Verdict
 from wsaios.kernel.events import Effects, Hold, Reported, Submit
+from wsaios.kernel.policy import Ordering
 from wsaios.kernel.task import HandlerSpec, LaneSpec, NewTask
 from wsaios.scheduler.core import Core
 from wsaios.simulation.ledger import SimLedger
@@ -14,7 +14,7 @@ NOW_US = 1_800_000_000_000_000
 
 
 def new_core(ledger: SimLedger, *handlers: HandlerSpec, slots: int = 10) -> Core:
-    executor = TaskExecutor(PriorityAgeing())
+    executor = TaskExecutor(Ordering())
     executor.lane(LaneSpec("default", slots))
     for handler in handlers:
         executor.handler(handler)

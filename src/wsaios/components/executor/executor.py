@@ -2,15 +2,15 @@
 
 from typing import Final
 
-from wsaios.components.executor.heads import Heads
-from wsaios.components.executor.policy import Policy
+from wsaios.components.executor.line import Line
+from wsaios.components.executor.shares import Shares
 from wsaios.components.executor.shelf import Shelf
-from wsaios.components.executor.slots import Slots
 from wsaios.components.executor.timers import TimerWindow
 from wsaios.kernel.executor import Executor
+from wsaios.kernel.policy import Facts, Ordering
 from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Effective, Flag, HandlerSpec, LaneSpec, Options, Shard, Task, effective
+from wsaios.kernel.task import Body, Effective, Flag, HandlerSpec, LaneSpec, Options, Shard, Task, effective
 
 _OPTIONS_KEPT: Final = 4096
 _TIMED: Final = frozenset({State.PENDING, State.RETRYING})
@@ -20,9 +20,9 @@ _UNSTARTED: Final = frozenset({State.PENDING, State.READY, State.PAUSED})
 class TaskExecutor(Shelf):
     """The ready, the waiting-for-a-time and the running, as far as they are in memory."""
 
-    def __init__(self, policy: Policy) -> None:
-        super().__init__(policy)
-        self.slots = Slots()
+    def __init__(self, ordering: Ordering) -> None:
+        super().__init__()
+        self.ordering = ordering
         self.due = TimerWindow(due_of, complete=True)
         self.expiring = TimerWindow(expiry_of, complete=True)
         self.suspects: dict[int, Task] = {}
@@ -30,11 +30,11 @@ class TaskExecutor(Shelf):
 
     def lane(self, spec: LaneSpec) -> None:
         """Add a lane, or change how many slots it has."""
-        self.slots.limit(spec.name, spec.slots)
+        self.slots.limit(spec.name, spec.slots, spec.reserved)
         self.kinds[spec.name] = spec.kind
         if spec.name not in self.lanes:
             self._numbers[spec.name] = len(self.lanes)
-            self.lanes[spec.name] = Heads(self.windows, spec.name)
+            self.lanes[spec.name] = self._line(spec.name)
             self.settle(*(window for window in self.windows.values() if window.parked == "lane"))
 
     def handler(self, spec: HandlerSpec) -> None:
@@ -48,6 +48,39 @@ class TaskExecutor(Shelf):
                 window.parked = ""
         self.settle(*windows)
 
+    def order(self, ordering: Ordering) -> None:
+        """Give places by another policy from now on, and let tenants share or not."""
+        before, self.ordering = self.ordering, ordering
+        if ordering.fair == before.fair:
+            return
+        for name in self.lanes:
+            self.lanes[name] = self._line(name)
+        for window in self.windows.values():
+            window.queued = None
+            self.awake(window)
+
+    def move(self, task: Task, shard: Shard, key: int) -> None:
+        """Give a live task of the shard another place."""
+        was, task.key = task.key, key
+        if task.state == State.READY:
+            self.offer(task, shard, was)
+
+    def _line(self, name: str) -> Line:
+        fair = self.ordering.fair
+        return Line(self.windows, name, None if fair is None else Shares(fair.weights))
+
+    def place(self, shard: Shard, body: Body, now_us: int) -> int:
+        """The place of a task within its shard, by the policy and what was measured."""
+        meter, handler = self.meter, shard.handler
+        cost, share = meter.cost(handler), meter.share(shard.tenant, now_us)
+        return self.ordering.policy.key(
+            Facts(body.priority, body.accepted_us, body.deadline_us, meter.run_us(handler), cost, body.depth, share)
+        )
+
+    def lane_us(self, lane: str) -> float | None:
+        """How long a call in the lane has held its slot lately; None: none has ended."""
+        return self.meter.lane_us(lane)
+
     def options(self, task: Task, handler: str) -> Effective:
         """The options that apply to a task of that handler."""
         pair = (task.body.options, handler)
@@ -59,14 +92,14 @@ class TaskExecutor(Shelf):
             found = self._effective[pair] = effective(task.body.options, spec.options if spec else None)
         return found
 
-    def offer(self, task: Task, shard: Shard) -> None:
-        """Take in a task that became ready."""
+    def offer(self, task: Task, shard: Shard, was: int | None = None) -> None:
+        """Take in a task that became ready, or that is and stood in another place until now."""
         if self.suspect(task):
             return
         window = self.windows.get(shard.id)
         if window is None:
             window = self.open(shard, complete=True)
-        if window.add(task):
+        if window.add(task, was):
             self.touch(window)
             if window.parked == "fill":
                 window.parked = ""

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Final
 
-from wsaios.components.executor.policy import Head
 from wsaios.kernel.executor import Window
 
 _SLACK: Final = 64
+
+Head = tuple[int, int, int]
+"""The best task of one shard as (key, id, shard): smaller (key, id) first."""
 
 
 class Heads:

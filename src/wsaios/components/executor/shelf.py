@@ -1,11 +1,14 @@
 """The windows of all shards, and the heads of each lane."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
-from wsaios.components.executor.heads import Heads
-from wsaios.components.executor.policy import Policy
+from wsaios.components.executor.line import Line
+from wsaios.components.executor.meter import Meter
+from wsaios.components.executor.slots import Slots
 from wsaios.components.executor.window import ShardWindow
-from wsaios.kernel.executor import Window
+from wsaios.kernel.executor import Span, Window
 from wsaios.kernel.task import HandlerSpec, LaneKind, Shard
 
 ROOM: Final = 4096
@@ -15,11 +18,12 @@ ROWS_IN_MEMORY: Final = 65_536
 class Shelf:
     """Which window may start something next, and why the others may not."""
 
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
+    def __init__(self) -> None:
         self.handlers: dict[str, HandlerSpec] = {}
         self.windows: dict[int, Window] = {}
-        self.lanes: dict[str, Heads] = {}
+        self.lanes: dict[str, Line] = {}
+        self.meter = Meter(self.lanes.get)
+        self.slots = Slots(self.meter)
         self.kinds: dict[str, LaneKind] = {}
         self._touched: dict[int, Window] = {}
         self._awake: set[str] = set()
@@ -63,12 +67,15 @@ class Shelf:
 
     def choose(self, lane: str) -> Window | None:
         """The window whose head the policy starts next in a lane; None: there is none."""
-        head = self.policy.choose(self.lanes[lane])
+        head = self.lanes[lane].best(self._room(lane))
         return None if head is None else self.windows[head[2]]
 
-    def until(self, lane: str) -> tuple[int, int] | None:
-        """Up to which (key, id) the window just chosen would be chosen again; None: to its end."""
-        return self.policy.until(self.lanes[lane])
+    def span(self, lane: str, handler: str) -> Span:
+        """How far the window just chosen, of that handler, would be chosen again and again."""
+        return self.lanes[lane].span(partial(self.meter.expected_us, handler), self._room(lane))
+
+    def _room(self, lane: str) -> Callable[[int], int] | None:
+        return partial(self.slots.room, lane) if lane in self.slots.reserved else None
 
     def room(self) -> int:
         """How many rows of one shard may be in memory: the more shards, the fewer."""

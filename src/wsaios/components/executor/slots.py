@@ -1,8 +1,10 @@
 """Slots of lanes and places under concurrency keys: what is taken, by whom, and the way back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 
+from wsaios.components.executor.meter import Meter
 from wsaios.kernel.executor import Slots as PortSlots
+from wsaios.kernel.task import GRADES, Shard
 
 Ref = tuple[int, int]
 
@@ -10,32 +12,46 @@ Ref = tuple[int, int]
 class Seat:
     """One slot taken by a call, with the attempts it still holds; while it stands aside the slot is free."""
 
-    __slots__ = ("alone", "aside", "key", "key_limit", "lane", "left", "size")
+    __slots__ = (
+        "alone", "aside", "charged", "key", "key_limit", "lane", "left", "shard", "since_us", "size", "used_us"
+    )  # fmt: skip
 
-    def __init__(self, lane: str, key: str, size: int, key_limit: int) -> None:
+    def __init__(self, lane: str, shard: Shard, size: int, key_limit: int, since_us: int) -> None:
         self.lane = lane
-        self.key = key
+        self.shard = shard
+        self.key = shard.concurrency_key
         self.key_limit = key_limit
         self.left = size
         self.size = size
         self.alone = size == 1
         self.aside = False
+        self.since_us = since_us
+        self.used_us = 0
+        self.charged = 0.0
 
 
 class Slots:
     """Who sits where. Taking and leaving are exact: every attempt leaves once, whatever is reported twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, meter: Meter) -> None:
+        """`meter` is told what is taken and how long."""
+        self.meter = meter
         self._limits: dict[str, int] = {}
         self._taken: dict[str, int] = {}
+        self._graded: dict[str, list[int]] = {}
+        self.reserved: dict[str, list[int]] = {}
         self._keys: dict[str, int] = {}
         self._key_limits: dict[str, list[int]] = {}
         self._seats: dict[Ref, Seat] = {}
 
-    def limit(self, lane: str, slots: int) -> None:
-        """Say how many slots a lane has."""
+    def limit(self, lane: str, slots: int, reserved: Mapping[str, int]) -> None:
+        """Say how many slots a lane has, and how many of them are kept for a class of work and those above it."""
         self._limits[lane] = slots
         self._taken.setdefault(lane, 0)
+        self._graded.setdefault(lane, [0] * len(GRADES))
+        self.reserved.pop(lane, None)
+        if any(reserved.values()):
+            self.reserved[lane] = [reserved.get(name, 0) for name in GRADES]
 
     def slots(self, lane: str) -> int:
         """How many slots the lane has."""
@@ -44,6 +60,15 @@ class Slots:
     def free(self, lane: str) -> int:
         """How many slots of the lane are free; never negative."""
         return max(0, self._limits[lane] - self._taken[lane])
+
+    def room(self, lane: str, grade: int) -> int:
+        """How many free slots of the lane a class of work may take: those kept for classes above it are not for it."""
+        free = self.free(lane)
+        reserved = self.reserved.get(lane)
+        if reserved is None:
+            return free
+        graded = self._graded[lane]
+        return free - sum(max(0, reserved[above] - graded[above]) for above in range(grade + 1, len(GRADES)))
 
     def taken(self) -> int:
         """How many slots are taken over all lanes; not those of calls that stand aside."""
@@ -57,13 +82,15 @@ class Slots:
         """How many more may run under a concurrency key: the smallest limit counts, of those that run and this one."""
         return min(limit, *self._key_limits.get(key, ()), limit) - self.key_taken(key)
 
-    def take(self, lane: str, key: str, refs: list[Ref], key_limit: int = 1) -> None:
-        """One slot for these attempts."""
-        seat = Seat(lane, key, len(refs), key_limit)
+    def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int) -> None:
+        """One slot for these attempts of a shard."""
+        seat = Seat(lane, shard, len(refs), key_limit, now_us)
+        seat.charged = self.meter.began(lane, shard)
         self._taken[lane] += 1
-        if key:
-            self._keys[key] = self._keys.get(key, 0) + len(refs)
-            self._key_limits.setdefault(key, []).append(key_limit)
+        self._graded[lane][shard.grade] += 1
+        if seat.key:
+            self._keys[seat.key] = self._keys.get(seat.key, 0) + len(refs)
+            self._key_limits.setdefault(seat.key, []).append(key_limit)
         for ref in refs:
             self._seats[ref] = seat
 
@@ -71,14 +98,17 @@ class Slots:
         """Where an attempt sits, or None when it left or never sat."""
         return self._seats.get(ref)
 
-    def leave(self, ref: Ref) -> Seat | None:
-        """An attempt is over for its engine; returns its seat the first time, None afterwards."""
+    def leave(self, ref: Ref, now_us: int | None) -> Seat | None:
+        """An attempt is over for its engine; returns its seat the first time, None afterwards.
+
+        `now_us` None: it never came to its engine, and nothing is measured by it.
+        """
         seat = self._seats.pop(ref, None)
         if seat is None:
             return None
         seat.left -= 1
-        if seat.left == 0 and not seat.aside:
-            self._taken[seat.lane] -= 1
+        if seat.left == 0:
+            self._count(seat, now_us)
         if seat.key:
             self._keys[seat.key] -= 1
             if seat.left == 0:
@@ -87,28 +117,49 @@ class Slots:
                 del self._keys[seat.key], self._key_limits[seat.key]
         return seat
 
-    def stand(self, ref: Ref, *, aside: bool) -> None:
+    def stand(self, ref: Ref, *, aside: bool, now_us: int) -> None:
         """The call of an attempt stands aside or comes back; its place under a concurrency key stays taken.
 
         Who comes back sits at once, although the lane may then have more calls than slots until one of them leaves.
         """
         seat = self._seats.get(ref)
-        if seat is not None and seat.aside is not aside:
-            seat.aside = aside
-            self._taken[seat.lane] += -1 if aside else 1
+        if seat is None or seat.aside is aside:
+            return
+        if aside:
+            seat.used_us += max(0, now_us - seat.since_us)
+        seat.since_us = now_us
+        seat.aside = aside
+        step = -1 if aside else 1
+        self._taken[seat.lane] += step
+        self._graded[seat.lane][seat.shard.grade] += step
 
     def inherit(self, old: PortSlots) -> None:
         """Take over who sits, not how many may."""
-        for ref in old.held():
+        for ref in old:
             seat = old.seat(ref)
             if isinstance(seat, Seat):
                 self._seats[ref] = seat
         for seat in set(self._seats.values()):
             self._taken[seat.lane] = self._taken.get(seat.lane, 0) + (not seat.aside)
+            self._graded.setdefault(seat.lane, [0] * len(GRADES))[seat.shard.grade] += not seat.aside
+            seat.charged = 0.0
             if seat.key:
                 self._keys[seat.key] = self._keys.get(seat.key, 0) + seat.left
                 self._key_limits.setdefault(seat.key, []).append(seat.key_limit)
+        if isinstance(old, Slots):
+            self.meter.inherit(old.meter)
 
-    def held(self) -> Iterable[Ref]:
+    def __iter__(self) -> Iterator[Ref]:
         """Every attempt that sits."""
-        return self._seats.keys()
+        return iter(self._seats)
+
+    def _count(self, seat: Seat, now_us: int | None) -> None:
+        """The seat is empty."""
+        if not seat.aside:
+            self._taken[seat.lane] -= 1
+            self._graded[seat.lane][seat.shard.grade] -= 1
+        if now_us is None:
+            self.meter.undo(seat.lane, seat.shard, seat.charged)
+            return
+        used = seat.used_us + (0 if seat.aside else max(0, now_us - seat.since_us))
+        self.meter.ended(seat.lane, seat.shard, used, seat.charged)

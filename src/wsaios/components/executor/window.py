@@ -44,8 +44,15 @@ class ShardWindow:
         """Whether a ready task of this shard belongs into memory."""
         return self.complete or (task.key, task.id) <= self.bound
 
-    def add(self, task: Task) -> bool:
-        """Take a task in when it belongs into memory; False: it stays in the ledger only."""
+    def add(self, task: Task, was: int | None = None) -> bool:
+        """Take a task in when it belongs into memory; False: it stays in the ledger only.
+
+        `was` is the key under which it stood here until now.
+        """
+        if was is not None:
+            place = bisect_left(self._rows, (was, task.id), lo=self._at)
+            if place < len(self._rows) and self._rows[place][1] == task.id:
+                del self._rows[place]
         if not self.covers(task):
             if self.asked:
                 self.miss(task)

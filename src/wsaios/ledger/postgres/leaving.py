@@ -8,7 +8,7 @@ from wsaios.kernel.ids import IdRange
 from wsaios.kernel.intake import LEFT, Kind, Leaving, Left, LeftBatch, LeftRows
 from wsaios.kernel.ledger import Payload, TaskView
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Batch, BatchState, Body, Shard, Task
+from wsaios.kernel.task import Batch, BatchState, Body, Shard, Task, grade_of
 from wsaios.ledger.postgres.session import Session
 
 _CALLS: Final = msgspec.msgpack.Decoder(list[Left])
@@ -84,7 +84,7 @@ async def batches_in(session: Session, limit: int) -> list[Batch]:
 
 def _view(leaving: Leaving, number: int, left: Left) -> TaskView:
     new, at_us, state = left.task, leaving.at_us, State.PENDING
-    shard = Shard(0, new.lane, new.tenant, new.handler, leaving.batch, new.concurrency_key)
+    shard = Shard(0, new.lane, new.tenant, new.handler, leaving.batch, new.concurrency_key, grade_of(new.priority))
     body = Body(at_us, new.priority, deadline_us=new.deadline_us, options=new.options, traceparent=new.traceparent)
     body.reason, body.history = LEFT, [(state, at_us, 1, LEFT)]
     task = Task(number, 0, state, 1, 0, new.due_us, new.expires_us, body)

@@ -44,7 +44,7 @@ def _tasks(tasks: Sequence[Task]) -> dict[str, list[Any]]:
 
 
 def _shards(batch: Commit) -> list[Write]:
-    names = ("ids", "lanes", "tenants", "handlers", "batches", "concurrency_keys")
+    names = ("ids", "lanes", "tenants", "handlers", "batches", "concurrency_keys", "grades")
     return [Write("shards_add", _columns(names, [msgspec.structs.astuple(shard) for shard in batch.shards]))]
 
 

@@ -2,12 +2,12 @@
 
 from tests.unit.components.executor.tasks import SHARD, ready
 from wsaios.components.executor.executor import TaskExecutor
-from wsaios.components.executor.policy import PriorityAgeing
+from wsaios.kernel.policy import Ordering
 from wsaios.kernel.task import HandlerSpec, LaneSpec, Shard
 
 
 def test_a_handler_that_moves_to_a_lane_that_comes_later_starts_there() -> None:
-    executor = TaskExecutor(PriorityAgeing())
+    executor = TaskExecutor(Ordering())
     executor.lane(LaneSpec("default", 1))
     executor.handler(HandlerSpec("echo", "default"))
     executor.offer(ready(1, 1), SHARD)
@@ -22,7 +22,7 @@ def test_a_handler_that_moves_to_a_lane_that_comes_later_starts_there() -> None:
 
 
 def test_a_window_that_fills_up_is_looked_at_again_when_its_handler_changes() -> None:
-    executor = TaskExecutor(PriorityAgeing())
+    executor = TaskExecutor(Ordering())
     executor.lane(LaneSpec("default", 1))
     executor.handler(HandlerSpec("echo", "default", 4))
     executor.offer(ready(1, 1), SHARD)
@@ -35,7 +35,7 @@ def test_a_window_that_fills_up_is_looked_at_again_when_its_handler_changes() ->
 
 
 def test_a_window_that_fills_up_is_looked_at_again_when_a_row_comes_that_stays_in_the_ledger() -> None:
-    executor = TaskExecutor(PriorityAgeing())
+    executor = TaskExecutor(Ordering())
     executor.lane(LaneSpec("default", 1))
     executor.handler(HandlerSpec("echo", "default", 4))
     for number in (1, 2, 3):
@@ -50,7 +50,7 @@ def test_a_window_that_fills_up_is_looked_at_again_when_a_row_comes_that_stays_i
 
 
 def test_only_lanes_with_something_to_start_are_looked_at() -> None:
-    executor = TaskExecutor(PriorityAgeing())
+    executor = TaskExecutor(Ordering())
     for number in range(1000):
         executor.lane(LaneSpec(f"lane-{number}", 1))
     executor.handler(HandlerSpec("echo", "lane-7"))
@@ -69,7 +69,7 @@ def test_only_lanes_with_something_to_start_are_looked_at() -> None:
 
 
 def test_a_lane_whose_only_window_was_parked_is_looked_at_again_when_that_is_over() -> None:
-    executor = TaskExecutor(PriorityAgeing())
+    executor = TaskExecutor(Ordering())
     executor.lane(LaneSpec("default", 1))
     executor.handler(HandlerSpec("echo", "default"))
     executor.offer(ready(1, 1), SHARD)
@@ -84,7 +84,7 @@ def test_a_lane_whose_only_window_was_parked_is_looked_at_again_when_that_is_ove
 
 
 def test_a_handler_that_moves_wakes_its_new_lane() -> None:
-    executor = TaskExecutor(PriorityAgeing())
+    executor = TaskExecutor(Ordering())
     executor.lane(LaneSpec("default", 1))
     executor.lane(LaneSpec("gpu", 1))
     executor.handler(HandlerSpec("echo", "default"))
@@ -97,7 +97,7 @@ def test_a_handler_that_moves_wakes_its_new_lane() -> None:
 
 
 def test_lanes_are_looked_at_in_the_order_in_which_they_came() -> None:
-    executor = TaskExecutor(PriorityAgeing())
+    executor = TaskExecutor(Ordering())
     for lane in ("c", "a", "d", "b"):
         executor.lane(LaneSpec(lane, 1))
         executor.handler(HandlerSpec(lane, lane))

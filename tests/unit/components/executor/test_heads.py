@@ -5,7 +5,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.unit.components.executor.tasks import ready
 from wsaios.components.executor.heads import Heads
-from wsaios.components.executor.policy import PriorityAgeing
 from wsaios.components.executor.window import ShardWindow
 from wsaios.kernel.executor import Window
 from wsaios.kernel.states import State
@@ -80,10 +79,9 @@ class HeadsMachine(RuleBasedStateMachine):
         self.heads.push(self.windows[shard])
 
     @rule()
-    def the_policy_chooses(self) -> None:
-        policy = PriorityAgeing()
+    def the_best_is_found(self) -> None:
         expected = self.expected()
-        chosen, until = policy.choose(self.heads), policy.until(self.heads)
+        chosen, until = self.heads.best(), self.heads.after_best()
 
         assert chosen == (expected[0] if expected else None)
         assert until is None or len(expected) < 2 or until <= expected[1][:2]

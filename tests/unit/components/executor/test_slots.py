@@ -3,10 +3,16 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from wsaios.components.executor.meter import Meter
 from wsaios.components.executor.slots import Slots
+from wsaios.kernel.task import Shard
 
 LANES = ("default", "thread")
 Ref = tuple[int, int]
+
+
+def slots() -> Slots:
+    return Slots(Meter(lambda _: None))
 
 
 class SlotsMachine(RuleBasedStateMachine):
@@ -14,10 +20,10 @@ class SlotsMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.slots = Slots()
+        self.slots = slots()
         self.limits = {"default": 3, "thread": 1}
         for lane, count in self.limits.items():
-            self.slots.limit(lane, count)
+            self.slots.limit(lane, count, {})
         self.calls: list[tuple[str, str, set[Ref]]] = []
         self.key_limits: list[int] = []
         self.gone: list[Ref] = []
@@ -30,7 +36,7 @@ class SlotsMachine(RuleBasedStateMachine):
     def a_call_takes_a_slot(self, lane: str, key: str, size: int, most: int) -> None:
         refs = [(self.number + place, 7) for place in range(size)]
         self.number += size
-        self.slots.take(lane, key, refs, most)
+        self.slots.take(lane, Shard(1, lane, "t", "h", 0, key), refs, most, 0)
         self.calls.append((lane, key, set(refs)))
         self.key_limits.append(most)
 
@@ -43,7 +49,7 @@ class SlotsMachine(RuleBasedStateMachine):
     def an_attempt_leaves(self, data: st.DataObject) -> None:
         sitting = sorted(ref for _, _, left in self.calls for ref in left)
         ref = data.draw(st.sampled_from(sitting))
-        seat = self.slots.leave(ref)
+        seat = self.slots.leave(ref, 0)
 
         assert seat is not None
         assert self.slots.seat(ref) is None
@@ -54,30 +60,30 @@ class SlotsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.gone)
     @rule(data=st.data())
     def an_attempt_that_left_leaves_again(self, data: st.DataObject) -> None:
-        assert self.slots.leave(data.draw(st.sampled_from(self.gone))) is None
+        assert self.slots.leave(data.draw(st.sampled_from(self.gone)), 0) is None
 
     @precondition(lambda self: any(left for _, _, left in self.calls))
     @rule(data=st.data(), aside=st.booleans())
     def a_call_stands_aside_or_comes_back(self, data: st.DataObject, aside: bool) -> None:
         left = data.draw(st.sampled_from([left for _, _, left in self.calls if left]))
-        self.slots.stand(min(left), aside=aside)
+        self.slots.stand(min(left), aside=aside, now_us=0)
         self.aside = self.aside | left if aside else self.aside - left
 
     @rule()
     def one_that_never_sat_leaves(self) -> None:
-        assert self.slots.leave((self.number + 1000, 1)) is None
-        self.slots.stand((self.number + 1000, 1), aside=True)
+        assert self.slots.leave((self.number + 1000, 1), 0) is None
+        self.slots.stand((self.number + 1000, 1), aside=True, now_us=0)
 
     @rule(lane=st.sampled_from(LANES), count=st.integers(0, 4))
     def a_lane_gets_another_number(self, lane: str, count: int) -> None:
         self.limits[lane] = count
-        self.slots.limit(lane, count)
+        self.slots.limit(lane, count, {})
 
     @rule()
     def another_core_takes_over(self) -> None:
-        old, self.slots = self.slots, Slots()
+        old, self.slots = self.slots, slots()
         for lane, count in self.limits.items():
-            self.slots.limit(lane, count)
+            self.slots.limit(lane, count, {})
         self.slots.inherit(old)
 
     @invariant()
@@ -94,7 +100,7 @@ class SlotsMachine(RuleBasedStateMachine):
             ]
             assert self.slots.key_taken(key) == taken
             assert self.slots.key_room(key, 5) == min([5, *limits]) - taken
-        assert sorted(self.slots.held()) == sorted(ref for _, _, left in self.calls for ref in left)
+        assert sorted(self.slots) == sorted(ref for _, _, left in self.calls for ref in left)
 
 
 TestSlots = SlotsMachine.TestCase

@@ -27,10 +27,11 @@ DELETE FROM intake WHERE place = ANY (:places::bigint[]);
 
 -- name: shards_add
 -- New shards, without tasks yet.
--- ids, lanes, tenants, handlers, batches, concurrency_keys
-INSERT INTO shard (id, lane, tenant, handler, batch, concurrency_key)
+-- ids, lanes, tenants, handlers, batches, concurrency_keys, grades
+INSERT INTO shard (id, lane, tenant, handler, batch, concurrency_key, grade)
 SELECT * FROM unnest(
-    :ids::bigint[], :lanes::text[], :tenants::text[], :handlers::text[], :batches::bigint[], :concurrency_keys::text[]
+    :ids::bigint[], :lanes::text[], :tenants::text[], :handlers::text[], :batches::bigint[], :concurrency_keys::text[],
+    :grades::smallint[]
 );
 
 -- name: batches_put

@@ -74,7 +74,7 @@ WHERE id > :first::bigint ORDER BY id LIMIT :limit::bigint;
 -- name: copy_read_shard
 -- Shards by key.
 -- first: the key before, limit
-SELECT id, lane, tenant, handler, batch, concurrency_key, tasks FROM shard
+SELECT id, lane, tenant, handler, batch, concurrency_key, grade, tasks FROM shard
 WHERE id > :first::bigint ORDER BY id LIMIT :limit::bigint;
 
 -- name: copy_read_live

@@ -95,9 +95,9 @@ DELETE FROM shard WHERE tasks = 0 AND NOT EXISTS (SELECT 1 FROM batch WHERE batc
 
 -- name: shards_needed
 -- Shards with tasks to start or in flight, and those of batches that are not finished, as
--- (id, lane, tenant, handler, batch, concurrency_key). Of ended tasks there may be a million more.
+-- (id, lane, tenant, handler, batch, concurrency_key, grade). Of ended tasks there may be a million more.
 -- ready: as `shards_ready` found them
-SELECT id, lane, tenant, handler, batch, concurrency_key FROM shard WHERE id IN (
+SELECT id, lane, tenant, handler, batch, concurrency_key, grade FROM shard WHERE id IN (
     SELECT unnest(:ready::bigint[])
     UNION SELECT shard FROM live WHERE state = 3 AND state <> 2
     UNION SELECT shard.id FROM batch JOIN shard ON shard.batch = batch.id WHERE batch.unfinished AND shard.batch <> 0

@@ -22,9 +22,9 @@ LEFT JOIN payload ON payload.id = wanted.id;
 SELECT entries FROM history_part WHERE task = :id::bigint ORDER BY part;
 
 -- name: shards_by_id
--- Shards among ids, as (id, lane, tenant, handler, batch, concurrency_key).
+-- Shards among ids, as (id, lane, tenant, handler, batch, concurrency_key, grade).
 -- ids
-SELECT id, lane, tenant, handler, batch, concurrency_key FROM shard WHERE id = ANY (:ids::bigint[]) ORDER BY id;
+SELECT id, lane, tenant, handler, batch, concurrency_key, grade FROM shard WHERE id = ANY (:ids::bigint[]) ORDER BY id;
 
 -- name: live_in_state
 -- Live tasks in one state that is not "ready", by id: a few among millions of ready ones have an index of their own.

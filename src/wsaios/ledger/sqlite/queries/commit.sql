@@ -20,9 +20,9 @@ UPDATE owner SET id_high = max(id_high, :id_high), clock_us = max(clock_us, :now
 
 -- name: shards_add
 -- New shards, without tasks yet.
--- rows: [[id, lane, tenant, handler, batch, concurrency_key], …]
-INSERT INTO shard (id, lane, tenant, handler, batch, concurrency_key)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM jsonb_each(:rows);
+-- rows: [[id, lane, tenant, handler, batch, concurrency_key, grade], …]
+INSERT INTO shard (id, lane, tenant, handler, batch, concurrency_key, grade)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 FROM jsonb_each(:rows);
 
 -- name: batches_put
 -- New batches, or what has become of them.

@@ -79,14 +79,14 @@ VALUES (:id, :state, :handler, :tenant, :created_us, :sealed_us, :rows, :keep, C
 -- name: copy_read_shard
 -- Shards by key.
 -- first: the key before, limit
-SELECT id, lane, tenant, handler, batch, concurrency_key, tasks FROM shard
+SELECT id, lane, tenant, handler, batch, concurrency_key, grade, tasks FROM shard
 WHERE id > :first ORDER BY id LIMIT :limit;
 
 -- name: copy_add_shard
 -- Shards, one row.
--- id, lane, tenant, handler, batch, concurrency_key, tasks
-INSERT INTO shard (id, lane, tenant, handler, batch, concurrency_key, tasks)
-VALUES (:id, :lane, :tenant, :handler, :batch, :concurrency_key, :tasks);
+-- id, lane, tenant, handler, batch, concurrency_key, grade, tasks
+INSERT INTO shard (id, lane, tenant, handler, batch, concurrency_key, grade, tasks)
+VALUES (:id, :lane, :tenant, :handler, :batch, :concurrency_key, :grade, :tasks);
 
 -- name: copy_read_live
 -- Live tasks by key.

@@ -28,9 +28,9 @@ DELETE FROM shard WHERE tasks = 0 AND NOT EXISTS (SELECT 1 FROM batch WHERE batc
 
 -- name: shards_needed
 -- Shards with tasks to start or in flight, and those of batches that are not finished, as
--- [[id, lane, tenant, handler, batch, concurrency_key], …]. Of ended tasks there may be a million more.
+-- [[id, lane, tenant, handler, batch, concurrency_key, grade], …]. Of ended tasks there may be a million more.
 -- ready: [id, …] as `shards_ready` found them
-SELECT json_group_array(json_array(id, lane, tenant, handler, batch, concurrency_key)) FROM (
+SELECT json_group_array(json_array(id, lane, tenant, handler, batch, concurrency_key, grade)) FROM (
     SELECT * FROM shard WHERE id IN (
         SELECT value FROM json_each(:ready)
         UNION SELECT shard FROM live INDEXED BY live_by_state WHERE state = 3 AND state <> 2

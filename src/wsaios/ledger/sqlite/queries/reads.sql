@@ -20,9 +20,9 @@ LEFT JOIN outcome ON outcome.id = wanted.id
 LEFT JOIN payload ON payload.id = wanted.id;
 
 -- name: shards_by_id
--- Shards among ids, as [[id, lane, tenant, handler, batch, concurrency_key], …].
+-- Shards among ids, as [[id, lane, tenant, handler, batch, concurrency_key, grade], …].
 -- ids: [id, …]
-SELECT json_group_array(json_array(id, lane, tenant, handler, batch, concurrency_key))
+SELECT json_group_array(json_array(id, lane, tenant, handler, batch, concurrency_key, grade))
 FROM (SELECT * FROM shard WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id);
 
 -- name: live_in_state

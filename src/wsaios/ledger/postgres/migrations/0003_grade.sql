@@ -1,0 +1,2 @@
+-- The class of work of a shard: 0 bulk, 1 default, 2 interactive. What waits already is default work.
+ALTER TABLE shard ADD COLUMN grade smallint NOT NULL DEFAULT 1 CHECK (grade BETWEEN 0 AND 2);
