@@ -3,6 +3,7 @@
 Places are in µs where they can be, so that they can be read: two tasks with the same place are worth the same.
 """
 
+from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -52,6 +53,10 @@ class Policy(Protocol):
         """By how much a younger task can have been enqueued and still go first."""
 
 
+Plain = Callable[[int, int], int]
+"""Priority and time accepted in, place out: for policies that ask for nothing else. Every task meets it."""
+
+
 class Fcfs(msgspec.Struct, frozen=True, tag="fcfs", tag_field="policy"):
     """First come, first served: place = time accepted. Priority counts for nothing; nothing overtakes."""
 
@@ -62,6 +67,10 @@ class Fcfs(msgspec.Struct, frozen=True, tag="fcfs", tag_field="policy"):
     def longest_wait_us(self) -> int:
         """Nothing younger goes first."""
         return 0
+
+    def plain(self) -> Plain:
+        """The same from priority and time alone."""
+        return lambda _, enqueued_us: enqueued_us
 
 
 class Priority(msgspec.Struct, frozen=True, tag="priority", tag_field="policy"):
@@ -79,6 +88,11 @@ class Priority(msgspec.Struct, frozen=True, tag="priority", tag_field="policy"):
     def longest_wait_us(self) -> int:
         """(p_max − p_min) × point_s: what comes in later than that stands behind it, whatever it is."""
         return PRIORITIES * int(self.point_s * S)
+
+    def plain(self) -> Plain:
+        """The same from priority and time alone."""
+        point_us = int(self.point_s * S)
+        return lambda priority, enqueued_us: enqueued_us - clamp_priority(priority) * point_us
 
 
 class Multifactor(msgspec.Struct, frozen=True, tag="multifactor", tag_field="policy"):

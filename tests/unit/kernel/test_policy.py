@@ -54,6 +54,11 @@ def test_of_two_that_are_alike_the_younger_never_goes_first(policy: AnyPolicy, f
     assert policy.key(facts) <= policy.key(younger)
 
 
+@given(st.sampled_from((Fcfs(), Priority(), Priority(0.001))), FACTS)
+def test_the_short_way_leads_to_the_same_place(policy: Fcfs | Priority, facts: Facts) -> None:
+    assert policy.plain()(facts.priority, facts.enqueued_us) == policy.key(facts)
+
+
 @given(PRIORITIES, PRIORITIES, TIMES, st.floats(0.001, 600))
 def test_a_point_of_priority_is_worth_a_fixed_time(one: int, other: int, at_us: int, point_s: float) -> None:
     policy = Priority(point_s)

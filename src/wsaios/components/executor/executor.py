@@ -7,7 +7,7 @@ from wsaios.components.executor.shares import Shares
 from wsaios.components.executor.shelf import Shelf
 from wsaios.components.executor.timers import TimerWindow
 from wsaios.kernel.executor import Executor
-from wsaios.kernel.policy import Facts, Ordering
+from wsaios.kernel.policy import Facts, Fcfs, Ordering, Plain, Priority
 from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Body, Effective, Flag, HandlerSpec, LaneSpec, Options, Shard, Task, effective
@@ -23,6 +23,7 @@ class TaskExecutor(Shelf):
     def __init__(self, ordering: Ordering) -> None:
         super().__init__()
         self.ordering = ordering
+        self._plain = plain(ordering)
         self.due = TimerWindow(due_of, complete=True)
         self.expiring = TimerWindow(expiry_of, complete=True)
         self.suspects: dict[int, Task] = {}
@@ -51,6 +52,7 @@ class TaskExecutor(Shelf):
     def order(self, ordering: Ordering) -> None:
         """Give places by another policy from now on, and let tenants share or not."""
         before, self.ordering = self.ordering, ordering
+        self._plain = plain(ordering)
         if ordering.fair == before.fair:
             return
         for name in self.lanes:
@@ -71,6 +73,8 @@ class TaskExecutor(Shelf):
 
     def place(self, shard: Shard, body: Body, now_us: int) -> int:
         """The place of a task within its shard, by the policy and what was measured."""
+        if self._plain is not None:
+            return self._plain(body.priority, body.accepted_us)
         meter, handler = self.meter, shard.handler
         cost, share = meter.cost(handler), meter.share(shard.tenant, now_us)
         return self.ordering.policy.key(
@@ -127,6 +131,12 @@ class TaskExecutor(Shelf):
             if window is not None and window.covers(task):
                 return True
         return self.due.covers(task) or self.expiring.covers(task)
+
+
+def plain(ordering: Ordering) -> Plain | None:
+    """How places are given where priority and time are enough; None: more must be known."""
+    policy = ordering.policy
+    return policy.plain() if isinstance(policy, Fcfs | Priority) else None
 
 
 def due_of(task: Task) -> int | None:

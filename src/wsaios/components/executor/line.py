@@ -18,14 +18,14 @@ class Group:
         self._lane = lane
         self._shares = shares
         self._heads: dict[str, Heads] = {}
-        self._all = Heads(windows, lane)
+        self.all = Heads(windows, lane)
         self._turns = None if shares is None else Turns(shares, self._waits)
         self._chosen = ""
 
     def push(self, window: Window) -> None:
         """Say that the head of the window may have become better, or that it is no longer parked."""
         if self._turns is None:
-            self._all.push(window)
+            self.all.push(window)
             return
         tenant = window.shard.tenant
         heads = self._heads.get(tenant)
@@ -38,7 +38,7 @@ class Group:
     def best(self) -> Head | None:
         """The head that starts next; None: there is none."""
         if self._turns is None:
-            return self._all.best()
+            return self.all.best()
         tenant = self._turns.first()
         if tenant is None:
             return None
@@ -48,7 +48,7 @@ class Group:
     def span(self, us: Callable[[], float]) -> Span:
         """How far the window just found is the best one; `us` is how long one of its tasks is expected to take."""
         if self._turns is None or self._shares is None:
-            return Span(self._all.after_best(), None)
+            return Span(self.all.after_best(), None)
         self._shares.reach(self._chosen)
         other, most = self._turns.second(), None
         if other is not None:
@@ -63,7 +63,7 @@ class Group:
     def heads(self) -> Iterator[Heads]:
         """All its heaps."""
         yield from self._heads.values()
-        yield self._all
+        yield self.all
 
     def __len__(self) -> int:
         return sum(map(len, self.heads()))
@@ -78,13 +78,14 @@ class Group:
 
 
 class Line:
-    """The groups of one lane."""
+    """The groups of one lane. `sole`: there is one, and tenants do not matter: its heads are all there is to choose."""
 
     def __init__(self, windows: Mapping[int, Window], lane: str, shares: Shares | None) -> None:
         """`shares` None: tenants do not matter."""
         self._new = partial(Group, windows, lane, shares)
         self._groups: dict[int, Group] = {}
         self.shares = shares
+        self.sole: Heads | None = None
         self._at = 0
 
     def push(self, window: Window) -> None:
@@ -93,6 +94,7 @@ class Line:
         group = self._groups.get(grade)
         if group is None:
             group = self._groups[grade] = self._new()
+            self.sole = group.all if len(self._groups) == 1 and self.shares is None else None
         group.push(window)
 
     def best(self, room: Callable[[int], int] | None = None) -> Head | None:

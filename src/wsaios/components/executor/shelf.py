@@ -67,12 +67,19 @@ class Shelf:
 
     def choose(self, lane: str) -> Window | None:
         """The window whose head the policy starts next in a lane; None: there is none."""
-        head = self.lanes[lane].best(self._room(lane))
+        line = self.lanes[lane]
+        if line.sole is not None and lane not in self.slots.reserved:
+            head = line.sole.best()
+        else:
+            head = line.best(self._room(lane))
         return None if head is None else self.windows[head[2]]
 
     def span(self, lane: str, handler: str) -> Span:
         """How far the window just chosen, of that handler, would be chosen again and again."""
-        return self.lanes[lane].span(partial(self.meter.expected_us, handler), self._room(lane))
+        line = self.lanes[lane]
+        if line.sole is not None and lane not in self.slots.reserved:
+            return Span(line.sole.after_best(), None)
+        return line.span(partial(self.meter.expected_us, handler), self._room(lane))
 
     def _room(self, lane: str) -> Callable[[int], int] | None:
         return partial(self.slots.room, lane) if lane in self.slots.reserved else None
