@@ -7,7 +7,7 @@ from wsaios.components.executor.shares import Shares
 from wsaios.components.executor.shelf import Shelf
 from wsaios.components.executor.timers import TimerWindow
 from wsaios.kernel.executor import Executor
-from wsaios.kernel.policy import Facts, Fcfs, Ordering, Plain, Priority
+from wsaios.kernel.policy import Facts, Fcfs, Multifactor, Ordering, Plain, Priority
 from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Body, Effective, Flag, HandlerSpec, LaneSpec, Options, Shard, Task, effective
@@ -22,8 +22,7 @@ class TaskExecutor(Shelf):
 
     def __init__(self, ordering: Ordering) -> None:
         super().__init__()
-        self.ordering = ordering
-        self._plain = plain(ordering)
+        self._choose(ordering)
         self.due = TimerWindow(due_of, complete=True)
         self.expiring = TimerWindow(expiry_of, complete=True)
         self.suspects: dict[int, Task] = {}
@@ -51,8 +50,8 @@ class TaskExecutor(Shelf):
 
     def order(self, ordering: Ordering) -> None:
         """Give places by another policy from now on, and let tenants share or not."""
-        before, self.ordering = self.ordering, ordering
-        self._plain = plain(ordering)
+        before = self.ordering
+        self._choose(ordering)
         if ordering.fair == before.fair:
             return
         for name in self.lanes:
@@ -66,6 +65,11 @@ class TaskExecutor(Shelf):
         was, task.key = task.key, key
         if task.state == State.READY:
             self.offer(task, shard, was)
+
+    def _choose(self, ordering: Ordering) -> None:
+        self.ordering, self._plain = ordering, plain(ordering)
+        self.meter.shares = ordering.fair is not None
+        self.meter.uses = isinstance(ordering.policy, Multifactor) and ordering.policy.share > 0
 
     def _line(self, name: str) -> Line:
         fair = self.ordering.fair

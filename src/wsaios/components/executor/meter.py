@@ -7,33 +7,35 @@ from wsaios.components.executor.line import Line
 from wsaios.kernel.task import Shard
 
 _WEIGHT: Final = 0.1
+_PLAIN: Final = 10
 _UNKNOWN_US: Final = 1000.0
 HALF_LIFE_US: Final = 3_600_000_000
 
 
 class Pace:
-    """A mean that follows: of the first ones the plain mean, later each counts a tenth."""
+    """How long calls of a handler take: of the first ones the plain mean, later each counts a tenth."""
 
-    __slots__ = ("count", "mean")
+    __slots__ = ("count", "lane", "mean")
 
-    def __init__(self) -> None:
+    def __init__(self, lane: str) -> None:
+        self.lane = lane
         self.count = 0
         self.mean = 0.0
 
-    def add(self, value: float) -> None:
-        """One more."""
-        self.count += 1
-        self.mean += (value - self.mean) * max(_WEIGHT, 1.0 / self.count)
-
 
 class Meter:
-    """Fed by slots that are taken and left. Times are slot time in µs: without what a call stood aside."""
+    """Fed by slots that are taken and left. Times are slot time in µs: without what a call stood aside.
+
+    `shares`: some lane is shared, so that whoever takes a slot is charged for it. `uses`: somebody asks which share
+    of all slot time a tenant had.
+    """
 
     def __init__(self, lines: Callable[[str], Line | None]) -> None:
         """`lines` finds what waits in a lane."""
+        self.shares = False
+        self.uses = False
         self._lines = lines
         self._handlers: dict[str, Pace] = {}
-        self._lanes: dict[str, Pace] = {}
         self._longest = 0.0
         self._used: dict[str, tuple[float, int]] = {}
 
@@ -53,8 +55,9 @@ class Meter:
 
     def lane_us(self, lane: str) -> float | None:
         """How long a call in the lane holds its slot; None: none has ended."""
-        pace = self._lanes.get(lane)
-        return None if pace is None else pace.mean
+        paces = [pace for pace in self._handlers.values() if pace.lane == lane]
+        count = sum(pace.count for pace in paces)
+        return sum(pace.mean * pace.count for pace in paces) / count if count else None
 
     def share(self, tenant: str, now_us: int) -> float:
         """The part of all slot time of the last hours that the tenant had; what is an hour old counts half."""
@@ -72,20 +75,20 @@ class Meter:
         line.charge(shard.tenant, expected)
         return expected
 
-    def ended(self, lane: str, shard: Shard, used_us: int, charged: float) -> None:
+    def ended(self, lane: str, shard: Shard, used_us: int, charged: float, now_us: int) -> None:
         """The slot was left after `used_us`."""
-        for paces, name in ((self._handlers, shard.handler), (self._lanes, lane)):
-            pace = paces.get(name)
-            if pace is None:
-                pace = paces[name] = Pace()
-            pace.add(used_us)
-        self._longest = max(self._longest, self._handlers[shard.handler].mean)
+        pace = self._handlers.get(shard.handler)
+        if pace is None:
+            pace = self._handlers[shard.handler] = Pace(lane)
+        pace.lane, pace.count = lane, pace.count + 1
+        pace.mean += (used_us - pace.mean) * (_WEIGHT if pace.count > _PLAIN else 1.0 / pace.count)
+        self._longest = max(self._longest, pace.mean)
         if charged:
             self.undo(lane, shard, charged - used_us)
-
-    def use(self, tenant: str, used_us: int, now_us: int) -> None:
-        """A tenant has had slot time."""
-        self._used[tenant] = _decayed(self._used.get(tenant, (0.0, now_us)), now_us) + used_us, now_us
+        if self.uses:
+            tenant = shard.tenant
+            used = _decayed(self._used.get(tenant, (0.0, now_us)), now_us)
+            self._used[tenant] = used + used_us, now_us
 
     def undo(self, lane: str, shard: Shard, charged: float) -> None:
         """A tenant was charged so much too much."""
@@ -95,7 +98,8 @@ class Meter:
 
     def inherit(self, old: "Meter") -> None:
         """Go on with what another one has measured."""
-        self.__dict__.update({**old.__dict__, "_lines": self._lines})
+        own = {name: getattr(self, name) for name in ("_lines", "shares", "uses")}
+        self.__dict__.update(old.__dict__ | own)
 
 
 def _decayed(used: tuple[float, int], now_us: int) -> float:

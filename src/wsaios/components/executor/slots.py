@@ -48,10 +48,12 @@ class Slots:
         """Say how many slots a lane has, and how many of them are kept for a class of work and those above it."""
         self._limits[lane] = slots
         self._taken.setdefault(lane, 0)
-        self._graded.setdefault(lane, [0] * len(GRADES))
         self.reserved.pop(lane, None)
         if any(reserved.values()):
             self.reserved[lane] = [reserved.get(name, 0) for name in GRADES]
+            self._graded[lane] = graded = [0] * len(GRADES)
+            for seat in set(self._seats.values()):
+                graded[seat.shard.grade] += seat.lane == lane and not seat.aside
 
     def slots(self, lane: str) -> int:
         """How many slots the lane has."""
@@ -85,9 +87,11 @@ class Slots:
     def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int) -> None:
         """One slot for these attempts of a shard."""
         seat = Seat(lane, shard, len(refs), key_limit, now_us)
-        seat.charged = self.meter.began(lane, shard)
+        if self.meter.shares:
+            seat.charged = self.meter.began(lane, shard)
         self._taken[lane] += 1
-        self._graded[lane][shard.grade] += 1
+        if self.reserved and lane in self.reserved:
+            self._graded[lane][shard.grade] += 1
         if seat.key:
             self._keys[seat.key] = self._keys.get(seat.key, 0) + len(refs)
             self._key_limits.setdefault(seat.key, []).append(key_limit)
@@ -131,7 +135,8 @@ class Slots:
         seat.aside = aside
         step = -1 if aside else 1
         self._taken[seat.lane] += step
-        self._graded[seat.lane][seat.shard.grade] += step
+        if seat.lane in self.reserved:
+            self._graded[seat.lane][seat.shard.grade] += step
 
     def inherit(self, old: PortSlots) -> None:
         """Take over who sits, not how many may."""
@@ -141,7 +146,8 @@ class Slots:
                 self._seats[ref] = seat
         for seat in set(self._seats.values()):
             self._taken[seat.lane] = self._taken.get(seat.lane, 0) + (not seat.aside)
-            self._graded.setdefault(seat.lane, [0] * len(GRADES))[seat.shard.grade] += not seat.aside
+            if seat.lane in self.reserved:
+                self._graded[seat.lane][seat.shard.grade] += not seat.aside
             seat.charged = 0.0
             if seat.key:
                 self._keys[seat.key] = self._keys.get(seat.key, 0) + seat.left
@@ -155,11 +161,14 @@ class Slots:
 
     def _count(self, seat: Seat, now_us: int | None) -> None:
         """The seat is empty."""
+        lane, used_us = seat.lane, seat.used_us
         if not seat.aside:
-            self._taken[seat.lane] -= 1
-            self._graded[seat.lane][seat.shard.grade] -= 1
+            self._taken[lane] -= 1
+            if self.reserved and lane in self.reserved:
+                self._graded[lane][seat.shard.grade] -= 1
+            if now_us is not None:
+                used_us += now_us - seat.since_us
         if now_us is None:
-            self.meter.undo(seat.lane, seat.shard, seat.charged)
-            return
-        used = seat.used_us + (0 if seat.aside else max(0, now_us - seat.since_us))
-        self.meter.ended(seat.lane, seat.shard, used, seat.charged)
+            self.meter.undo(lane, seat.shard, seat.charged)
+        else:
+            self.meter.ended(lane, seat.shard, used_us, seat.charged, now_us)
