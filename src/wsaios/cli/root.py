@@ -12,6 +12,7 @@ from wsaios.cli.errors import UNEXPECTED
 from wsaios.cli.ledger import ledger_app
 from wsaios.cli.streams import prepare
 from wsaios.cli.task import task
+from wsaios.cli.workflow import workflow
 
 app = typer.Typer(
     name="wsaios",
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(batch)
 app.add_typer(task)
+app.add_typer(workflow)
 app.add_typer(ledger_app)
 app.command()(doctor)
 
