@@ -27,7 +27,7 @@ def mermaid(plan: Plan, most: int = MOST_STEPS) -> Iterator[str]:
                 yield f"  s{parent} --> s{number}"
     left = len(plan.order) - len(shown)
     if left:
-        yield f'  left["… and {left:,} more steps"]:::left'
+        yield f'  left["… and {left:,} more step{"" if left == 1 else "s"}"]:::left'
         ends = [number for number in shown if any(child not in kept for child in plan.children[number])]
         yield from (f"  s{number} -.-> left" for number in ends)
         yield "  classDef left stroke-dasharray: 5 5"
