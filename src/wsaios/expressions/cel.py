@@ -106,9 +106,11 @@ class CelExpression:
 class Chain:
     """Names with dots between them, as most expressions are: looked up without the library, to the same outcome."""
 
-    def __init__(self, source: str) -> None:
+    __slots__ = ("references", "source")
+
+    def __init__(self, source: str, names: tuple[str, ...]) -> None:
         self.source = source
-        self.references = (Reference(tuple(source.split(".")), 0),)
+        self.references = (Reference(names, 0),)
 
     def evaluate(self, context: Mapping[str, JsonValue]) -> JsonValue:
         """The value at the end of the names.
@@ -162,9 +164,10 @@ def _in_order(value: JsonValue) -> JsonValue:
 
 def chain(source: str) -> Chain | None:
     """The expression, if it is nothing but names with dots between them."""
-    if len(source) > MAX_LENGTH or not _CHAIN.fullmatch(source) or not _RESERVED.isdisjoint(source.split(".")):
+    if len(source) > MAX_LENGTH or not _CHAIN.fullmatch(source):
         return None
-    return Chain(source)
+    names = tuple(source.split("."))
+    return Chain(source, names) if _RESERVED.isdisjoint(names) else None
 
 
 def _library() -> Callable[[str], _Program]:

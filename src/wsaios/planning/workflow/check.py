@@ -55,11 +55,17 @@ def check_text(
     findings = Findings()
     text = _decoded(data, findings)
     with undisturbed(len(data)):
-        value = None if findings else (read_json if form == "json" else read_yaml)(text, findings)
-        plan = None if value is None and findings else check_value(value, findings, language, handlers)
+        plan = None if findings else _checked(text, form, findings, language, handlers)
         if plan is None or findings:
             raise InvalidDefinition(source, _flaws(text, source, form, findings))
     return plan
+
+
+def _checked(
+    text: str, form: Format, findings: Findings, language: Expressions, handlers: Collection[str] | None
+) -> Plan | None:
+    value = (read_json if form == "json" else read_yaml)(text, findings)
+    return None if value is None and findings else check_value(value, findings, language, handlers)
 
 
 def check_value(

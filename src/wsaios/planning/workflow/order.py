@@ -32,23 +32,24 @@ def children_of(parents: Links) -> list[list[int]]:
 def ordered(parents: Links, children: Links, rank: Sequence[int] | None = None) -> Order:
     """Of several steps that could come next the one with the smallest `rank` does; without it, the first defined.
 
-    A step's `depth` is the number of steps on the longest way to it.
+    Ranks are 0, 1, 2 … in any order. A step's `depth` is the number of steps on the longest way to it.
     """
     left = [len(each) for each in parents]
     ranks: Sequence[int] = range(len(left)) if rank is None else rank
-    heap = [(ranks[number], number) for number, count in enumerate(left) if not count]
+    at = ranks if rank is None else sorted(range(len(left)), key=rank.__getitem__)
+    heap = [ranks[number] for number, count in enumerate(left) if not count]
     heapify(heap)
     depth = [0] * len(left)
     steps: list[int] = []
     while heap:
-        number = heappop(heap)[1]
+        number = at[heappop(heap)]
         steps.append(number)
         below = depth[number] + 1
         for child in children[number]:
             depth[child] = max(depth[child], below)
             left[child] -= 1
             if not left[child]:
-                heappush(heap, (ranks[child], child))
+                heappush(heap, ranks[child])
     return Order(steps, depth)
 
 

@@ -1,6 +1,6 @@
 """What a definition of the right shape must still obey: its names, its dependencies, its expressions."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from wsaios.kernel.errors import InvalidExpression
@@ -28,6 +28,7 @@ _WHERE: Final = {
 }
 _CYCLES_SHOWN: Final = 20
 _SHOWN: Final = 20
+_FEW: Final = 8
 
 
 class Graph(NamedTuple):
@@ -111,7 +112,7 @@ def _check_names(number: int, step: Step, handlers: Collection[str] | None, find
     if step.foreach and step.wait_for and not (step.handler or step.http or step.model):
         message = f"step {step.id!r} only waits for an event, so there is nothing to do for each element"
         findings.append(Finding(("steps", number, "foreach"), "type", message, "foreach", at_key=True))
-    if f"{handler}{step.model}{step.lane}{step.concurrency_key}".isprintable():
+    if (handler is None or handler.isprintable()) and not (step.model or step.lane or step.concurrency_key):
         return
     for name in _NAMES:
         value = getattr(step, name)
@@ -134,7 +135,7 @@ class _Reading:
     def step(self, number: int, step: Step, parents: list[int]) -> None:
         """All expressions of one step."""
         here: Path = ("steps", number)
-        known = set(parents)
+        known = parents if len(parents) <= _FEW else frozenset(parents)
         if step.when:
             self._one((*here, "when"), Hole(step.when, 0), BASE, number, known)
         if step.foreach:
@@ -154,9 +155,9 @@ class _Reading:
     def output(self) -> None:
         """What the run gives back, which may read every step."""
         if self._definition.output is not None:
-            self._value(("output",), self._definition.output, BASE, -1, set())
+            self._value(("output",), self._definition.output, BASE, -1, ())
 
-    def _value(self, path: Path, value: Any, names: frozenset[str], number: int, known: set[int]) -> None:
+    def _value(self, path: Path, value: Any, names: frozenset[str], number: int, known: Container[int]) -> None:
         for where, text in self._texts(path, value):
             try:
                 parts = holes(text)
@@ -185,7 +186,7 @@ class _Reading:
                 elif isinstance(item, dict | list) and item:
                     waiting.append(((*where, key), item))
 
-    def _one(self, path: Path, hole: Hole, names: frozenset[str], number: int, known: set[int]) -> None:
+    def _one(self, path: Path, hole: Hole, names: frozenset[str], number: int, known: Container[int]) -> None:
         try:
             expression = self._language.compile(hole.source)
         except InvalidExpression as error:
@@ -201,7 +202,7 @@ class _Reading:
         self._findings.append(Finding(path, "expression", message, error.name, "", part=hole.source, offset=offset))
 
     def _reference(
-        self, path: Path, hole: Hole, found: Reference, names: frozenset[str], number: int, known: set[int]
+        self, path: Path, hole: Hole, found: Reference, names: frozenset[str], number: int, known: Container[int]
     ) -> None:
         root, rest = found.path[0], found.path[1:]
         if root not in names:
@@ -216,7 +217,7 @@ class _Reading:
         elif root == "steps":
             self._step(path, hole, found, number, known)
 
-    def _step(self, path: Path, hole: Hole, found: Reference, number: int, known: set[int]) -> None:
+    def _step(self, path: Path, hole: Hole, found: Reference, number: int, known: Container[int]) -> None:
         rest = found.path[1:]
         if not rest:
             self._tell(path, hole, found, 'name the step: steps.ID.result or steps["ID"].result', "steps")
