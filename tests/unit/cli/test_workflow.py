@@ -86,7 +86,8 @@ def test_a_drawing_says_what_it_leaves_out(right: str) -> None:
 
 
 def test_a_package_that_is_missing_is_told_with_what_to_install(right: str) -> None:
-    for module in ("yaml", "jsonschema_rs"):
+    Path(right).write_text(RIGHT.replace("fetch}", "fetch, when: 1 > 0}"), encoding="utf-8")
+    for module in ("yaml", "jsonschema_rs", "cel"):
         code = f"import sys; sys.modules[{module!r}] = None; from wsaios.cli import main; main()"
         done = subprocess.run(
             [sys.executable, "-c", code, "workflow", "check", right],

@@ -12,11 +12,11 @@ WORK: Final = ("handler", "http", "model")
 """A step does one of these; one that only waits for an event does none."""
 
 
-class _Part(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What is left out has its default, and is left out of the canonical form."""
+class _Part(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+    """What is left out has its default, and is left out of the canonical form. Holds values of JSON, so no ring."""
 
 
-class Http(_Part, frozen=True):
+class Http(_Part, frozen=True, gc=False):
     """A call over HTTP, as the handler `api` makes it; `url`, `json` and `params` may hold templates."""
 
     url: str
@@ -26,7 +26,7 @@ class Http(_Part, frozen=True):
     allow_private: bool = False
 
 
-class WaitFor(_Part, frozen=True):
+class WaitFor(_Part, frozen=True, gc=False):
     """An event that a step waits for once its dependencies have ended; `filter` is a condition over `event`.
 
     `timeout_s` None: it waits for ever.
@@ -37,7 +37,7 @@ class WaitFor(_Part, frozen=True):
     timeout_s: float | None = None
 
 
-class Step(_Part, frozen=True):
+class Step(_Part, frozen=True, gc=False):
     """One step; the names from `max_attempts` to `concurrency_limit` are those of `Options`, None leaves them open."""
 
     id: str
@@ -69,7 +69,7 @@ class Step(_Part, frozen=True):
         return None if given == _OPEN else given
 
 
-class Definition(_Part, frozen=True):
+class Definition(_Part, frozen=True, gc=False):
     """A whole workflow; `input` is a declaration for each name, `output` a template of what a run gives back."""
 
     name: str

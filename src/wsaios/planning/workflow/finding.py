@@ -9,8 +9,8 @@ from wsaios.kernel.flaw import FlawKind
 
 Path = tuple[str | int, ...]
 MAX_FINDINGS: Final = 1_000
-_COMPARED: Final = 2_000
-_SUGGESTED: Final = 50
+_COMPARED: Final = 1_000
+_SUGGESTED: Final = 20
 
 
 class Span(NamedTuple):

@@ -50,8 +50,12 @@ def check_shape(value: Any, findings: Findings) -> bool:
     if not isinstance(value, dict):
         findings.append(Finding((), "type", f"a definition is a mapping, not {_named(value)}"))
         return False
-    for error in islice(schema.iter_errors(value), MAX_FINDINGS):
+    errors = iter(schema.iter_errors(value))
+    for error in islice(errors, MAX_FINDINGS):
         findings.extend(_found(error, value, findings))
+    if next(errors, None) is not None:
+        message = f"there are more fields that cannot be used; of these, {MAX_FINDINGS:,} are told at a time"
+        findings.append(Finding((), "limit", message))
     return False
 
 

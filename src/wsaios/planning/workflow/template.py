@@ -21,6 +21,9 @@ _INSIDE: Final = re.compile(
     r"""[rR](?:"[^"\n]*"|'[^'\n]*')|(?P<q>\"{3}|'{3})(?:\\.|(?!(?P=q)).)*(?P=q)|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[{}]""",
     re.DOTALL,
 )
+_LONGEST: Final = 5_000
+"""As far as a closing brace is looked for, in characters: no expression is that long."""
+
 _encode: Final = msgspec.json.Encoder().encode
 Compile = Callable[[str], Expression]
 
@@ -80,7 +83,7 @@ def holes(text: str) -> list[str | Hole]:
 
 def _end(text: str, start: int) -> int:
     depth = 0
-    for found in _INSIDE.finditer(text, start):
+    for found in _INSIDE.finditer(text, start, start + _LONGEST):
         if found[0] == "{":
             depth += 1
         elif found[0] == "}":

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.unit.planning.workflow.texts import flaws, marked, plan
+from wsaios.kernel.errors import InvalidDefinition
 from wsaios.kernel.flaw import FlawKind
 
 HEAD = "name: n\nsteps:\n"
@@ -191,13 +192,20 @@ def test_an_id_with_a_dash_is_read_by_index() -> None:
     assert 'written steps["a-b"]' in str(flaws(text % "'${steps.a.result}'")[0])
 
 
-def test_many_flaws_are_counted_and_the_first_hundred_shown() -> None:
-    found = flaws(
-        HEAD + "".join(f"- {{id: s{number}, handler: f, depends_on: [t{number}]}}\n" for number in range(500))
-    )
-    assert len(found) == 500
-
-
 def test_a_byte_that_is_not_utf_8_is_told() -> None:
     found = flaws(b"name: n\nsteps: \xff")
     assert (found[0].line, found[0].column) == (2, 8)
+
+
+def test_where_fields_without_end_are_wrong_a_thousand_are_told_and_that_there_are_more() -> None:
+    found = flaws(HEAD + "".join(f"- {{id: s{number}, handler: f, odd: 1}}\n" for number in range(1_200)))
+    assert [each.kind for each in found] == ["limit", *["unknown-field"] * 1_000]
+    assert found[-1].line == 1_002
+
+
+def test_the_message_shows_the_first_hundred_and_counts_the_rest() -> None:
+    text = HEAD + "".join(f"- {{id: s{number}, handler: f, depends_on: [t{number}]}}\n" for number in range(150))
+    with pytest.raises(InvalidDefinition) as refusal:
+        plan(text)
+    lines = str(refusal.value).splitlines()
+    assert (lines[0], len(lines), lines[-1]) == ("flow.yaml: 150 flaws in this definition", 102, "… and 50 more")
