@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
-from wsaios.expressions.cost import MAX_LENGTH, admit, check
+from wsaios.expressions.cost import MAX_LENGTH, MAX_STEPS, admit, check
 from wsaios.expressions.faults import fault_of, reason_of
 from wsaios.expressions.scan import Scan, scan
 from wsaios.kernel.errors import ExpressionFailed, InvalidExpression, InvalidInput, MissingExtra
@@ -36,9 +36,13 @@ class _Program(Protocol):
 
 
 class Cel:
-    """Compiles CEL; keeps the last ones that it compiled, so that the same text costs nothing twice."""
+    """Compiles CEL; keeps the last ones that it compiled, so that the same text costs nothing twice.
 
-    def __init__(self) -> None:
+    `max_steps` bounds what the macros of one evaluation may cost, in steps of about 50 ns: 20 million are a second.
+    """
+
+    def __init__(self, max_steps: int = MAX_STEPS) -> None:
+        self._max_steps = max_steps
         self._kept: dict[str, CelExpression | Chain] = {}
         self._library: Callable[[str], _Program] | None = None
 
@@ -72,16 +76,17 @@ class Cel:
         for name, position in seen.calls:
             if name not in FUNCTIONS:
                 raise InvalidExpression(source, f"there is no function {name!r}", position, name)
-        return CelExpression(source, program, seen)
+        return CelExpression(source, program, seen, self._max_steps)
 
 
 class CelExpression:
     """One compiled expression."""
 
-    def __init__(self, source: str, program: _Program, seen: Scan) -> None:
+    def __init__(self, source: str, program: _Program, seen: Scan, max_steps: int = MAX_STEPS) -> None:
         self.source = source
         self.references = tuple(seen.references)
         self._program = program
+        self._max_steps = max_steps
         self._scan = seen
         self._wanted = _wanted(self.references)
 
@@ -92,7 +97,7 @@ class CelExpression:
             ExpressionFailed: a name or key is missing, types do not fit, it could cost too much, or its value is none
             that JSON can carry.
         """
-        admit(self.source, self._scan, context)
+        admit(self.source, self._scan, context, self._max_steps)
         try:
             value = self._program.execute(_only(self._wanted, context))
         except Exception as error:  # noqa: BLE001  # whatever the library raises is a fault of this expression

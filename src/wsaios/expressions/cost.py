@@ -67,7 +67,7 @@ def check(source: str, scan: Scan) -> None:
         raise InvalidExpression(source, reason, scan.hard_patterns[0], "matches")
 
 
-def admit(source: str, scan: Scan, context: Mapping[str, JsonValue]) -> None:
+def admit(source: str, scan: Scan, context: Mapping[str, JsonValue], max_steps: int = MAX_STEPS) -> None:
     """Let an expression be evaluated over these values, or not.
 
     Raises:
@@ -76,16 +76,15 @@ def admit(source: str, scan: Scan, context: Mapping[str, JsonValue]) -> None:
     read = weigh(scan.references, context)
     if read.values > MAX_READ:
         raise ExpressionFailed(source, f"it reads more than {MAX_READ:,} values; {_ADVICE}")
-    grown = prod((1 + each.sums for each in scan.macros), start=1 + scan.sums)
-    if max(read.text, len(source)) * grown > MAX_TEXT:
+    if max(read.text, len(source)) * grown(scan) > MAX_TEXT:
         raise ExpressionFailed(source, f"it could make a text of more than {MAX_TEXT >> 20} MiB; {_ADVICE}")
     if not scan.macros:
         return
     over = f"over {amount(read.longest, 'element')}"
-    price = _Price(scan, read, grown, context)
-    if price.steps > MAX_STEPS:
+    price = Price(scan, read, context)
+    if price.steps > max_steps:
         raise ExpressionFailed(source, f"{over} it could take too long; {_ADVICE}")
-    if price.values * (1 + scan.sums + scan.commas) > MAX_VALUE:
+    if price.largest > MAX_VALUE:
         raise ExpressionFailed(source, f"{over} its value could be too large; {_ADVICE}")
 
 
@@ -131,16 +130,21 @@ def found(reference: Reference, context: Mapping[str, JsonValue]) -> JsonValue:
     return value
 
 
-class _Price:
-    """The most that the macros of an expression can cost: `steps`, and `values` that they read and make."""
+def grown(scan: Scan) -> int:
+    """How many times longer a list or text can become by all sums together."""
+    return prod((1 + each.sums for each in scan.macros), start=1 + scan.sums)
 
-    def __init__(self, scan: Scan, read: Read, grown: int, context: Mapping[str, JsonValue]) -> None:
+
+class Price:
+    """The most that the macros of an expression can cost: `steps`, and `largest`, the number of values in its value."""
+
+    def __init__(self, scan: Scan, read: Read, context: Mapping[str, JsonValue]) -> None:
         commas = scan.commas + sum(each.commas for each in scan.macros)
         self._macros, self._read, self._context = scan.macros, read, context
-        self._width, self._inside = (max(each, commas + 1) * grown for each in (read.longest, read.inside))
+        self._width, self._inside = (max(each, commas + 1) * grown(scan) for each in (read.longest, read.inside))
         self.steps = 0
         # What stands in the text itself is there also when nothing is read.
-        self.values = read.values + commas + 1
+        self._values = read.values + commas + 1
         self._inner: list[list[int]] = [[] for _ in scan.macros]
         for number, macro in enumerate(scan.macros):
             if macro.outer >= 0:
@@ -148,6 +152,7 @@ class _Price:
         for number, macro in enumerate(scan.macros):
             if macro.outer < 0:
                 self._made(number, 1, 0, 1 + scan.sums + scan.commas)
+        self.largest = self._values * (1 + scan.sums + scan.commas)
 
     def _made(self, number: int, times: int, around: int, joins: int) -> int:
         """How many values a macro makes in all, when it is evaluated so many `times`.
@@ -157,7 +162,7 @@ class _Price:
         """
         macro = self._macros[number]
         width = self._inside if macro.own and macro.outer >= 0 else max(self._width, self._inside)
-        total = around if macro.own and macro.outer >= 0 else times * self.values * joins
+        total = around if macro.own and macro.outer >= 0 else times * self._values * joins
         if macro.outer < 0 and macro.over is not None:
             total = self._read.weights.get(macro.over.path, total)
         rounds = min(times * width, total)
@@ -174,7 +179,7 @@ class _Price:
         copied = width * made // 2 if macro.kind in {"map", "filter"} else 0
         # The library copies the list that it makes with every element that it adds.
         self.steps += copied + rounds * (_ROUND + foreign // _PER_ITEM + sum(map(_compiling, macro.patterns)))
-        self.values += made
+        self._values += made
         return made
 
     def _parts(self, macro: Macro, total: int) -> int:

@@ -34,10 +34,10 @@ class Macro(msgspec.Struct):
     `outer` is the place of the macro around it in the list of all, -1 for none. `own`: what it goes over is a value of
     the context, or a part of an element of the macro around it, so that all its rounds together visit each value of
     the context at most once; `over` is that value of the context, where it is written out. `sums` counts the ``+`` in
-    its body, `commas` what stands beside each other. `paths` are the parts of its elements that its body reads,
-    `foreign` are values of the context that it reads; `captures`: it reads a variable of a macro around it. `patterns`
-    are its regular expressions, which are compiled anew at every round. What stands in the body of a macro inside of it
-    counts there.
+    its body, `commas` what stands beside each other, and the lists and maps that are made there. `paths` are the parts
+    of its elements that its body reads, `foreign` are values of the context that it reads; `captures`: it reads a
+    variable of a macro around it. `patterns` are its regular expressions, which are compiled anew at every round. What
+    stands in the body of a macro inside of it counts there.
     """
 
     kind: str
@@ -112,7 +112,7 @@ class _Scanner:
             if kind == "name":
                 self._name(text)
             elif text in "([{" and kind == "sign":
-                self._open(self._inside, self._root if self._after_value() else None)
+                self._bracket(text)
             elif text in ")]}" and kind == "sign":
                 self._close(text)
             else:
@@ -212,6 +212,17 @@ class _Scanner:
             return self._inside < 0
         return bound == self._inside and self._scan.macros[bound].own
 
+    def _bracket(self, text: str) -> None:
+        if self._after_value():
+            self._open(self._inside, self._root)
+            return
+        if text != "(":
+            self._counts().commas += 1
+        self._open(self._inside, None)
+
+    def _counts(self) -> Macro | Scan:
+        return self._scan.macros[self._inside] if self._inside >= 0 else self._scan
+
     def _open(self, macro: int, root: str | None) -> None:
         self._frames.append(_Frame(self._inside, root))
         self._inside = macro
@@ -231,7 +242,7 @@ class _Scanner:
                 self._over = (self._at + 1, macro.over)
 
     def _other(self, kind: str, text: str) -> None:
-        counts = self._scan.macros[self._inside] if self._inside >= 0 else self._scan
+        counts = self._counts()
         if kind == "sign":
             # A sum with a number in it makes no list or text longer.
             counts.sums += text == "+" and "number" not in {self._tokens[self._at + step][0] for step in (-1, 1)}

@@ -1,9 +1,12 @@
 """No expression takes long or makes much, whatever is in it and whatever it reads."""
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from wsaios.expressions import Cel
-from wsaios.expressions.cost import MAX_LENGTH, MAX_MACROS
+from wsaios.expressions.cost import MAX_LENGTH, MAX_MACROS, Price, weigh
+from wsaios.expressions.scan import scan
 from wsaios.kernel.errors import ExpressionFailed, InvalidExpression
 from wsaios.kernel.json_value import JsonValue
 
@@ -85,3 +88,47 @@ def test_the_values_that_are_counted_stay_as_they_are(cel: Cel) -> None:
     context: dict[str, JsonValue] = {"a": {"rows": [[1, 2], {"b": [3]}]}}
     cel.compile("a.rows.map(r, r).size() + 1").evaluate(context)
     assert context == {"a": {"rows": [[1, 2], {"b": [3]}]}}
+
+
+def test_the_bound_can_be_set_lower(cel: Cel) -> None:
+    source = "rows.filter(r, r.id > 5).size()"
+    assert cel.compile(source).evaluate(CONTEXT) == 994
+    with pytest.raises(ExpressionFailed, match="could take too long"):
+        Cel(max_steps=100_000).compile(source).evaluate(CONTEXT)
+
+
+SMALL: dict[str, JsonValue] = {"l": [[1, 2], [3], [4, 5, 6, 7]], "m": [8, 9]}
+
+
+@st.composite
+def lists(draw: st.DrawFn, names: tuple[str, ...] = ("l", "m"), depth: int = 0) -> str:
+    """An expression whose value is a list, of macros, sums and literals that are put into each other."""
+    kind = draw(st.sampled_from(["name", "name", "sum", "literal", "map", "map", "filter"]))
+    if kind == "name" or depth > 3:
+        return draw(st.sampled_from(names))
+    inner = lists(names, depth + 1)
+    if kind == "sum":
+        return f"({draw(inner)} + {draw(inner)})"
+    if kind == "literal":
+        return f"[{', '.join(draw(st.lists(inner, min_size=1, max_size=3)))}]"
+    variable = f"x{depth}"
+    over = draw(inner)
+    if kind == "filter":
+        return f"{over}.filter({variable}, {draw(st.sampled_from(['true', 'size(l) > 2']))})"
+    return f"{over}.map({variable}, {draw(lists((*names, variable), depth + 1))})"
+
+
+def size_of(value: JsonValue) -> int:
+    return 1 + sum(map(size_of, value)) if isinstance(value, list) else 1
+
+
+@given(lists())
+def test_no_value_is_larger_than_the_bound_that_was_computed_for_it(source: str) -> None:
+    seen = scan(source)
+    price = Price(seen, weigh(seen.references, SMALL), SMALL)
+    assume(price.largest < 200_000)
+    try:
+        value = Cel().compile(source).evaluate(SMALL)
+    except (ExpressionFailed, InvalidExpression):
+        return
+    assert size_of(value) <= price.largest

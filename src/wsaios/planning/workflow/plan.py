@@ -38,6 +38,11 @@ class Plan(msgspec.Struct, frozen=True):
         """All steps, by number."""
         return self.definition.steps
 
+    @property
+    def ends(self) -> list[int]:
+        """The steps that no other depends on; without an `output`, a run gives back their results."""
+        return [number for number, each in enumerate(self.children) if not each]
+
     def critical_first(self, seconds: Sequence[float] | None = None) -> list[int]:
         """Another valid order: of several steps first the one with the longest way to the end.
 

@@ -1,5 +1,6 @@
 """Orders, depths, cycles and ways, held against nx."""
 
+import json
 from itertools import pairwise
 
 import networkx as nx
@@ -7,6 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.planning.workflow.texts import CEL
+from wsaios.kernel.errors import InvalidDefinition
+from wsaios.planning.workflow.check import check_text
 from wsaios.planning.workflow.order import by_critical_path, children_of, cycles, ordered, unreached
 
 Parents = list[list[int]]
@@ -122,3 +126,22 @@ def test_deep_and_wide_graphs_need_no_recursion(shape: str) -> None:
     assert max(order.depth) == (n - 1 if shape == "chain" else 1)
     parents[0] = [n - 1]
     assert [len(each) for each in cycles(parents, children_of(parents))] == [n + 1 if shape == "chain" else 3]
+
+
+@given(graphs())
+def test_a_definition_is_taken_exactly_when_its_graph_has_no_cycle(parents: Parents) -> None:
+    steps = [{"id": f"s{n}", "handler": "f", "depends_on": [f"s{p}" for p in each]} for n, each in enumerate(parents)]
+    text = json.dumps({"name": "n", "steps": steps}).encode()
+    graph = graph_of(parents)
+    try:
+        plan = check_text(text, source="f", form="json", language=CEL)
+    except InvalidDefinition as refusal:
+        kinds = {flaw.kind for flaw in refusal.flaws}
+    else:
+        kinds = set()
+    assert kinds == (set() if nx.is_directed_acyclic_graph(graph) else {"cycle"})
+    if kinds:
+        return
+    place = {number: at for at, number in enumerate(plan.order)}
+    assert len(place) == len(parents)
+    assert all(place[parent] < place[number] for parent, number in graph.edges)

@@ -121,6 +121,7 @@ def test_a_plan_is_its_content() -> None:
     assert again == FLOW
     assert (again.order, again.depth) == ([0, 1, 2, 3], [0, 1, 2, 3])
     assert again.children == [[1], [2, 3], [3], []]
+    assert again.ends == [3]
 
 
 def diamond() -> Plan:
