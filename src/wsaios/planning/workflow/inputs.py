@@ -15,6 +15,11 @@ Declarations = Mapping[str, Mapping[str, Any]]
 def check_declarations(declared: Declarations, findings: Findings) -> None:
     """Whether each default is what its own declaration asks for."""
     for name, declaration in declared.items():
+        try:
+            checked(dict(declaration), "")
+        except InvalidInput as error:
+            findings.append(Finding(("input", name), "limit", f"the declaration of {name!r}: {error.reason}", name))
+            continue
         if "default" in declaration and not validator(declaration).is_valid(declaration["default"]):
             message = f"the default of {name!r} is not what its declaration asks for"
             findings.append(Finding(("input", name, "default"), "type", message, name))

@@ -1,6 +1,6 @@
 """What a definition of the right shape must still obey: its names, its dependencies, its expressions."""
 
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container
 from typing import Any, Final, NamedTuple
 
 from wsaios.kernel.errors import InvalidExpression
@@ -168,23 +168,25 @@ class _Reading:
                 if not isinstance(part, str):
                     self._one(where, part, names, number, known)
 
-    def _texts(self, path: Path, value: Any) -> Iterator[tuple[Path, str]]:
+    def _texts(self, path: Path, value: Any) -> list[tuple[Path, str]]:
         """All texts of a value that have something to fill in, and where they are."""
-        waiting = [(path, value)]
-        if isinstance(value, str) and "${" in value:
-            yield path, value
+        if isinstance(value, str):
+            return [(path, value)] if "${" in value else []
+        texts: list[tuple[Path, str]] = []
+        waiting = [(path, value)] if isinstance(value, dict | list) else []
         while waiting:
-            where, value = waiting.pop()
+            where, part = waiting.pop()
             if len(where) - len(path) >= MAX_DEPTH:
                 message = f"nested more than {MAX_DEPTH} levels deep"
                 self._findings.append(Finding(path, "limit", message, str(path[-1])))
-                return
-            for key, item in _items(value):
+                break
+            for key, item in part.items() if isinstance(part, dict) else enumerate(part):
                 if isinstance(item, str):
                     if "${" in item:
-                        yield (*where, key), item
-                elif isinstance(item, dict | list) and item:
+                        texts.append(((*where, key), item))
+                elif item and isinstance(item, dict | list):
                     waiting.append(((*where, key), item))
+        return texts
 
     def _one(self, path: Path, hole: Hole, names: frozenset[str], number: int, known: Container[int]) -> None:
         try:
@@ -254,12 +256,6 @@ class _Reading:
             else f"step {step!r} does not depend on {other!r}, neither directly nor by others; add it to depends_on"
         )
         self._tell(path, hole, found, reason, other)
-
-
-def _items(value: Any) -> Iterable[tuple[str | int, Any]]:
-    if isinstance(value, dict):
-        return value.items()
-    return enumerate(value) if isinstance(value, list) else ()
 
 
 def _call(http: Http) -> dict[str, Any]:

@@ -121,4 +121,7 @@ def test_a_bomb_is_refused_before_it_goes_off(text: str, told: str) -> None:
 def test_a_deep_json_is_refused() -> None:
     deep = '{"name": "n", "steps": [{"id": "a", "handler": "f", "args": {"x": %s1%s}}]}'
     assert "levels deep" in str(flaws(deep % ("[" * 200, "]" * 200), "json")[0])
+    declared = '{"name": "n", "input": {"x": %s}, "steps": [{"id": "a", "handler": "f"}]}'
+    for declaration in ('{"default": %s}' % ("[" * 400 + "]" * 400), '{"items": ' * 300 + "{}" + "}" * 300):
+        assert "levels deep" in str(flaws(declared % declaration, "json")[0])
     assert "nested too deeply" in str(flaws(deep % ("[" * 50_000, "]" * 50_000), "json")[0])
