@@ -37,6 +37,7 @@ def catalogue(rows: int | None = None, *, quick: bool = False) -> list[Measure]:
     measures += [_sleeping(loop, 1 if quick else 10) for loop in LOOPS]
     measures += [_fan(loop, 5 if quick else 50) for loop in LOOPS]
     measures += [_batch_run(handler, 4_000 if quick else 100_000) for handler in HANDLERS]
+    measures += [_definitions(form, n // 100 if quick else n) for form, n in (("json", 100_000), ("yaml", 10_000))]
     return [*measures, _blocked(max(1_000, many // 10), 50 if quick else 300), _waiting(many)]
 
 
@@ -155,6 +156,16 @@ def _fan(loop: str, rounds: int) -> Measure:
 def _batch_run(handler: str, n: int) -> Measure:
     figures = (Figure("per_s", f"wsaios batch run, {n:,} rows of CSV, a {handler}, whole process", "/s"),)
     return Measure(f"batch_run.{handler}", "batch_run", figures, {"handler": handler, "n": n})
+
+
+def _definitions(form: str, steps: int) -> Measure:
+    figures = (
+        Figure("s", f"a definition of {steps:,} steps in {form.upper()}: parse, check, order", "s", 2.0, at_most=True),
+        Figure("cpu_s", "processor time of it", "s"),
+        Figure("growth", "its time by that of a quarter of it, by 4; 1 is linear", ""),
+        Figure("load_s", "the same from the ledger's text, checked before", "s"),
+    )
+    return Measure(f"definitions.{form}", "definitions", figures, {"form": form, "steps": steps}, durable=False)
 
 
 def _blocked(rows: int, rounds: int) -> Measure:

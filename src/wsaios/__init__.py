@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wsaios.sdk.scheduler import Scheduler
     from wsaios.sdk.standalone import TaskExecutor
     from wsaios.sdk.transaction import submit_in
+    from wsaios.sdk.workflows import Workflow
 
 __all__ = [
     "AsyncClient",
@@ -44,6 +45,7 @@ __all__ = [
     "TaskExecutor",
     "Transition",
     "Why",
+    "Workflow",
     "__version__",
     "errors",
     "policies",
@@ -75,6 +77,7 @@ _PLACES = {
     "TaskExecutor": "wsaios.sdk.standalone",
     "Transition": "wsaios.kernel.views",
     "Why": "wsaios.kernel.views",
+    "Workflow": "wsaios.sdk.workflows",
     "submit_in": "wsaios.sdk.transaction",
 }
 

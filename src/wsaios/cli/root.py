@@ -13,6 +13,7 @@ from wsaios.cli.ledger import ledger_app
 from wsaios.cli.policy import policy
 from wsaios.cli.streams import prepare
 from wsaios.cli.task import task
+from wsaios.cli.workflow import workflow
 
 app = typer.Typer(
     name="wsaios",
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(batch)
 app.add_typer(task)
+app.add_typer(workflow)
 app.add_typer(ledger_app)
 app.command()(policy)
 app.command()(doctor)

@@ -3,11 +3,14 @@
 WsaiosError
 ├── CallerError            the call was wrong; nothing changed
 │   ├── InvalidInput       a field, a line or a row
-│   │   └── InputError     a place in an input file
+│   │   ├── InputError     a place in an input file
+│   │   ├── InvalidExpression   a place in an expression
+│   │   └── InvalidDefinition   all that is wrong with the definition of a workflow
 │   ├── UnknownTask · UnknownBatch · UnknownHandler · UnknownLane · UnknownModel · UnknownGoal
 │   ├── IdempotencyConflict
 │   ├── NotPossible        the verb does not fit the state
 │   ├── QueueFull          try again after `retry_after_s`
+│   ├── ExpressionFailed   an expression has no value over these values
 │   └── TaskFailed         `result()` of a task that did not succeed
 ├── OperatorError          the installation needs a hand
 │   ├── LedgerOwned        another live scheduler holds the ledger
@@ -23,6 +26,10 @@ WsaiosError
 """
 
 from __future__ import annotations
+
+from wsaios.kernel.flaw import Flaw
+
+_TOLD = 100
 
 
 class WsaiosError(Exception):
@@ -60,6 +67,33 @@ class InputError(InvalidInput):
         super().__init__(place, reason)
         self.source = source
         self.where = where
+
+
+class InvalidExpression(InvalidInput):
+    """A text is no expression, or one that could cost too much.
+
+    `position` counts characters from 0; None where nobody knows. `name` is the word that is wrong, or empty.
+    """
+
+    def __init__(self, source: str, reason: str, position: int | None = None, name: str = "") -> None:
+        place = "" if position is None else f", character {position + 1}"
+        super().__init__(f"expression {source[:200]!r}{place}", reason)
+        self.source = source
+        self.reason = reason
+        self.position = position
+        self.name = name
+
+
+class InvalidDefinition(InvalidInput):
+    """The definition of a workflow cannot be used; `flaws` are all reasons, in the order of the text."""
+
+    def __init__(self, source: str, flaws: tuple[Flaw, ...]) -> None:
+        self.flaws = flaws
+        left = len(self.flaws) - _TOLD
+        lines = [*map(str, self.flaws[:_TOLD]), *([f"… and {left:,} more"] if left > 0 else [])]
+        count = f"{len(self.flaws):,} flaws" if len(self.flaws) > 1 else "a flaw"
+        super().__init__(source, "\n".join([f"{count} in this definition", *lines]))
+        self.source = source
 
 
 class UnknownTask(CallerError, LookupError):
@@ -144,6 +178,15 @@ class QueueFull(CallerError):
         self.pending_rows = pending_rows
         self.pending_bytes = pending_bytes
         self.retry_after_s = retry_after_s
+
+
+class ExpressionFailed(CallerError):
+    """An expression has no value over the values that it was given, or would cost too much."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"expression {source[:200]!r}: {reason}")
+        self.source = source
+        self.reason = reason
 
 
 class TaskFailed(CallerError):

@@ -15,8 +15,10 @@ COMMANDS = [
     ("task",),
     ("ledger",),
     ("doctor",),
+    ("workflow",),
     *(("batch", verb) for verb in ("run", "list", "status", "cancel", "errors")),
     *(("task", verb) for verb in ("list", "show", "history", "why", "cancel", "replay")),
+    *(("workflow", verb) for verb in ("check", "schema", "graph")),
     *(("ledger", verb) for verb in ("check", "backup", "copy", "prune")),
 ]
 HEAVY = ("apsw", "asyncio", "httpx", "numpy", "rich.progress", "wsaios.bootstrap", "wsaios.sdk.scheduler")
