@@ -22,6 +22,7 @@ from wsaios.door.questions import (
     Hello,
     Ranges,
     repeats,
+    sent_again,
 )
 from wsaios.door.wire import Lost, Wire
 from wsaios.kernel.errors import (
@@ -109,6 +110,7 @@ class Line:
                 if wanted is not None:
                     return wanted  # type: ignore[return-value]  # ActOn is an Ask[str | int]
                 await trouble.meet(error, again=repeats(ask))
+                ask = sent_again(ask)
 
     async def follow(self, ranges: Ranges) -> AsyncGenerator[Ranges, None]:
         """Pages of (id, state) of every task of the ranges as it ends, each once.

@@ -42,7 +42,7 @@ from wsaios.door.questions import (
     answer_type,
     repeats,
 )
-from wsaios.door.results import Results, result_of
+from wsaios.door.results import Results
 from wsaios.door.taking import Taking
 from wsaios.door.wire import Lost
 from wsaios.kernel.errors import InvalidInput, LedgerOwned, LedgerUnavailable, NoOwner, NotRunning, WsaiosError
@@ -54,7 +54,7 @@ from wsaios.ledger.postgres.schema import NotMade
 from wsaios.planning.calls import Calls
 from wsaios.planning.leaving import leave, leave_rows
 from wsaios.scheduler.places import Places
-from wsaios.scheduler.service import Limits, Service
+from wsaios.scheduler.service import Limits, Service, result_of
 from wsaios.scheduler.watch import Watch
 
 T = TypeVar("T")

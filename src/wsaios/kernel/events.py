@@ -15,12 +15,14 @@ Token = Any
 class Submit(msgspec.Struct):
     """Accept these tasks, all or none; the reply is the list of their ids.
 
-    A `client_token` that was accepted before gets the ids of that time: a retry after a lost reply does not double.
+    With `again`, a `client_token` that was accepted before gets the ids of that time: a retry after a lost reply does
+    not double. A token that is sent for the first time is not looked up.
     """
 
     token: Token
     tasks: list[NewTask]
     client_token: str = ""
+    again: bool = False
 
 
 class TakeIn(msgspec.Struct):

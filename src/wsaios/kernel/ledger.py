@@ -258,6 +258,10 @@ class Totals(msgspec.Struct):
     size_bytes: int
 
 
+Ends = tuple[list[tuple[Outcome, bytes, str]], list[int]]
+"""Outcomes, each with its result bytes (empty without one) and its handler; and ids that no task has."""
+
+
 class Reads(Protocol):
     """Questions of people and gateways; each sees the last commit.
 
@@ -284,6 +288,9 @@ class Reads(Protocol):
 
     def outcomes(self, first: int, last: int, limit: int) -> list[tuple[Outcome, bytes]]:
         """Outcomes with first ≤ id ≤ last by id, each with its result bytes (empty without one)."""
+
+    def ends(self, ids: Sequence[int]) -> Ends:
+        """How those of the ids that have ended did, and those that no task has."""
 
     def ended_ids(self, first: int, last: int, limit: int) -> list[tuple[int, int]]:
         """(id, state) of outcomes with first ≤ id ≤ last, by id."""
