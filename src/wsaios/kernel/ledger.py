@@ -175,6 +175,10 @@ class Commit(msgspec.Struct):
         """Whether there is anything to make durable."""
         return any(getattr(self, name) for name in _WRITES)
 
+    def writes_only_ends(self) -> bool:
+        """Whether there is nothing to make durable but for outcomes and their results."""
+        return not any(getattr(self, name) for name in _WRITES if name != "ended")
+
 
 _WRITES = (
     "accepted",
