@@ -134,6 +134,13 @@ class Loop:
         if not self._deaf:
             self._wake()
 
+    def will_end(self, number: int) -> bool:
+        """Whether the end of this task is known, or is still to come, and will be told to `watch`."""
+        core = self.core
+        if core is None:
+            return False
+        return number in core.book.tasks or number in core.book.ended_now or self._airway.ends(number)
+
     def wake(self) -> None:
         """Have a step taken soon; safe from any thread."""
         loop = self._home

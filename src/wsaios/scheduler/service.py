@@ -329,8 +329,8 @@ class Service(Submissions):
 
     def end_soon(self, number: int) -> "asyncio.Future[Closed | None]":
         """How a task ended, without a coroutine; None: ask `ended`, which waits. Cancel it when nobody wants it."""
-        core, watch = self._loop.core, self._loop.watch
-        if core is None or number not in core.book.tasks or not self._loop.running():
+        watch = self._loop.watch
+        if not self._loop.will_end(number) or not self._loop.running():
             return self._ends.of(number)
         future = watch.task(number)
         future.add_done_callback(lambda done: watch.drop(number, done) if done.cancelled() else None)
@@ -352,8 +352,7 @@ class Service(Submissions):
     async def _end_of(self, number: int) -> Closed | None:
         future = self._loop.watch.task(number)
         try:
-            core = self._loop.core
-            if core is None or number not in core.book.tasks:
+            if not self._loop.will_end(number):
                 closed = await self._ends.of(number)
                 if closed is not None and not future.done():
                     return closed
