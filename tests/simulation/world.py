@@ -148,20 +148,20 @@ class World:
         if closed.outcome.state in {State.FAILED, State.LOST}:
             self.on_failure(closed.outcome.id)
 
-    def _send(self, order: Order) -> None:
+    def _send(self, order: Order, *, again: bool = False) -> None:
         def told(value: object, error: Exception | None) -> None:
             self._acknowledged(order, value, error)
 
         def unheard() -> None:
             # Only what carries a token or a key can be sent again without doubling.
             if order.token or all(task.idempotency_key for task in order.tasks):
-                self._send(order)
+                self._send(order, again=True)
 
         tasks = [msgspec.structs.replace(task) for task in order.tasks]
-        self.ask("submit", lambda token: Submit(token, tasks, order.token), told, unheard)
+        self.ask("submit", lambda token: Submit(token, tasks, order.token, again=again), told, unheard)
         if order.token and self.rng.random() < 0.1:
-            again = [msgspec.structs.replace(task) for task in order.tasks]
-            self.ask("submit again", lambda token: Submit(token, again, order.token), told)
+            same = [msgspec.structs.replace(task) for task in order.tasks]
+            self.ask("submit again", lambda token: Submit(token, same, order.token, again=True), told)
 
     def _acknowledged(self, order: Order, value: object, error: Exception | None) -> None:
         if error is not None:

@@ -1,5 +1,6 @@
 """Answers questions from the service: one desk for each connection, which keeps what is open between two of them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any, Final, TypeVar
@@ -33,12 +34,12 @@ from wsaios.door.questions import (
 )
 from wsaios.door.streams import Feed, Follow, arguments_of
 from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.events import Closed
 from wsaios.kernel.json_value import checked
-from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch
 from wsaios.kernel.views import BatchView, Status
 from wsaios.planning.calls import whole
-from wsaios.scheduler.service import Service, unpack
+from wsaios.scheduler.service import Sent, Service, result_of
 
 OPEN_AT_ONCE: Final = 256
 _LONGEST_LIST: Final = 1000
@@ -89,6 +90,20 @@ class Desk:
         answer: A = await self._answers[type(ask)](ask)
         return answer
 
+    def quick(self, ask: Ask[Any]) -> "tuple[asyncio.Future[Any], Callable[[Any], Any]] | None":
+        """For what is asked most the answer without a coroutine: a future, and what makes the answer of its result.
+
+        An answer that is None, as no answer to be had this way: `ask` for it.
+
+        Raises:
+            WsaiosError: as `ask`.
+        """
+        if type(ask) is SubmitOne:
+            return self._submitted(ask), _first
+        if type(ask) is ResultOf:
+            return self._service.end_soon(ask.task), _result_of
+        return None
+
     def close(self) -> None:
         """Take back what was not finished: open batches, and those who follow."""
         streams: list[Feed | Follow] = [*self._feeds.values(), *self._follows.values()]
@@ -98,7 +113,11 @@ class Desk:
         self._follows.clear()
 
     async def _submit(self, ask: SubmitOne) -> int:
-        return await self._service.submit(ask.handler, arguments_of(ask.arguments), ask.options, ask.token)
+        return (await self._submitted(ask))[0]
+
+    def _submitted(self, ask: SubmitOne) -> "asyncio.Future[list[int]]":
+        sent = Sent(ask.token, ask.again)
+        return self._service.submitted(ask.handler, arguments_of(ask.arguments), ask.options, sent)
 
     async def _batch_open(self, ask: BatchOpen) -> int:
         service = self._service
@@ -122,10 +141,7 @@ class Desk:
             await feed.stopped()
 
     async def _result(self, ask: ResultOf) -> bytes:
-        closed = await self._service.ended(ask.task)
-        if closed.outcome.state != State.SUCCEEDED:
-            unpack(closed.outcome, closed.result)
-        return closed.result
+        return result_of(await self._service.ended(ask.task))
 
     async def _act(self, ask: ActOn) -> str | int:
         whole("number", ask.scope.number, 0, MAX_NUMBER)
@@ -164,3 +180,11 @@ def _of(streams: dict[int, S], handle: int) -> S:
     if stream is None:
         raise InvalidInput("handle", f"{handle} is not open on this connection")
     return stream
+
+
+def _first(ids: list[int]) -> int:
+    return ids[0]
+
+
+def _result_of(closed: Closed | None) -> bytes | None:
+    return None if closed is None else result_of(closed)

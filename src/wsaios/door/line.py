@@ -22,6 +22,7 @@ from wsaios.door.questions import (
     Hello,
     Ranges,
     repeats,
+    sent_again,
 )
 from wsaios.door.wire import Lost, Wire
 from wsaios.kernel.errors import (
@@ -99,16 +100,20 @@ class Line:
             NoOwner: nobody lives who could answer.
             LedgerOwned: a scheduler lives that lets no clients in.
         """
-        trouble = Trouble(self.name, self.retry_s, writes=ask.writes, patient=patient)
+        trouble: Trouble | None = None
         while True:
             try:
-                wire = await self.reach()
+                wire = self._wire
+                if wire is None or not wire.alive:
+                    wire = await self.reach()
                 return await (self.alone.ask(ask) if wire is None else wire.ask(ask))
             except (Lost, WsaiosError) as error:
+                trouble = trouble or Trouble(self.name, self.retry_s, writes=ask.writes, patient=patient)
                 wanted = reached(ask, error) if trouble.lost else None
                 if wanted is not None:
                     return wanted  # type: ignore[return-value]  # ActOn is an Ask[str | int]
                 await trouble.meet(error, again=repeats(ask))
+                ask = sent_again(ask)
 
     async def follow(self, ranges: Ranges) -> AsyncGenerator[Ranges, None]:
         """Pages of (id, state) of every task of the ranges as it ends, each once.

@@ -43,7 +43,7 @@ from wsaios.door.questions import (
     answer_type,
     repeats,
 )
-from wsaios.door.results import Results, result_of
+from wsaios.door.results import Results
 from wsaios.door.taking import Taking
 from wsaios.door.wire import Lost
 from wsaios.kernel.errors import InvalidInput, LedgerOwned, LedgerUnavailable, NoOwner, NotRunning, WsaiosError
@@ -55,7 +55,7 @@ from wsaios.ledger.postgres.schema import NotMade
 from wsaios.planning.calls import Calls
 from wsaios.planning.leaving import leave, leave_rows
 from wsaios.scheduler.places import Places
-from wsaios.scheduler.service import Limits, Service
+from wsaios.scheduler.service import Limits, Service, result_of
 from wsaios.scheduler.watch import Watch
 
 T = TypeVar("T")

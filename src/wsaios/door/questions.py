@@ -1,6 +1,6 @@
 """What a client may ask, what it is answered, and the messages that carry both."""
 
-from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, TypeVar, cast, get_args
 
 import msgspec
 
@@ -10,7 +10,7 @@ from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.task import Batch
 from wsaios.kernel.views import BatchView, Overview, Status, Transition, Why
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 A = TypeVar("A")
 MAX_NUMBER: Final = (1 << 63) - 1
 Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
@@ -29,13 +29,17 @@ class Ask(msgspec.Struct, Generic[A], frozen=True, array_like=True):
 
 
 class SubmitOne(Ask[int], frozen=True, tag="submit"):
-    """Accept a task; `arguments` are a JSON object, the answer is its id. The same token again: the same task."""
+    """Accept a task; `arguments` are a JSON object, the answer is its id.
+
+    With `again`, a token that was accepted before stands for the task of that time.
+    """
 
     writes: ClassVar[bool] = True
     handler: str
     arguments: bytes
     options: dict[str, Any]
     token: Token
+    again: bool = False
 
 
 class BatchOpen(Ask[int], frozen=True, tag="batch_open"):
@@ -174,6 +178,11 @@ class Flush(Ask[None], frozen=True, tag="flush"):
 def repeats(ask: Ask[Any]) -> bool:
     """Whether it may be asked again when the answer was lost; a second replay would run again what failed again."""
     return not isinstance(ask, ActOn) or ask.verb != "replay"
+
+
+def sent_again(ask: Ask[A]) -> Ask[A]:
+    """The same question, after a try whose answer may have been lost."""
+    return cast("Ask[A]", msgspec.structs.replace(ask, again=True)) if isinstance(ask, SubmitOne) else ask
 
 
 Question = (

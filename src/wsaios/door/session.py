@@ -1,8 +1,8 @@
 """One client's connection at the owner's side: bounded, checked, and unable to harm another one."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -41,14 +41,14 @@ class Host(msgspec.Struct):
 
 
 class Session(asyncio.Protocol):
-    """Answers each call in a task of its own; reads no more while too many are unanswered or answers stay unread."""
+    """Answers each call by itself; reads no more while too many are unanswered or answers stay unread."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._rules = host.rules
         self._desk = host.desk()
         self._frames = Frames(_HELLO_BYTES)
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._open: dict[int, asyncio.Future[Any]] = {}
         self._unanswered: dict[int, bool] = {}
         self._waits = 0
         self._reading = True
@@ -94,7 +94,7 @@ class Session(asyncio.Protocol):
         self._stop_timer()
         self._out.go_on()
         self._desk.close()
-        for task in self._tasks.values():
+        for task in self._open.values():
             task.cancel()
         self._gone.set_result(None)
 
@@ -113,8 +113,8 @@ class Session(asyncio.Protocol):
 
     async def leave(self, reason: str, within_s: float) -> None:
         """Answer what was taken, end the connection and return when it is gone; what takes longer is cut off."""
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=within_s)
+        if self._open:
+            await asyncio.wait(self._open.values(), timeout=within_s)
         self.end(reason)
         await asyncio.wait((self._gone,), timeout=within_s)
         self._transport.abort()
@@ -146,9 +146,9 @@ class Session(asyncio.Protocol):
         call = self._decoder.decode(body)
         if isinstance(call, Drop):
             if self._settle(call.id):
-                self._tasks[call.id].cancel()
+                self._open[call.id].cancel()
             return
-        if call.id in self._tasks:
+        if call.id in self._open:
             raise BadFrame(f"call {call.id} is not answered yet")
         waits = call.ask.waits
         if waits and self._waits >= self._rules.waits:
@@ -157,9 +157,18 @@ class Session(asyncio.Protocol):
             return
         self._unanswered[call.id] = waits
         self._waits += waits
-        task = self._loop.create_task(self._serve(call))
-        self._tasks[call.id] = task
-        task.add_done_callback(lambda task: self._done(call, task))
+        try:
+            quick = self._desk.quick(cast("Ask[object]", call.ask))
+        except Exception as error:  # noqa: BLE001  # as in `_serve`
+            self._settle(call.id)
+            self._out.put(self._encode(Failed(call.id, self._fault(call, error))))
+            return
+        if quick is None:
+            self._begin(call, self._serve(call))
+            return
+        future, answer = quick
+        self._open[call.id] = future
+        future.add_done_callback(lambda done: self._told(call, done, answer))
 
     def _greet(self, hello: Hello) -> None:
         self._stop_timer()
@@ -179,18 +188,45 @@ class Session(asyncio.Protocol):
             if other is not self and other.name == self.name:
                 other.end("its client has a new connection")
 
+    def _begin(self, call: Call, work: Coroutine[Any, Any, None]) -> None:
+        self._open[call.id] = task = self._loop.create_task(work)
+        task.add_done_callback(lambda task: self._done(call, task))
+
+    def _told(self, call: Call, future: "asyncio.Future[Any]", answer: Callable[[Any], Any]) -> None:
+        """The quick way has come to its end, which may be that another one must be gone."""
+        if future.cancelled() or call.id not in self._unanswered or self._gone.done():
+            self._done(call, future)
+            return
+        try:
+            value = answer(future.result())
+            body = None if value is None else self._answer(call.id, value)
+        except Exception as error:  # noqa: BLE001  # as in `_serve`
+            body = self._encode(Failed(call.id, self._fault(call, error)))
+        if body is None:
+            self._begin(call, self._serve(call))
+        elif self._out.paused:
+            self._begin(call, self._hand_out(call.id, body))
+        else:
+            if self._settle(call.id):
+                self._out.put(body)
+            self._done(call, future)
+
     async def _serve(self, call: Call) -> None:
         try:
             body = self._answer(call.id, await self._desk.ask(cast("Ask[object]", call.ask)))
         except Exception as error:  # noqa: BLE001  # whatever it is, this client is told and the others do not notice
             body = self._encode(Failed(call.id, self._fault(call, error)))
+        await self._hand_out(call.id, body)
+
+    async def _hand_out(self, number: int, body: bytes) -> None:
         await self._out.room()
         # Settled before it leaves: the client may ask anew as soon as it has the answer.
-        if self._settle(call.id):
+        if self._settle(number):
             self._out.put(body)
 
     def _answer(self, number: int, value: object) -> bytes:
-        body = self._encode(Done(number, msgspec.Raw(self._encode(value))))
+        # The other side reads it as bytes that stand for a value; here it is written in one go.
+        body = self._encode(Done(number, cast("msgspec.Raw", value)))
         if len(body) > MAX_FRAME_BYTES:
             raise InvalidInput("answer", f"it has {len(body)} bytes, a message may have {MAX_FRAME_BYTES}")
         return body
@@ -201,8 +237,8 @@ class Session(asyncio.Protocol):
             self._host.log.error("a client's question failed", asked=asked, reason=f"{type(error).__name__}: {error}")
         return fault_of(error)
 
-    def _done(self, call: Call, task: "asyncio.Task[None]") -> None:
-        del self._tasks[call.id]
+    def _done(self, call: Call, task: "asyncio.Future[Any]") -> None:
+        del self._open[call.id]
         if self._settle(call.id) and task.cancelled() and not self._transport.is_closing():
             self._out.put(self._encode(Failed(call.id, fault_of(NotRunning("what would have answered")))))
         if not self._reading:

@@ -1,5 +1,6 @@
 """What goes into a step of the core and what comes out of it."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -16,12 +17,14 @@ Token = Any
 class Submit(msgspec.Struct):
     """Accept these tasks, all or none; the reply is the list of their ids.
 
-    A `client_token` that was accepted before gets the ids of that time: a retry after a lost reply does not double.
+    With `again`, a `client_token` that was accepted before gets the ids of that time: a retry after a lost reply does
+    not double. A token that is sent for the first time is not looked up.
     """
 
     token: Token
     tasks: list[NewTask]
     client_token: str = ""
+    again: bool = False
 
 
 class TakeIn(msgspec.Struct):
@@ -192,7 +195,7 @@ class Effects(msgspec.Struct):
     """What may leave once `commit` is durable, and when to step again without an event (µs UTC; None: not before one).
 
     `again` asks for a step right after the answers; with `alone` nothing may be taken before it. Attempts in `works`
-    whose payload is empty find it in the answer, by task id.
+    whose payload is empty find it in the answer, by task id. `ended` has the states of the tasks in `closed`.
     """
 
     commit: Commit
@@ -202,6 +205,7 @@ class Effects(msgspec.Struct):
     closed: list[Closed] = []
     batches: list[Batch] = []
     warnings: list[tuple[str, dict[str, Any]]] = []
+    ended: Mapping[int, int] = {}
     wake_us: int | None = None
     again: bool = False
     alone: bool = False

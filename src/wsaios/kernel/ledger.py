@@ -175,6 +175,10 @@ class Commit(msgspec.Struct):
         """Whether there is anything to make durable."""
         return any(getattr(self, name) for name in _WRITES)
 
+    def writes_only_ends(self) -> bool:
+        """Whether there is nothing to make durable but for outcomes and their results."""
+        return not any(getattr(self, name) for name in _WRITES if name != "ended")
+
 
 _WRITES = (
     "accepted",
@@ -258,6 +262,10 @@ class Totals(msgspec.Struct):
     size_bytes: int
 
 
+Ends = tuple[list[tuple[Outcome, bytes, str]], list[int]]
+"""Outcomes, each with its result bytes (empty without one) and its handler; and ids that no task has."""
+
+
 class Reads(Protocol):
     """Questions of people and gateways; each sees the last commit.
 
@@ -284,6 +292,9 @@ class Reads(Protocol):
 
     def outcomes(self, first: int, last: int, limit: int) -> list[tuple[Outcome, bytes]]:
         """Outcomes with first ≤ id ≤ last by id, each with its result bytes (empty without one)."""
+
+    def ends(self, ids: Sequence[int]) -> Ends:
+        """How those of the ids that have ended did, and those that no task has."""
 
     def ended_ids(self, first: int, last: int, limit: int) -> list[tuple[int, int]]:
         """(id, state) of outcomes with first ≤ id ≤ last, by id."""

@@ -95,6 +95,12 @@ class Book(Draft):
         self.transitions[_READY, _RUNNING] += len(tasks)
         return attempts
 
+    def only_ends(self) -> bool:
+        """Whether nothing is to be written or started but for the ends of tasks."""
+        if self._dirty or self._touched_batches or self._asked or self.effects.works or self.effects.cancels:
+            return False
+        return self.commit.writes_only_ends()
+
     def close(
         self,
         task: Task,

@@ -155,6 +155,7 @@ class Draft:
         self._dirty, self._touched_batches, self._fresh, self._asked = {}, {}, {}, []
         if self.left:
             self.left[-1].update(self.ended_now)
+        self.effects.ended = self.ended_now
         self._reborn, self._visiting, self.visited, self.ended_now = set(), [], [], {}
         self.effects.again = bool(asked or commit.purged)
         if self.effects.again:

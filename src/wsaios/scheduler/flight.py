@@ -68,6 +68,10 @@ class Airway:
         """Whether nothing is on its way."""
         return not self._flights
 
+    def ends(self, number: int) -> bool:
+        """Whether one is on its way with the end of this task."""
+        return any(number in flight.effects.ended for flight in self._flights)
+
     def closed(self) -> bool:
         """Whether one is on its way before whose answer nothing may be taken in."""
         return any(flight.effects.alone for flight in self._flights)

@@ -41,7 +41,7 @@ class Intake:
     def submit(self, event: Submit) -> None:
         """Accept all tasks of the event or none."""
         parents: set[int] = set()
-        pairs = set(_sent_as(event)) if event.client_token else set()
+        pairs = set(_sent_as(event)) if event.again else set()
         for new in event.tasks:
             if new.depends_on:
                 parents.update(new.depends_on)
@@ -154,6 +154,8 @@ class Intake:
             task = make(book, new)
             start(task, book.now_us)
             self._add(task, new)
+        if event.client_token:
+            book.commit.keys.extend(self._kept(event, ids))
         book.reply(event.token, ids)
 
     def _accept(self, event: Submit, live: dict[int, Task], over: dict[int, State]) -> None:
@@ -180,13 +182,17 @@ class Intake:
             fresh.append(new)
             if new.idempotency_key:
                 rows[pair] = IdempotencyRow(*pair, new.id, new.digest, book.now_us + new.idempotency_window_us)
-        for pair, number in zip(_sent_as(event), ids, strict=False):
-            rows[pair] = IdempotencyRow(*pair, number, "", book.now_us + CLIENT_WINDOW_US)
+        rows.update(((row.tenant, row.key), row) for row in self._kept(event, ids))
         self._keys.update(rows)
         book.commit.keys.extend(rows.values())
         for new in fresh:
             self._take(new, live, over)
         book.reply(event.token, ids)
+
+    def _kept(self, event: Submit, ids: Sequence[int]) -> list[IdempotencyRow]:
+        """What a repeat of this submission will be told."""
+        until_us = self._book.now_us + CLIENT_WINDOW_US
+        return [IdempotencyRow(*pair, task, "", until_us) for pair, task in zip(_sent_as(event), ids, strict=False)]
 
     def _take(
         self, new: NewTask, live: dict[int, Task], over: dict[int, State], batch: int = 0, at_us: int | None = None

@@ -15,6 +15,7 @@ from wsaios.kernel.ports import Clock
 from wsaios.kernel.task import Failure
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.flight import Airway, Flight
+from wsaios.scheduler.linger import Linger
 from wsaios.scheduler.notices import Notices
 from wsaios.scheduler.threads import CallThread
 from wsaios.scheduler.watch import Watch
@@ -97,6 +98,7 @@ class Loop:
         self._failures = 0
         self._airway = Airway(ledger.name, self._thread, self._wake)
         self._next = Flight()
+        self._linger = Linger(self.watch, self._wake)
         self._chores: list[tuple[asyncio.Future[Any], Callable[..., Any], tuple[object, ...]]] = []
         self.ended: BaseException | None = None
         self._over = asyncio.Event()
@@ -131,6 +133,13 @@ class Loop:
         self._inbox.append(event)
         if not self._deaf:
             self._wake()
+
+    def will_end(self, number: int) -> bool:
+        """Whether the end of this task is known, or is still to come, and will be told to `watch`."""
+        core = self.core
+        if core is None:
+            return False
+        return number in core.book.tasks or number in core.book.ended_now or self._airway.ends(number)
 
     def wake(self) -> None:
         """Have a step taken soon; safe from any thread."""
@@ -304,7 +313,9 @@ class Loop:
 
     def _may_launch(self) -> bool:
         core = self.core
-        return core is not None and core.drafting and self._airway.open_for(core.size)
+        if core is None or not core.drafting or not self._airway.open_for(core.size):
+            return False
+        return self._stopping or bool(self._chores) or not self._linger.holds(self._next.events, core.book)
 
     def _due(self) -> bool:
         wake_us = self._wake_us

@@ -13,7 +13,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -51,6 +51,7 @@ from wsaios.kernel.text import storable
 from wsaios.kernel.views import BatchView
 from wsaios.planning.calls import Calls, patience
 from wsaios.planning.ordering import ordering_of
+from wsaios.scheduler.ends import Ends
 from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.places import Places
@@ -76,6 +77,16 @@ class Limits(msgspec.Struct, frozen=True):
     payload_bytes: int = 1 << 20
 
 
+class Sent(NamedTuple):
+    """What a client called a submission, so that the same one, sent `again`, is the same task; empty: nothing."""
+
+    token: str = ""
+    again: bool = False
+
+
+_FROM_HERE: Final = Sent()
+
+
 class Submissions:
     """How work comes in."""
 
@@ -87,10 +98,11 @@ class Submissions:
         self._clock = clock
         self._limits = limits
         self._calls = Calls(limits.payload_bytes)
+        self._ends = Ends(reads, read)
         self.inspector = Inspector(reads, read, lambda: loop.core)
 
     async def submit(
-        self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], client_token: str = ""
+        self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = _FROM_HERE
     ) -> int:
         """Accept one task; it is durable when this returns its id.
 
@@ -99,14 +111,20 @@ class Submissions:
             QueueFull: too much waits for its commit; says when to try again.
             Unacknowledged: nobody knows whether it was accepted.
         """
+        ids: list[int] = await self.submitted(handler, arguments, options, sent)
+        return ids[0]
+
+    def submitted(
+        self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = _FROM_HERE
+    ) -> "asyncio.Future[list[int]]":
+        """The same without a coroutine: what is refused at once is raised here, the rest by the future."""
         new = self._calls.build(handler, arguments, options, self._spec(handler), self._clock.now_us())
         if new.lane:
             self._check_lane(new)
         loop, size = self._loop, len(new.payload)
         if loop.pending_rows >= self._limits.pending_rows or loop.pending_bytes + size > self._limits.pending_bytes:
             raise QueueFull(loop.pending_rows, loop.pending_bytes, 0.1)
-        ids: list[int] = await self._post(lambda token: Submit(token, [new], client_token), 1, size)
-        return ids[0]
+        return self._post(lambda token: Submit(token, [new], sent.token, again=sent.again), 1, size)
 
     async def submit_each(self, calls: Sequence[tuple[str, Mapping[str, object]]]) -> list[int]:
         """Accept one task for each (handler, arguments): all or none.
@@ -326,6 +344,15 @@ class Service(Submissions):
             pass
         return found
 
+    def end_soon(self, number: int) -> "asyncio.Future[Closed | None]":
+        """How a task ended, without a coroutine; None: ask `ended`, which waits. Cancel it when nobody wants it."""
+        watch = self._loop.watch
+        if not self._loop.will_end(number) or not self._loop.running():
+            return self._ends.of(number)
+        future = watch.task(number)
+        future.add_done_callback(lambda done: watch.drop(number, done) if done.cancelled() else None)
+        return future
+
     async def batch_end(self, number: int, timeout_s: float | None = None) -> BatchView:
         """Where a batch stands once all of its rows have ended, waiting for that.
 
@@ -342,11 +369,10 @@ class Service(Submissions):
     async def _end_of(self, number: int) -> Closed | None:
         future = self._loop.watch.task(number)
         try:
-            core = self._loop.core
-            if core is None or number not in core.book.tasks:
-                view = await self.inspector.view(number)
-                if view.outcome is not None and not future.done():
-                    return Closed(view.outcome, view.result.data if view.result else b"", view.shard.handler)
+            if not self._loop.will_end(number):
+                closed = await self._ends.of(number)
+                if closed is not None and not future.done():
+                    return closed
             self._check_running(future)
             return await future
         finally:
@@ -539,3 +565,14 @@ def unpack(outcome: Outcome, result: bytes) -> Any:
     if failure is None:
         raise TaskFailed(encode(outcome.id), state.word, "", outcome.body.reason or "")
     raise TaskFailed(encode(outcome.id), state.word, failure.kind, failure.message, failure.traceback)
+
+
+def result_of(closed: Closed) -> bytes:
+    """The result of a task that succeeded.
+
+    Raises:
+        TaskFailed: it did not.
+    """
+    if closed.outcome.state != State.SUCCEEDED:
+        unpack(closed.outcome, closed.result)
+    return closed.result

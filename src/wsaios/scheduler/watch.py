@@ -1,7 +1,7 @@
 """Who waits for which task or batch to end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from wsaios.kernel.events import Closed
 from wsaios.kernel.task import Batch
@@ -13,17 +13,24 @@ class Watch:
     """Futures by task and batch, and listeners to everything that ends; told after the commit.
 
     A future that is done with None, and a listener that is told nothing, missed something: ask the ledger again.
+    `noticed` is called whenever somebody begins to wait for tasks.
     """
 
     def __init__(self) -> None:
         self._tasks: dict[int, list[asyncio.Future[Closed | None]]] = {}
         self._batches: dict[int, list[asyncio.Future[Batch | None]]] = {}
-        self._listeners: dict[Listener, None] = {}
+        self._listeners: dict[Listener, bool] = {}
+        self.noticed: Callable[[], None] = _nothing
+
+    def waits_for(self, numbers: Iterable[int]) -> bool:
+        """Whether somebody waits for the end of one of these tasks."""
+        return any(self._listeners.values()) or any(number in self._tasks for number in numbers)
 
     def task(self, number: int) -> "asyncio.Future[Closed | None]":
         """Done when the task ends from now on; `drop` it when it is no longer wanted."""
         future: asyncio.Future[Closed | None] = asyncio.get_running_loop().create_future()
         self._tasks.setdefault(number, []).append(future)
+        self.noticed()
         return future
 
     def drop(self, number: int, future: "asyncio.Future[Closed | None]") -> None:
@@ -48,10 +55,18 @@ class Watch:
             if not waiting:
                 del self._batches[number]
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Have everything that ends told to `listener`; returns what ends that."""
-        self._listeners[listener] = None
-        return lambda: self._listeners.pop(listener, None)
+    def listen(self, listener: Listener, *, waits: bool = True) -> Callable[[], None]:
+        """Have everything that ends told to `listener`; returns what ends that.
+
+        `waits` False: it may be told a moment later.
+        """
+        self._listeners[listener] = waits
+        self.noticed()
+
+        def stop() -> None:
+            self._listeners.pop(listener, None)
+
+        return stop
 
     def closed(self, closed: list[Closed]) -> None:
         """Tell everyone."""
@@ -106,3 +121,7 @@ class Watch:
         self._tasks.clear()
         self._batches.clear()
         return [future for future in waiting if not future.done()]
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""

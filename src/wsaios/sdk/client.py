@@ -240,10 +240,12 @@ class AsyncClient:
         return await self._line.ask(ask.ActOn(verb, scope_of(target), reason))
 
     async def _within(self, question: ask.Ask[Any], timeout_s: float | None, what: object) -> Any:
+        if timeout_s is None:
+            return await self._line.ask(question)
         patience("timeout_s", timeout_s)
         try:
             async with asyncio.timeout(timeout_s) as limit:
-                return await self._line.ask(question, patient=timeout_s is not None)
+                return await self._line.ask(question, patient=True)
         except TimeoutError:
             if not limit.expired():
                 raise

@@ -199,7 +199,7 @@ class Scheduler:
         if self._stopping is not None:
             raise NotPossible("start", "this scheduler", "stopped", "make a new Scheduler on the same ledger")
         self.home.settle()
-        self._parts.loop.watch.listen(self._count_closed)
+        self._parts.loop.watch.listen(self._count_closed, waits=False)
         try:
             await self._own()
         except LedgerOwned:

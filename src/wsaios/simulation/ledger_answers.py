@@ -13,6 +13,7 @@ from wsaios.kernel.ledger import (
     DependentsOfMany,
     DueAfter,
     EndedAfter,
+    Ends,
     ExpiringAfter,
     IdempotencyOf,
     LiveAfter,
@@ -144,6 +145,15 @@ class SimReads:
         tables = self._read()
         rows = _first((row for row in tables.outcomes.values() if first <= row.id <= last), limit, _id)
         return [(row, tables.results[row.id].data if row.id in tables.results else b"") for row in rows]
+
+    def ends(self, ids: Sequence[int]) -> Ends:
+        """As `Reads.ends`."""
+        tables = self._read()
+        found = [tables.outcomes[number] for number in sorted(set(ids)) if number in tables.outcomes]
+        return [
+            (row, tables.results[row.id].data if row.id in tables.results else b"", tables.shards[row.shard].handler)
+            for row in found
+        ], self.unknown(ids)
 
     def ended_ids(self, first: int, last: int, limit: int) -> list[tuple[int, int]]:
         """As `Reads.ended_ids`."""

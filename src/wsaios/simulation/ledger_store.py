@@ -181,7 +181,7 @@ class CommitApplier:
     def _put_keys(self, batch: Commit) -> None:
         for row in batch.keys:
             old = self._tables.keys.get((row.tenant, row.key))
-            if old is not None and old.until_us > batch.now_us and old.task != row.task:
+            if old is not None and old.digest and old.until_us > batch.now_us and old.task != row.task:
                 raise self._fail("an idempotency key that is still in force did not match")
             self._tables.keys[row.tenant, row.key] = row
 

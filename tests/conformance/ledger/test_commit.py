@@ -277,6 +277,13 @@ def test_a_key_stands_for_its_task_until_it_is_over(desk: Desk) -> None:
     assert desk.ask(IdempotencyOf(asked, desk.now_us)).keys == [again]
 
 
+def test_what_has_no_digest_gives_way_to_the_latest_word(desk: Desk) -> None:
+    sent = [IdempotencyRow("t", STRANGE, task, "", desk.now_us + 100) for task in (7, 8, 9)]
+    desk.write(keys=sent[:1])
+    desk.write(keys=sent[1:])
+    assert desk.ask(IdempotencyOf((("t", STRANGE),), desk.now_us)).keys == sent[2:]
+
+
 def test_shards_are_added_once(desk: Desk) -> None:
     desk.add(task(1))
     with pytest.raises(LedgerBroken):

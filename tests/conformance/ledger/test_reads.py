@@ -37,6 +37,18 @@ def test_a_view_of_an_unknown_task_is_none(desk: Desk) -> None:
     assert desk.ledger.reads().task_view(7) is None
 
 
+def test_ends_are_those_of_the_tasks_that_ended_with_their_results_and_say_who_is_unknown(desk: Desk) -> None:
+    rows = desk.add(*(task(number) for number in (7, 8, 9)))
+    seven, nine = outcome(rows[0], codec=1), outcome(rows[2], State.FAILED)
+    desk.end(nine, seven, results=[Payload(7, 1, b"\x00\xff")])
+    told = desk.ledger.reads().ends([9, 3, 8, 7, 2])
+    handler = shard(1).handler
+    ended = sorted(told[0], key=lambda each: each[0].id)
+    assert ended == [(kept(seven, size=2), b"\x00\xff", handler), (kept(nine), b"", handler)]
+    assert told[1] == [3, 2]
+    assert desk.ledger.reads().ends([8]) == ([], [])
+
+
 def test_a_list_has_live_and_ended_tasks_by_id(desk: Desk) -> None:
     _mixed(desk)
     views = desk.ledger.reads().task_list([], 0, 100)

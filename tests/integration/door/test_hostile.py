@@ -15,7 +15,7 @@ from tests.integration.door.strangers import Stranger, hello
 from wsaios import AsyncClient, Client, Scheduler
 from wsaios.door.desk import Desk
 from wsaios.door.frames import MAX_FRAME_BYTES, framed
-from wsaios.door.questions import A, Ask, Question
+from wsaios.door.questions import PROTOCOL, A, Ask, Question
 from wsaios.door.server import Door
 from wsaios.door.session import Rules
 from wsaios.kernel.errors import LedgerUnavailable, WrongVersion
@@ -132,6 +132,21 @@ def test_a_number_in_use_twice_is_no_client_of_ours(place: Path, served: Client)
     assert "call 7 is not answered yet" in reason
 
 
+def test_a_name_that_is_sent_for_the_first_time_twice_makes_two_tasks_and_harms_nobody(
+    place: Path, served: Client
+) -> None:
+    with Stranger(place) as stranger:
+        stranger.say(hello(place))
+        stranger.hear()
+        for number in range(4):
+            stranger.say([1, number, ["submit", "nobody", b"{}", {}, "the same name"]])
+        stranger.say([1, 9, ["submit", "nobody", b"{}", {}, "the same name", True]])
+        answers = {number: task for kind, number, task in (stranger.hear() for _ in range(5)) if kind == DONE}
+    assert len(answers) == 5
+    assert len(set(answers.values())) == 4
+    assert answers[9] == answers[3]
+
+
 def test_a_client_that_comes_back_ends_its_old_connection(place: Path, served: Client) -> None:
     with Stranger(place) as old, Stranger(place) as new:
         old.say(hello(place, session="the same"))
@@ -143,7 +158,7 @@ def test_a_client_that_comes_back_ends_its_old_connection(place: Path, served: C
         assert new.hear()[:2] == [DONE, 1]
 
 
-@pytest.mark.parametrize("protocol, version", [(2, "0.1.0"), (1, "0.2.0"), (0, "0.0.9"), (99, "9.0")])
+@pytest.mark.parametrize("protocol, version", [(PROTOCOL + 1, "0.1.0"), (PROTOCOL, "0.2.0"), (0, "0.0.9"), (99, "9.0")])
 def test_another_version_is_refused_with_both_named(place: Path, served: Client, protocol: int, version: str) -> None:
     with Stranger(place) as stranger:
         stranger.say(hello(place, protocol=protocol, version=version))

@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from wsaios.door.questions import (
+    PROTOCOL,
     ActOn,
     Ask,
     BatchFind,
@@ -72,8 +73,8 @@ def test_only_a_replay_must_not_be_asked_twice() -> None:
 
 def test_one_series_of_versions_understands_itself() -> None:
     major, minor, *_ = __version__.split(".")
-    assert understood(1, __version__)
-    assert understood(1, f"{major}.{minor}.99")
-    assert not understood(1, f"{major}.{int(minor) + 1}.0")
-    assert not understood(2, __version__)
-    assert not understood(1, "")
+    assert understood(PROTOCOL, __version__)
+    assert understood(PROTOCOL, f"{major}.{minor}.99")
+    assert not understood(PROTOCOL, f"{major}.{int(minor) + 1}.0")
+    assert not understood(PROTOCOL + 1, __version__)
+    assert not understood(PROTOCOL, "")

@@ -5,6 +5,7 @@ from random import Random
 from wsaios.components.executor.executor import TaskExecutor
 from wsaios.kernel.engine import Ended, Verdict
 from wsaios.kernel.events import Effects, Hold, Reported, Submit
+from wsaios.kernel.ledger import Committed
 from wsaios.kernel.policy import Ordering
 from wsaios.kernel.task import HandlerSpec, LaneSpec, NewTask
 from wsaios.scheduler.core import Core
@@ -96,3 +97,24 @@ def test_a_question_that_decides_something_wants_its_answer_first() -> None:
 
     assert not core.step([submitted("a", "echo")], NOW_US).alone
     assert core.step([Submit("b", [keyed])], NOW_US).alone
+
+
+def test_what_a_client_sends_for_the_first_time_is_not_looked_up_and_what_it_sends_again_is_found() -> None:
+    ledger = SimLedger()
+    core = new_core(ledger, HandlerSpec("echo", "default"))
+
+    def sent(token: str, *, again: bool) -> tuple[Effects, Committed | None]:
+        submit = Submit(token, [NewTask("echo", b"{}")], "its name", again)
+        effects = core.step([submit], NOW_US)
+        core.handed(effects)
+        told = ledger.commit(effects.commit)
+        core.committed(effects)
+        return effects, told if effects.again else None
+
+    first, nothing = sent("a", again=False)
+    assert (first.commit.questions, nothing, [reply.token for reply in first.replies]) == ([], None, ["a"])
+    second, told = sent("b", again=True)
+    assert (len(second.commit.questions), second.replies) == (1, [])
+    third = core.step([], NOW_US, told)
+    assert [(reply.token, reply.value) for reply in third.replies] == [("b", first.replies[0].value)]
+    assert len(ledger.tables.live) == 1

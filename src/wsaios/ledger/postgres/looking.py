@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from wsaios.kernel.ledger import EndedAfter, LiveAfter, Payload, TaskView, Totals
+from wsaios.kernel.ledger import EndedAfter, Ends, LiveAfter, Payload, TaskView, Totals
 from wsaios.kernel.states import ENDED, State
 from wsaios.kernel.task import Batch, Outcome, Shard, Task
 from wsaios.ledger.postgres import leaving, records
@@ -52,6 +52,18 @@ async def outcomes(session: Session, first: int, last: int, limit: int) -> list[
     """As `Reads.outcomes`."""
     rows = await session.rows("outcomes_between", first=first, last=last, limit=limit)
     return [(outcome, row[11] or b"") for outcome, row in zip(records.outcomes_of(rows), rows, strict=True)]
+
+
+async def ends(session: Session, ids: Sequence[int]) -> Ends:
+    """As `Reads.ends`; what ends between the two questions is in neither answer."""
+    rows = await session.rows("ends_of", ids=list(ids))
+    found = records.outcomes_of(rows)
+    ended = {outcome.id for outcome in found}
+    rest = [number for number in ids if number not in ended]
+    return (
+        [(outcome, row[11] or b"", row[12]) for outcome, row in zip(found, rows, strict=True)],
+        await unknown(session, rest) if rest else [],
+    )
 
 
 async def ended_ids(session: Session, first: int, last: int, limit: int) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from wsaios.kernel.errors import LedgerUnavailable
-from wsaios.kernel.ledger import TaskView, Totals
+from wsaios.kernel.ledger import Ends, TaskView, Totals
 from wsaios.kernel.task import Batch, Outcome
 from wsaios.ledger.postgres import looking
 from wsaios.ledger.postgres.address import Address
@@ -67,6 +67,10 @@ class PostgresReads:
     def outcomes(self, first: int, last: int, limit: int) -> list[tuple[Outcome, bytes]]:
         """As `Reads.outcomes`."""
         return self._run(lambda session: looking.outcomes(session, first, last, limit))
+
+    def ends(self, ids: Sequence[int]) -> Ends:
+        """As `Reads.ends`."""
+        return self._run(lambda session: looking.ends(session, ids))
 
     def ended_ids(self, first: int, last: int, limit: int) -> list[tuple[int, int]]:
         """As `Reads.ended_ids`."""

@@ -145,7 +145,7 @@ def _links(name: str, links: Sequence[tuple[int, int]]) -> list[Write]:
 
 def _keys(batch: Commit) -> list[Write]:
     # The same word twice is one; two tasks that claim one key in one commit are refused by the statement.
-    each = {(row.tenant, row.key, row.task): row for row in batch.keys}
+    each = {(row.tenant, row.key, row.task if row.digest else 0): row for row in batch.keys}
     rows = [(row.tenant.encode(), row.key.encode(), row.task, row.digest, row.until_us) for row in each.values()]
     columns: dict[str, object] = {**_columns(("tenants", "keys", "tasks", "digests", "until_us"), rows)}
     columns["now_us"] = batch.now_us

@@ -10,7 +10,7 @@ import apsw
 import msgspec
 
 from wsaios.kernel.errors import LedgerUnavailable
-from wsaios.kernel.ledger import EndedAfter, LiveAfter, Payload, TaskView, Totals
+from wsaios.kernel.ledger import EndedAfter, Ends, LiveAfter, Payload, TaskView, Totals
 from wsaios.kernel.states import ENDED, State
 from wsaios.kernel.task import Batch, Outcome, Shard, Task
 from wsaios.ledger.prepared import as_json
@@ -98,11 +98,20 @@ class SqliteReads:
         parameters = {"first": first, "last": last, "limit": limit}
         with self._moment() as connection:
             texts, data = connection.execute(self._sql["outcomes_between"], parameters).get
-        found, place = [], 0
-        for outcome in _OUTCOMES.decode(texts):
-            found.append((outcome, data[place : place + outcome.size] if outcome.size else b""))
-            place += outcome.size
-        return found
+        return _with_results(_OUTCOMES.decode(texts), data)
+
+    def ends(self, ids: Sequence[int]) -> Ends:
+        """As `Reads.ends`."""
+        with self._moment() as connection:
+            wanted = {"ids": as_json(list(ids))}
+            texts, data, handlers = connection.execute(self._sql["ends_of"], wanted).get
+            ended = _with_results(_OUTCOMES.decode(texts), data)
+            if len(ended) < len(ids):
+                unknown = _NUMBERS.decode(connection.execute(self._sql["unknown_ids"], wanted).get)
+            else:
+                unknown = []
+        named = zip(ended, _TEXTS.decode(handlers), strict=True)
+        return [(outcome, result, handler) for (outcome, result), handler in named], unknown
 
     def ended_ids(self, first: int, last: int, limit: int) -> list[tuple[int, int]]:
         """As `Reads.ended_ids`."""
@@ -159,3 +168,12 @@ class SqliteReads:
         for view in views:
             view.shard = shards[view.row.shard]
         return views
+
+
+def _with_results(outcomes: list[Outcome], data: bytes) -> list[tuple[Outcome, bytes]]:
+    """Outcomes, each with its part of the bytes of all results."""
+    found, place = [], 0
+    for outcome in outcomes:
+        found.append((outcome, data[place : place + outcome.size] if outcome.size else b""))
+        place += outcome.size
+    return found

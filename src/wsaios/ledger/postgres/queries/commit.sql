@@ -145,11 +145,12 @@ DELETE FROM release WHERE parent = ANY (:ids::bigint[]);
 
 -- name: keys_put
 -- Idempotency keys, each once; one that is still in force for another task is left, and then changes no row.
+-- What has no digest says only that a client sent it: there the latest word counts.
 -- tenants, keys, tasks, digests, until_us, now_us
 INSERT INTO idempotency (tenant, key, task, digest, until_us)
 SELECT * FROM unnest(:tenants::bytea[], :keys::bytea[], :tasks::bigint[], :digests::text[], :until_us::bigint[])
 ON CONFLICT (tenant, key) DO UPDATE SET task = excluded.task, digest = excluded.digest, until_us = excluded.until_us
-WHERE idempotency.until_us <= :now_us::bigint OR idempotency.task = excluded.task;
+WHERE idempotency.until_us <= :now_us::bigint OR idempotency.task = excluded.task OR idempotency.digest = '';
 
 -- name: facts_put
 -- Facts in the order of their changes, NULL for removed, with their log; a fact that comes back goes on counting where its log ends.

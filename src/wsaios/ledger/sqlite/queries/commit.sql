@@ -136,12 +136,13 @@ DELETE FROM release WHERE parent IN (SELECT value FROM json_each(:ids));
 
 -- name: keys_put
 -- Idempotency keys; one that is still in force for another task is left, and then changes no row.
+-- What has no digest says only that a client sent it: there the latest word counts.
 -- rows: [[tenant, key, task, digest, until_us], …]; now_us
 INSERT INTO idempotency (tenant, key, task, digest, until_us)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM jsonb_each(:rows)
 WHERE true
 ON CONFLICT (tenant, key) DO UPDATE SET task = excluded.task, digest = excluded.digest, until_us = excluded.until_us
-WHERE idempotency.until_us <= :now_us OR idempotency.task = excluded.task;
+WHERE idempotency.until_us <= :now_us OR idempotency.task = excluded.task OR idempotency.digest = '';
 
 -- name: facts_put
 -- Facts in the order of their changes, NULL for removed; a fact that comes back goes on counting where its log ends.

@@ -75,6 +75,19 @@ FROM (
     SELECT *, coalesce(length(result), 0) AS size FROM outcome WHERE id >= :first AND id <= :last ORDER BY id LIMIT :limit
 );
 
+-- name: ends_of
+-- The outcomes among these ids, by id, as [outcome, …], the bytes of their results in that order, and their handlers.
+-- ids: a JSON array
+SELECT
+    json_group_array(json_array(id, fence, fence, state, shard, ended_us, key, expires_us, codec, size, json(failure), json(body))),
+    CAST(group_concat(result, '') AS BLOB),
+    json_group_array(handler)
+FROM (
+    SELECT outcome.*, shard.handler, coalesce(length(result), 0) AS size
+    FROM outcome JOIN shard ON shard.id = outcome.shard
+    WHERE outcome.id IN (SELECT value FROM json_each(:ids)) ORDER BY outcome.id
+);
+
 -- name: unknown_ids
 -- Those of these ids that no task has, as [id, …].
 -- ids: a JSON array
