@@ -108,14 +108,30 @@ class Seat(Protocol):
     size: int
 
 
+class Lent(Protocol):
+    """How many short calls may wait in a lane beyond its slots."""
+
+    def lend(self, lane: str, handler: str, rows: int) -> None:
+        """From now on so many rows of this handler."""
+
+    def rows(self, lane: str, handler: str) -> int:
+        """How many of this handler."""
+
+    def most(self, lane: str) -> int:
+        """The most of any handler."""
+
+    def all(self) -> Iterable[tuple[str, str, int]]:
+        """Lane, handler and rows."""
+
+
 class Slots(Protocol):
     """Who sits where."""
 
     def slots(self, lane: str) -> int:
         """How many slots a lane has."""
 
-    def free(self, lane: str) -> int:
-        """How many of them are free."""
+    def free(self, lane: str, lent: int = 0) -> int:
+        """How many of them are free, if there were `lent` more."""
 
     def taken(self) -> int:
         """How many are taken over all lanes; not those of calls that stand aside."""
@@ -212,6 +228,10 @@ class Executor(Shelf, Protocol):
     @property
     def slots(self) -> Slots:
         """Slots and concurrency keys."""
+
+    @property
+    def lent(self) -> Lent:
+        """What may wait beyond the slots."""
 
     @property
     def due(self) -> Timer:

@@ -62,8 +62,8 @@ class Cycle:
 
     def _lane(self, lane: str) -> None:
         executor = self._executor
-        free = executor.slots.free(lane)
-        while free > 0:
+        slots, lent = executor.slots, executor.lent
+        while slots.free(lane, lent.most(lane)):
             window = executor.choose(lane)
             if window is None:
                 return
@@ -75,14 +75,19 @@ class Cycle:
                 return
             shard = window.shard
             spec = executor.handlers[shard.handler]
+            # What waits beyond the slots would be lost unbegun at the death of this process: not where that is the end.
+            once = executor.options(task, shard.handler).at_most_once
+            room = slots.free(lane, 0 if once else lent.rows(lane, shard.handler) // spec.batch_size)
+            if not room:
+                # The best waits, and nothing passes it.
+                return
             executor.touch(window)
             if spec.batch_size == 1 and not shard.concurrency_key:
-                tasks = window.run(free, executor.until(lane), self._book.now_us)
+                tasks = window.run(room, executor.until(lane), self._book.now_us)
                 if tasks:
                     self._dispatch_each(tasks, lane, shard)
-                    free -= len(tasks)
                     continue
-            free -= self._start(window, task, lane)
+            self._start(window, task, lane)
 
     def _blocked(self, window: Window) -> bool:
         paused, shard = self._book.paused, window.shard
@@ -94,7 +99,7 @@ class Cycle:
             return False
         return True
 
-    def _start(self, window: Window, head: Task, lane: str) -> bool:
+    def _start(self, window: Window, head: Task, lane: str) -> None:
         book, executor, shard = self._book, self._executor, window.shard
         spec = executor.handlers[shard.handler]
         options = executor.options(head, shard.handler)
@@ -102,19 +107,18 @@ class Cycle:
         if head.expires_us is not None and head.expires_us <= book.now_us and not head.body.flags & _STARTED:
             window.take(1, book.now_us)
             book.close(head, State.EXPIRED, "not started by its expires_at")
-            return False
+            return
         if shard.concurrency_key:
             room = executor.slots.key_room(shard.concurrency_key, options.concurrency_limit)
             if room <= 0 or self._after_others(shard.concurrency_key, head):
                 window.parked = "key"
                 self._keyed.setdefault(shard.concurrency_key, []).append(shard.id)
-                return False
+                return
             most = min(most, room)
         if most > 1 and self._fills_up(window, most, spec.max_wait_us):
-            return False
+            return
         tasks = window.take(most, book.now_us)
         self._dispatch(tasks, lane, shard.handler, options)
-        return True
 
     def _after_others(self, key: str, head: Task) -> bool:
         """Whether a better one waits under this key: with a smaller limit it would wait for ever behind such as this.

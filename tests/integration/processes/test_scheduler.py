@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,29 @@ async def test_a_batch_runs_in_processes_and_every_result_is_durable(tmp_path: P
         view = await batch.wait(timeout_s=LIMIT_S)
         assert view.ended == {"succeeded": 1_000}
         assert await batch[999].result(timeout_s=LIMIT_S) == 1_998
+
+
+async def test_short_calls_are_at_hand_beyond_the_slots_and_each_runs_once(tmp_path: Path) -> None:
+    async with scheduler(tmp_path, "double", "hold", slots=1) as served:
+        await (await served.submit("double", {"i": 0})).result(timeout_s=LIMIT_S)
+        batch = await served.submit_many("double", ({"i": i} for i in range(2_000)))
+        assert (await batch.wait(timeout_s=LIMIT_S)).ended == {"succeeded": 2_000}
+        assert {
+            len([entry for entry in await batch[i].history() if entry.to_state == "running"]) for i in (0, 1_999)
+        } == {1}
+
+
+async def test_short_calls_behind_one_that_takes_long_are_not_said_to_run(tmp_path: Path) -> None:
+    async with scheduler(tmp_path, "double", "hold", slots=1, max_attempts=1) as served:
+        await (await served.submit("double", {"i": 0})).result(timeout_s=LIMIT_S)
+        held = await served.submit("hold", {"mark": str(tmp_path / "held")})
+        behind = [await served.submit("double", {"i": i}) for i in range(20)]
+        async with asyncio.timeout(LIMIT_S):
+            while {(await task.status()).state for task in behind} != {"ready"}:  # noqa: ASYNC110  # no one tells
+                await asyncio.sleep(0.01)
+        assert (await behind[0].why()).detail.startswith("1 of 1 slots of lane 'process' are taken")
+        await held.cancel()
+        assert [await task.result(timeout_s=LIMIT_S) for task in behind] == [2 * i for i in range(20)]
 
 
 async def test_a_batched_handler_gets_its_rows_together(tmp_path: Path) -> None:

@@ -1,8 +1,23 @@
-"""When the core wants to be woken."""
+"""What starts when, and when the core wants to be woken."""
 
 from tests.unit.scheduler.rig import Rig
-from wsaios.kernel.events import Hold
-from wsaios.kernel.task import NewTask
+from wsaios.kernel.engine import AtHand, Ended, Unbegun, Verdict
+from wsaios.kernel.events import Hold, Reported
+from wsaios.kernel.states import State
+from wsaios.kernel.task import HandlerSpec, LaneSpec, NewTask, Options
+
+SHORT = AtHand("process", "short", 8)
+
+
+def narrow() -> Rig:
+    """Two slots, a handler whose calls are short, one whose calls are not, and one that must not be repeated."""
+    once = HandlerSpec("once", "process", options=Options(delivery="at_most_once"))
+    rows = HandlerSpec("rows", "process", 4, 0)
+    return Rig([LaneSpec("process", 2), HandlerSpec("short", "process"), HandlerSpec("long", "process"), once, rows])
+
+
+def started(rig: Rig) -> list[str]:
+    return [work.handler for work in rig.works]
 
 
 def test_what_is_held_does_not_ask_to_be_woken_for_a_micro_batch() -> None:
@@ -16,3 +31,59 @@ def test_what_is_held_does_not_ask_to_be_woken_for_a_micro_batch() -> None:
 
     rig.step(Hold(held=False))
     assert [work.handler for work in rig.works] == ["vector"]
+
+
+def test_calls_known_as_short_wait_beyond_the_slots_and_others_do_not() -> None:
+    rig = narrow()
+    rig.step(Reported(None, [SHORT]))
+    rig.submit(*[NewTask("long", b"{}")] * 5)
+    assert started(rig) == ["long"] * 2
+
+    rig = narrow()
+    rig.step(Reported(None, [SHORT]))
+    rig.submit(*[NewTask("short", b"{}")] * 20)
+    assert started(rig) == ["short"] * 10
+
+
+def test_nothing_passes_a_better_one_that_has_no_room() -> None:
+    rig = narrow()
+    rig.step(Reported(None, [SHORT]))
+    rig.submit(*[NewTask("long", b"{}", priority=9)] * 3, *[NewTask("short", b"{}")] * 5)
+    assert started(rig) == ["long"] * 2
+
+    attempt = rig.works.pop().attempts[0]
+    rig.step(Reported(None, [Ended(attempt.task, attempt.fence, Verdict.SUCCEEDED, b"1")]))
+    assert started(rig) == ["long", "long", *["short"] * 5]
+
+
+def test_what_may_not_be_repeated_keeps_to_the_slots() -> None:
+    rig = narrow()
+    rig.step(Reported(None, [AtHand("process", "once", 8)]))
+    rig.submit(*[NewTask("once", b"{}")] * 5)
+    assert started(rig) == ["once"] * 2
+
+
+def test_rows_beyond_the_slots_count_one_by_one() -> None:
+    rig = narrow()
+    rig.step(Reported(None, [AtHand("process", "rows", 8)]))
+    rig.submit(*[NewTask("rows", b"{}")] * 100)
+    assert [len(work.attempts) for work in rig.works] == [4] * 4
+
+
+def test_what_is_given_back_unbegun_is_ready_again_and_no_attempt_is_used_up() -> None:
+    rig = narrow()
+    rig.step(Reported(None, [SHORT]))
+    ids = rig.submit(*[NewTask("short", b"{}", options=Options(max_attempts=1))] * 4)
+    assert len(rig.works) == 4
+    behind = [work.attempts[0] for work in rig.works[2:]]
+    del rig.works[2:]
+    none = AtHand("process", "short", 0)
+    rig.step(Reported(None, [none, *[Unbegun(each.task, each.fence) for each in behind]]))
+    assert len(rig.works) == 2
+    assert [rig.core.book.tasks[task].state for task in ids] == [State.RUNNING] * 2 + [State.READY] * 2
+
+    rig.end()
+    assert [work.attempts[0].number for work in rig.works] == [1, 1]
+    assert [work.attempts[0].fence > each.fence for work, each in zip(rig.works, behind, strict=True)] == [True, True]
+    rig.end()
+    assert not rig.core.book.tasks

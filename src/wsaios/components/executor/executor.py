@@ -3,6 +3,7 @@
 from typing import Final
 
 from wsaios.components.executor.heads import Heads
+from wsaios.components.executor.lent import Lent
 from wsaios.components.executor.policy import Policy
 from wsaios.components.executor.shelf import Shelf
 from wsaios.components.executor.slots import Slots
@@ -23,6 +24,7 @@ class TaskExecutor(Shelf):
     def __init__(self, policy: Policy) -> None:
         super().__init__(policy)
         self.slots = Slots()
+        self.lent = Lent()
         self.due = TimerWindow(due_of, complete=True)
         self.expiring = TimerWindow(expiry_of, complete=True)
         self.suspects: dict[int, Task] = {}

@@ -41,9 +41,9 @@ class Slots:
         """How many slots the lane has."""
         return self._limits[lane]
 
-    def free(self, lane: str) -> int:
-        """How many slots of the lane are free; never negative."""
-        return max(0, self._limits[lane] - self._taken[lane])
+    def free(self, lane: str, lent: int = 0) -> int:
+        """How many slots of the lane are free, if it had `lent` more; never negative."""
+        return max(0, self._limits[lane] + lent - self._taken[lane])
 
     def taken(self) -> int:
         """How many slots are taken over all lanes; not those of calls that stand aside."""
