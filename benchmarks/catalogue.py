@@ -27,6 +27,7 @@ def catalogue(rows: int | None = None, *, quick: bool = False) -> list[Measure]:
     many = rows or (100_000 if quick else ROWS)
     measures = [_throughput(handler, how, loop, quick=quick) for handler in HANDLERS for loop in LOOPS for how in _HOW]
     measures.append(_throughput("coroutine", "as_completed", "uvloop", quick=quick, slots=2_048))
+    measures += [_busy(loop, quick=quick) for loop in LOOPS]
     measures += [_processes(how, loop, slots, quick=quick) for loop in LOOPS for how in _HOW for slots in (SLOTS, 0)]
     measures += [_postgres(how, quick=quick) for how in _HOW]
     measures.append(_postgres_idle(100 if quick else 2_000))
@@ -47,6 +48,18 @@ def _throughput(handler: str, how: str, loop: str, *, quick: bool, slots: int = 
         {"handler": handler, "how": how, "loop": loop, "slots": slots, "n": 60_000 if how == "single" else 200_000},
         quick=quick,
         beside=f"skeleton.{loop}" if handler == "coroutine" and not slots else "",
+    )
+
+
+def _busy(loop: str, *, quick: bool) -> Measure:
+    """Beside two handlers that compute in threads: at least half of the rate without them, which stands beside."""
+    how = "as_completed"
+    return _end_to_end(
+        f"busy.{how}.{loop}",
+        Figure("per_s", f"{_said(how, quick=quick)}, two threads compute beside", "/s"),
+        {"handler": "coroutine", "how": how, "loop": loop, "slots": 0, "n": 100_000, "busy": 2},
+        quick=quick,
+        beside=f"coroutine.{how}.{loop}",
     )
 
 
