@@ -64,12 +64,12 @@ def _busy(loop: str, *, quick: bool) -> Measure:
 
 
 def _processes(how: str, loop: str, slots: int, *, quick: bool) -> Measure:
-    """In two worker processes with these slots; 0: as the lane comes, one for each processor, which has no floor."""
+    """In two worker processes with these slots; 0: as the lane comes, one for each processor."""
     what = f"{_said(how, quick=quick)}, {f'{slots} slots' if slots else 'a slot for each processor'}"
-    n = 100_000 if slots and how != "single" else 20_000
+    n = 100_000 if how != "single" else 20_000
     return _end_to_end(
         f"process.{how}.{loop}" + (f".{slots}-slots" if slots else ""),
-        Figure("per_s", what, "/s", PROCESSES if slots else None),
+        Figure("per_s", what, "/s", PROCESSES),
         {"handler": "process", "how": how, "loop": loop, "slots": slots, "n": n, "workers": 2},
         quick=quick,
     )
