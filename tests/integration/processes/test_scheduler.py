@@ -17,7 +17,9 @@ LIMIT_S = 60.0
 
 
 def scheduler(folder: Path, *names: str, slots: int = 2, **options: Any) -> Scheduler:
-    made = Scheduler(f"sqlite:///{folder}/work.db", lanes={"process": LaneSpec("process", slots, "process")})
+    # A worker for each of many slots would take a busy machine longer to start than all else.
+    lane = LaneSpec("process", slots, "process", Processes(count=min(slots, 2)))
+    made = Scheduler(f"sqlite:///{folder}/work.db", lanes={"process": lane})
     for name in names:
         made.add_handler(name, getattr(handlers, name), lane="process", backoff_initial_s=0.01, **options)
     return made
