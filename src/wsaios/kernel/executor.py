@@ -44,14 +44,17 @@ class Window(Protocol):
     def head(self) -> Task | None:
         """The best one in memory."""
 
-    def take(self, most: int, now_us: int) -> list[Task]:
+    def take(self, most: int, now_us: int, *, lasting: bool = False) -> list[Task]:
         """Remove up to `most` tasks with equal options from the front.
 
-        After the first none whose time to expire has come.
+        After the first none whose time to expire has come; `lasting`: none that has such a time.
         """
 
-    def run(self, most: int, until: tuple[int, int] | None, now_us: int) -> list[Task]:
-        """Remove up to `most` tasks from the front that come before `until`; none whose time to expire has come."""
+    def run(self, most: int, until: tuple[int, int] | None, now_us: int, *, lasting: bool = False) -> list[Task]:
+        """Remove up to `most` tasks from the front that come before `until`; none whose time to expire has come.
+
+        `lasting`: only while they have the options of the first, and no time to expire.
+        """
 
     def ready(self, most: int) -> int:
         """How many stand at the front, counted up to `most`."""

@@ -75,19 +75,21 @@ class Cycle:
                 return
             shard = window.shard
             spec = executor.handlers[shard.handler]
-            # What waits beyond the slots would be lost unbegun at the death of this process: not where that is the end.
-            once = executor.options(task, shard.handler).at_most_once
-            room = slots.free(lane, 0 if once else lent.rows(lane, shard.handler) // spec.batch_size)
+            rows = lent.rows(lane, shard.handler) // spec.batch_size
+            # What waits beyond the slots has not begun: at the death of this process it must not count as begun.
+            if rows and (task.expires_us is not None or executor.options(task, shard.handler).at_most_once):
+                rows = 0
+            room = slots.free(lane, rows)
             if not room:
                 # The best waits, and nothing passes it.
                 return
             executor.touch(window)
             if spec.batch_size == 1 and not shard.concurrency_key:
-                tasks = window.run(room, executor.until(lane), self._book.now_us)
+                tasks = window.run(room, executor.until(lane), self._book.now_us, lasting=rows > 0)
                 if tasks:
                     self._dispatch_each(tasks, lane, shard)
                     continue
-            self._start(window, task, lane)
+            self._start(window, task, lane, lent=rows > 0)
 
     def _blocked(self, window: Window) -> bool:
         paused, shard = self._book.paused, window.shard
@@ -99,7 +101,7 @@ class Cycle:
             return False
         return True
 
-    def _start(self, window: Window, head: Task, lane: str) -> None:
+    def _start(self, window: Window, head: Task, lane: str, *, lent: bool) -> None:
         book, executor, shard = self._book, self._executor, window.shard
         spec = executor.handlers[shard.handler]
         options = executor.options(head, shard.handler)
@@ -117,7 +119,7 @@ class Cycle:
             most = min(most, room)
         if most > 1 and self._fills_up(window, most, spec.max_wait_us):
             return
-        tasks = window.take(most, book.now_us)
+        tasks = window.take(most, book.now_us, lasting=lent)
         self._dispatch(tasks, lane, shard.handler, options)
 
     def _after_others(self, key: str, head: Task) -> bool:

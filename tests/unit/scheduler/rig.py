@@ -10,6 +10,7 @@ from wsaios.kernel.events import Effects, Event, Reported, Submit
 from wsaios.kernel.ledger import Committed
 from wsaios.kernel.task import HandlerSpec, LaneSpec, NewTask
 from wsaios.scheduler.assemble import assemble
+from wsaios.scheduler.core import Core
 from wsaios.simulation.ledger import SimLedger
 
 NOW_US = 1_700_000_000_000_000
@@ -33,10 +34,22 @@ class Rig:
     def __init__(self, specs: Iterable[LaneSpec | HandlerSpec] = SPECS) -> None:
         self.ledger = SimLedger()
         self.now_us = NOW_US
-        self.core = assemble(self.ledger.open(NOW_US, "rig"), PriorityAgeing(), Random(1), specs=specs)
+        self.specs = list(specs)
+        self.core = self._core()
         self.replies: dict[Any, object] = {}
         self.works: list[Work] = []
         self.told: list[Committed] = []
+
+    def _core(self) -> Core:
+        return assemble(self.ledger.open(self.now_us, "rig"), PriorityAgeing(), Random(1), specs=self.specs)
+
+    def restart(self) -> None:
+        """The owner dies, and what it had started with it; another one goes on."""
+        self.ledger.crash()
+        self.ledger = SimLedger(self.ledger.tables)
+        self.works.clear()
+        self.core = self._core()
+        self.step()
 
     def step(self, *events: Event) -> Effects:
         """These events, and whatever the ledger answers to them; the effects of the last step."""

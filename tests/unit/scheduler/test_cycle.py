@@ -1,5 +1,7 @@
 """What starts when, and when the core wants to be woken."""
 
+import pytest
+
 from tests.unit.scheduler.rig import Rig
 from wsaios.kernel.engine import AtHand, Ended, Unbegun, Verdict
 from wsaios.kernel.events import Hold, Reported
@@ -61,6 +63,39 @@ def test_what_may_not_be_repeated_keeps_to_the_slots() -> None:
     rig.step(Reported(None, [AtHand("process", "once", 8)]))
     rig.submit(*[NewTask("once", b"{}")] * 5)
     assert started(rig) == ["once"] * 2
+
+
+@pytest.mark.parametrize("first", [1, 4])
+def test_what_may_not_be_repeated_keeps_to_the_slots_behind_others_and_is_not_lost_with_them(first: int) -> None:
+    rig = narrow()
+    rig.step(Reported(None, [SHORT]))
+    once = Options(delivery="at_most_once")
+    ids = rig.submit(*[NewTask("short", b"{}")] * first, *[NewTask("short", b"{}", options=once)] * 5)
+    assert [work.at_most_once for work in rig.works] == ([False, True] if first == 1 else [False] * 4)
+    begun = {attempt.task for work in rig.works[:2] for attempt in work.attempts}
+
+    rig.restart()
+    lost = [task for task in ids if task not in rig.core.book.tasks]
+    assert lost == [task for task in ids[first:] if task in begun]
+    for _ in ids:
+        rig.end()
+    assert {rig.ledger.tables.outcomes[task].state for task in ids if task not in lost} == {State.SUCCEEDED}
+
+
+def test_what_may_expire_keeps_to_the_slots_so_that_it_can_while_it_waits() -> None:
+    rig = narrow()
+    rig.step(Reported(None, [SHORT, AtHand("process", "rows", 8)]))
+    soon = rig.now_us + 1_000
+    ids = rig.submit(*[NewTask("short", b"{}")] * 3, *[NewTask("short", b"{}", expires_us=soon)] * 2)
+    assert len(rig.works) == 3
+    rig.now_us = soon
+    rig.step()
+    assert {rig.ledger.tables.outcomes[task].state for task in ids[3:]} == {State.EXPIRED}
+
+    rig = narrow()
+    rig.step(Reported(None, [AtHand("process", "rows", 8)]))
+    rig.submit(*[NewTask("rows", b"{}")] * 10, *[NewTask("rows", b"{}", expires_us=soon)] * 2)
+    assert [len(work.attempts) for work in rig.works] == [4, 4, 2]
 
 
 def test_rows_beyond_the_slots_count_one_by_one() -> None:
