@@ -71,10 +71,13 @@ async def test_a_row_that_kills_its_worker_is_found_by_halves_and_the_others_suc
             await batch[13].result(timeout_s=LIMIT_S)
 
 
-@pytest.mark.parametrize("how", ["segfault", "exit", "kill"])
-async def test_what_kills_three_workers_is_poison_and_no_neighbour_suffers(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("how, slots", [("segfault", 50), ("exit", 2), ("kill", 2)])
+async def test_what_kills_three_workers_is_poison_and_no_neighbour_suffers(
+    tmp_path: Path, how: str, slots: int
+) -> None:
     mark = tmp_path / "mark"
-    async with scheduler(tmp_path, "die", "double", slots=50) as served:
+    async with scheduler(tmp_path, "die", "double", slots=slots) as served:
+        await (await served.submit("double", {"i": 0})).result(timeout_s=LIMIT_S)
         bad = await served.submit("die", {"how": how, "mark": str(mark)})
         batch = await served.submit_many("double", ({"i": i} for i in range(300)))
         with pytest.raises(errors.TaskFailed, match="poison: 3 workers died"):
@@ -106,6 +109,32 @@ async def test_a_timeout_kills_and_the_next_attempt_runs_elsewhere(tmp_path: Pat
         with pytest.raises(errors.TaskFailed, match="did not end within"):
             await task.result(timeout_s=LIMIT_S)
         assert await (await served.submit("pid")).result(timeout_s=LIMIT_S) != os.getpid()
+
+
+async def test_what_waits_behind_a_call_out_of_time_has_its_own_time(tmp_path: Path) -> None:
+    async with scheduler(tmp_path, "sleep", slots=1, max_attempts=1, timeout_s=0.3) as served:
+        for _ in range(10):
+            await (await served.submit("sleep", {"seconds": 0})).result(timeout_s=LIMIT_S)
+        seconds = [3600.0, *[0.0] * 20, 3600.0, *[0.0] * 20]
+        batch = await served.submit_many("sleep", ({"seconds": each} for each in seconds))
+        assert (await batch.wait(timeout_s=LIMIT_S)).ended == {"succeeded": 40, "failed": 2}
+
+
+async def test_what_waits_beyond_the_slots_is_cancelled_paused_and_resumed(tmp_path: Path) -> None:
+    async with scheduler(tmp_path, "double", "hold", slots=1) as served:
+        for _ in range(10):
+            await (await served.submit("double", {"i": 0})).result(timeout_s=LIMIT_S)
+        held = await served.submit("hold", {"mark": str(tmp_path / "held")})
+        behind = [await served.submit("double", {"i": i}) for i in range(30)]
+        assert {await task.cancel() for task in behind[::3]} == {"cancelled"}
+        assert {await served.pause(task.id) for task in behind[1::3]} == {"paused"}
+        await held.cancel()
+        assert [await task.result(timeout_s=LIMIT_S) for task in behind[2::3]] == [2 * i for i in range(2, 30, 3)]
+        assert {(await task.status()).state for task in behind[1::3]} == {"paused"}
+        for task in behind[1::3]:
+            await served.resume(task.id)
+        assert [await task.result(timeout_s=LIMIT_S) for task in behind[1::3]] == [2 * i for i in range(1, 30, 3)]
+        assert {(await task.status()).state for task in behind[::3]} == {"cancelled"}
 
 
 async def test_cancelling_frees_the_slot_of_a_call_that_heeds_nothing(tmp_path: Path) -> None:

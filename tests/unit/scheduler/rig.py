@@ -51,6 +51,12 @@ class Rig:
         self.core = self._core()
         self.step()
 
+    def rebuild(self) -> None:
+        """The core is thrown away by a living owner; the next step begins with what the ledger says."""
+        old, opening = self.core, self.ledger.reopen(self.now_us)
+        self.core = assemble(opening, PriorityAgeing(), Random(1), specs=self.specs, died=False)
+        self.core.inherit(old)
+
     def step(self, *events: Event) -> Effects:
         """These events, and whatever the ledger answers to them; the effects of the last step."""
         told: Committed | None = None

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.unit.scheduler.rig import Rig
-from wsaios.kernel.engine import AtHand, Ended, Unbegun, Verdict
-from wsaios.kernel.events import Hold, Reported
+from wsaios.kernel.engine import AtHand, AttemptRef, Ended, Unbegun, Verdict, WorkerLost
+from wsaios.kernel.events import Act, Hold, Reported, Scope
 from wsaios.kernel.states import State
 from wsaios.kernel.task import HandlerSpec, LaneSpec, NewTask, Options
 
@@ -103,6 +103,63 @@ def test_rows_beyond_the_slots_count_one_by_one() -> None:
     rig.step(Reported(None, [AtHand("process", "rows", 8)]))
     rig.submit(*[NewTask("rows", b"{}")] * 100)
     assert [len(work.attempts) for work in rig.works] == [4] * 4
+
+
+def test_what_waits_beyond_the_slots_can_be_cancelled_and_paused_like_what_runs() -> None:
+    rig = narrow()
+    rig.step(Reported(None, [SHORT]))
+    ids = rig.submit(*[NewTask("short", b"{}")] * 10)
+    held = {work.attempts[0].task: work.attempts[0] for work in rig.works}
+    assert list(held) == ids
+    gone = []
+    for act in (Act("1", "cancel", Scope("task", ids[8])), Act("2", "pause", Scope("task", ids[9]))):
+        gone += rig.step(act).cancels
+    assert gone == [AttemptRef(each, held[each].fence) for each in ids[8:]]
+
+    rig.step(Act("pause", "pause", Scope("lane", name="process")))
+    rig.step(Reported(None, [Ended(*ref, Verdict.CANCELLED) for ref in gone]))
+    (later,) = rig.submit(NewTask("short", b"{}"))
+    assert len(rig.works) == 10
+    rig.step(Act("resume", "resume", Scope("lane", name="process")), Act("resume", "resume", Scope("task", ids[9])))
+    assert {work.attempts[0].task for work in rig.works[10:]} == {ids[9], later}
+
+    rig.end()
+    assert not rig.core.book.tasks
+    assert {rig.ledger.tables.outcomes[task].state for task in (*ids[:8], ids[9], later)} == {State.SUCCEEDED}
+
+
+def test_a_loss_beyond_the_slots_counts_as_any_other() -> None:
+    rig = narrow()
+    rig.step(Reported(None, [SHORT, AtHand("process", "rows", 8)]))
+    rows = rig.submit(*[NewTask("rows", b"{}")] * 12)
+    assert [len(work.attempts) for work in rig.works] == [4] * 3
+    lost = rig.works.pop()
+    rig.step(Reported(None, [WorkerLost([AttemptRef(each.task, each.fence) for each in lost.attempts])]))
+    assert [len(work.attempts) for work in rig.works] == [4, 4, 2, 2]
+    rig.end()
+
+    single = rig.submit(*[NewTask("short", b"{}")] * 5)[-1]
+    for _ in range(3):
+        (attempt,) = next(work.attempts for work in rig.works if work.attempts[0].task == single)
+        rig.step(Reported(None, [WorkerLost([AttemptRef(single, attempt.fence)])]))
+        rig.works = [work for work in rig.works if work.attempts[0] is not attempt]
+    poison = rig.ledger.tables.outcomes[single]
+    assert (poison.state, poison.failure and poison.failure.kind) == (State.FAILED, "Poison")
+    rig.end()
+    assert {rig.ledger.tables.outcomes[task].state for task in rows} == {State.SUCCEEDED}
+    assert not rig.core.book.tasks
+
+
+def test_a_core_that_is_built_anew_knows_what_may_wait() -> None:
+    rig = narrow()
+    rig.step(Reported(None, [SHORT]))
+    rig.submit(*[NewTask("short", b"{}")] * 3)
+    rig.step()
+    rig.rebuild()
+    rig.works.clear()
+    rig.submit(*[NewTask("short", b"{}")] * 20)
+    # Three of ten are at the engine for the core before.
+    assert len(rig.works) == 7
 
 
 def test_what_is_given_back_unbegun_is_ready_again_and_no_attempt_is_used_up() -> None:
