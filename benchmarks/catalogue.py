@@ -27,6 +27,7 @@ def catalogue(rows: int | None = None, *, quick: bool = False) -> list[Measure]:
     many = rows or (100_000 if quick else ROWS)
     measures = [_throughput(handler, how, loop, quick=quick) for handler in HANDLERS for loop in LOOPS for how in _HOW]
     measures.append(_throughput("coroutine", "as_completed", "uvloop", quick=quick, slots=2_048))
+    measures += [_busy(loop, quick=quick) for loop in LOOPS]
     measures += [_processes(how, loop, slots, quick=quick) for loop in LOOPS for how in _HOW for slots in (SLOTS, 0)]
     measures += [_postgres(how, quick=quick) for how in _HOW]
     measures.append(_postgres_idle(100 if quick else 2_000))
@@ -51,13 +52,25 @@ def _throughput(handler: str, how: str, loop: str, *, quick: bool, slots: int = 
     )
 
 
+def _busy(loop: str, *, quick: bool) -> Measure:
+    """Beside two handlers that compute in threads: at least half of the rate without them, which stands beside."""
+    how = "as_completed"
+    return _end_to_end(
+        f"busy.{how}.{loop}",
+        Figure("per_s", f"{_said(how, quick=quick)}, two threads compute beside", "/s"),
+        {"handler": "coroutine", "how": how, "loop": loop, "slots": 0, "n": 100_000, "busy": 2},
+        quick=quick,
+        beside=f"coroutine.{how}.{loop}",
+    )
+
+
 def _processes(how: str, loop: str, slots: int, *, quick: bool) -> Measure:
-    """In two worker processes with these slots; 0: as the lane comes, one for each processor, which has no floor."""
+    """In two worker processes with these slots; 0: as the lane comes, one for each processor."""
     what = f"{_said(how, quick=quick)}, {f'{slots} slots' if slots else 'a slot for each processor'}"
-    n = 100_000 if slots and how != "single" else 20_000
+    n = 100_000 if how != "single" else 20_000
     return _end_to_end(
         f"process.{how}.{loop}" + (f".{slots}-slots" if slots else ""),
-        Figure("per_s", what, "/s", PROCESSES if slots else None),
+        Figure("per_s", what, "/s", PROCESSES),
         {"handler": "process", "how": how, "loop": loop, "slots": slots, "n": n, "workers": 2},
         quick=quick,
     )

@@ -27,7 +27,7 @@ def print_machine(found: Machine) -> None:
 
 
 def print_table(verdicts: list[Verdict], beside: list[Companion]) -> None:
-    """Every figure with its range, its floor and the disk's time; then the shares of the skeleton."""
+    """Every figure with its range, its floor and the disk's time; then shares of what stands beside."""
     names = (
         "measure",
         "figure",

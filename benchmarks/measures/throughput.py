@@ -9,7 +9,7 @@ from benchmarks.figures import Values
 from benchmarks.loops import run
 from benchmarks.machine import own_s
 from benchmarks.processes import Given
-from wsaios import LaneSpec, Processes, Scheduler
+from wsaios import Context, LaneSpec, Processes, Scheduler, Task
 
 WARM_UP: Final = 2_000
 
@@ -33,7 +33,10 @@ LANES: Final = {"coroutine": "default", "thread": "thread", "process": "process"
 
 
 def measure(given: Given) -> Values:
-    """`n` tasks of the `handler`, submitted and awaited `how` it says, on `loop`; `slots` 0: as the lane comes."""
+    """`n` tasks of the `handler`, submitted and awaited `how` it says, on `loop`; `slots` 0: as the lane comes.
+
+    Beside them so many handlers as `busy` says compute in threads, in plain Python.
+    """
     return run(_measured(given), given.word("loop"))
 
 
@@ -47,9 +50,12 @@ async def _measured(given: Given) -> Values:
         scheduler.add_handler("noop", HANDLERS[handler], lane=lane)
         submit_all = HOW[given.word("how")]
         await submit_all(scheduler, WARM_UP, given)
+        busy = await _busy(scheduler, given)
         used_s, begun = own_s(), time.perf_counter()
         ended, submitted = await submit_all(scheduler, n, given)
         wall_s = time.perf_counter() - begun
+        for task in busy:
+            await task.cancel()
         if ended != n:
             raise AssertionError(f"{ended} of {n} tasks succeeded")
         used_us = (own_s() - used_s) * 1e6 / n
@@ -57,6 +63,24 @@ async def _measured(given: Given) -> Values:
     if submitted:
         values["submit_per_s"] = [n / (submitted - begun)]
     return values
+
+
+def compute(context: Context) -> int:
+    """Until told to end."""
+    rounds = 0
+    while not context.cancelled:
+        for number in range(10_000):
+            rounds += number & 1
+    return rounds
+
+
+async def _busy(scheduler: Scheduler, given: Given) -> list[Task]:
+    scheduler.add_handler("compute", compute, lane="thread")
+    tasks = [await scheduler.submit("compute") for _ in range(int(given.size.get("busy", 0)))]
+    for task in tasks:
+        while (await task.status()).state != "running":  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.01)
+    return tasks
 
 
 async def _as_completed(scheduler: Scheduler, n: int, _: Given) -> tuple[int, float]:

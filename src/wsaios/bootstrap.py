@@ -60,7 +60,7 @@ _SWITCH_INTERVAL_S: Final = 0.0001
 
 class Settings(msgspec.Struct, frozen=True):
     """How a scheduler is set up; `lanes` are added to, or replace, the lanes ``default``,
-    ``thread`` and ``process`` (a slot for each processor).
+    ``thread`` and ``process`` (a slot for each processor, and short calls at hand beyond them).
 
     `retention_s` is how long finished work is kept. `http_allow_private`: actions of type ``api`` may call addresses
     that are not public. `only_client`: it decides nothing, and only takes work in.

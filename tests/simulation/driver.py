@@ -302,7 +302,10 @@ class Driver:
             shard = self.tables.shards[row.shard]
             keys.append(shard.concurrency_key)
             self.occupancy.take(work, shard, self.clock.now_us())
-        self.occupancy.check_started(flight.effects.works, self.known.lanes, keys)
+            slots, rows = self.known.lanes[work.lane].slots, self.known.handlers[work.handler].batch_size
+            lasting = all(self.tables.live[each.task].expires_us is None for each in work.attempts)
+            self.met["a work beyond the slots"] += self.occupancy.check_room(work, slots, rows, lasting=lasting)
+        self.occupancy.check_started(keys)
 
     def _hear(self, events: list[Event]) -> None:
         for event in events:

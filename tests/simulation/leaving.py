@@ -9,7 +9,7 @@ import msgspec
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import HANDLERS
 from tests.simulation.world import Order, Tag
-from wsaios.kernel.engine import Attempt, AttemptRef, Ended, Noted, Verdict, Work
+from wsaios.kernel.engine import Attempt, AttemptRef, Ended, Noted, Unbegun, Verdict, Work
 from wsaios.kernel.events import Closed, Effects, Event, Reported
 from wsaios.kernel.ids import encode
 from wsaios.kernel.retry import SUSPECT_DEATHS
@@ -35,13 +35,13 @@ class Leaving:
         self.met: Counter[str] = Counter()
 
     def committed(self, effects: Effects, events: list[Event]) -> None:
-        """A replay and a handler that asks to be called again allow another run of what may run once."""
+        """A replay, or an end that asks for another call or is none, allows another run of what may run once."""
         for task in effects.commit.replayed:
             self._runs[task.id] = 0
         saved: dict[AttemptRef, bytes] = {}
         for event in events:
             for report in event.reports if isinstance(event, Reported) else ():
-                if isinstance(report, Ended) and report.verdict == Verdict.RETRY_AFTER:
+                if isinstance(report, Unbegun) or (isinstance(report, Ended) and report.verdict == Verdict.RETRY_AFTER):
                     self._runs[report.task] = 0
                 elif isinstance(report, Noted) and report.saved is not None:
                     saved[AttemptRef(report.task, report.fence)] = report.saved

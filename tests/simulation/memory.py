@@ -38,6 +38,7 @@ class RoomCheck:
 
     def __init__(self) -> None:
         self._most = 0
+        self._live: set[int] = set()
 
     def after(self, after: After) -> None:
         """Look at what the core holds beside tasks."""
@@ -55,7 +56,8 @@ class RoomCheck:
         live |= {shard.id for shard in tables.shards.values() if shard.batch in unfinished}
         # As far as the core knows, the ledger has rows of these.
         live |= {number for number, window in executor.windows.items() if not window.complete}
-        self._most = max(self._most, len(live))
+        # The core looks before its commit, when what ends with it is there and what comes with it already, too.
+        self._most, self._live = max(self._most, len(live | self._live)), live
         room = max(after.scenario.timers, 2 * self._most)
         for what, count in (("shards", len(book.shards)), ("windows", len(executor.windows))):
             require(count <= room, Check.MEMORY, "{} {} in memory, of {} at most", count, what, self._most)

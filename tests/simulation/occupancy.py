@@ -7,7 +7,7 @@ import msgspec
 
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import limit_of
-from wsaios.kernel.engine import AttemptRef, Ended, Freed, Report, Work, WorkerLost
+from wsaios.kernel.engine import AtHand, AttemptRef, Ended, Freed, Report, Unbegun, Work, WorkerLost
 from wsaios.kernel.executor import Slots
 from wsaios.kernel.task import GRADES, LaneSpec, Shard
 
@@ -27,10 +27,14 @@ class Occupancy:
 
     def __init__(self) -> None:
         self._calls: dict[AttemptRef, Call] = {}
+        self._lent: dict[tuple[str, str], int] = {}
+        self._most_lent: dict[tuple[str, str], int] = {}
 
     def forget(self) -> None:
         """Another core begins with nothing."""
         self._calls.clear()
+        self._lent.clear()
+        self._most_lent.clear()
 
     def take(self, work: Work, shard: Shard, now_us: int) -> None:
         """A work of a shard has taken a slot."""
@@ -41,10 +45,14 @@ class Occupancy:
     def hear(self, reports: Iterable[Report]) -> None:
         """Reports that a committed step has taken."""
         for report in reports:
-            if isinstance(report, WorkerLost):
+            if isinstance(report, AtHand):
+                name = report.lane, report.handler
+                self._most_lent[name] = max(self._most_lent.get(name, 0), self._lent.get(name, 0), report.rows)
+                self._lent[name] = report.rows
+            elif isinstance(report, WorkerLost):
                 for ref in report.held:
                     self._leave(ref)
-            elif isinstance(report, Freed) or (isinstance(report, Ended) and report.freed):
+            elif isinstance(report, (Freed, Unbegun)) or (isinstance(report, Ended) and report.freed):
                 self._leave(AttemptRef(report.task, report.fence))
 
     def taken(self) -> Counter[str]:
@@ -94,11 +102,20 @@ class Occupancy:
             call = self._calls.get(ref)
             require(call is None or ref in call.left, Check.SLOTS, "{} runs and its slot is free", ref)
 
-    def check_started(self, works: Sequence[Work], lanes: Mapping[str, LaneSpec], keys: Iterable[str]) -> None:
-        """What has just started is within the limits."""
-        taken = self.taken()
-        for lane in {work.lane for work in works}:
-            require(taken[lane] <= lanes[lane].slots, Check.SLOTS, "{}: {} of {}", lane, taken[lane], lanes[lane].slots)
+    def check_room(self, work: Work, slots: int, rows: int, *, lasting: bool) -> bool:
+        """What has just taken a slot found one, or may wait beyond them, where `rows` are a full work.
+
+        `lasting`: it has no time to expire. True: it waits.
+        """
+        lent = self._most_lent.get((work.lane, work.handler), 0) // rows
+        room = slots + (lent if lasting and not work.at_most_once else 0)
+        taken = self.taken()[work.lane]
+        require(taken <= room, Check.SLOTS, "{}: {} of {} and {} beyond", work, taken, slots, lent)
+        return taken > slots
+
+    def check_started(self, keys: Iterable[str]) -> None:
+        """What has just started is within the limits of its keys."""
+        self._most_lent = dict(self._lent)
         for key in keys:
             if key:
                 require(

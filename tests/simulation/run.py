@@ -48,6 +48,7 @@ MUST_BE_MET: Final = frozenset(
         "ended by TimedOut",
         "taken in during a commit",
         "a commit behind another one",
+        "a work beyond the slots",
         "more of ReadyAfter",
         "more of DueAfter",
         "more of ExpiringAfter",

@@ -12,6 +12,7 @@ from tests.simulation.fate import Fate
 from tests.simulation.mishaps import Mishap
 from tests.simulation.red import Check
 from wsaios.components.executor.executor import TaskExecutor
+from wsaios.components.executor.lent import Lent
 from wsaios.components.executor.line import Line
 from wsaios.components.executor.slots import Slots
 from wsaios.components.executor.timers import TimerWindow
@@ -194,6 +195,17 @@ def _start_suspects(self: Any) -> bool:
     return False
 
 
+@contextmanager
+def _any_run() -> Iterator[None]:
+    real = ShardWindow.run
+
+    def run(self: ShardWindow, most: int, until: tuple[int, int] | None, now_us: int, **_: bool) -> list[Task]:
+        return real(self, most, until, now_us)
+
+    with patch.object(ShardWindow, "run", run):
+        yield
+
+
 SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
     "reports are taken under any fence": ({Check.RESULT}, "lossy", _patched(Reports, "_holder", _no_fence)),
     "smaller priorities go first": ({Check.ORDER}, "calm", _patched(Priority, "key", _smaller_priority_first)),
@@ -212,6 +224,8 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
     "what is sent again is taken again": ({Check.IDEMPOTENCY}, "lossy", _patched(intake, "_sent_as", lambda _: [])),
     "what has just ended is pruned": ({Check.PLACE}, "wild", _pruned_too_early),
     "a slot is freed twice": ({Check.SLOTS}, "lossy", _patched(Slots, "leave", _leave_twice)),
+    "what may run once waits beyond the slots": ({Check.SLOTS}, "calm", _any_run),
+    "more waits beyond the slots than may": ({Check.SLOTS}, "calm", _patched(Lent, "rows", lambda *_: 9)),
     "a rebuilt core believes every slot free": ({Check.SLOTS}, "lossy", _patched(Core, "inherit", lambda *_: None)),
     "a key counts one too few": (
         {Check.KEYS},

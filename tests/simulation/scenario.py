@@ -13,7 +13,12 @@ US_PER_POINT: Final = 50_000
 """A point of priority is worth 50 ms of waiting, so that ageing decides something within seconds."""
 
 _FAST: Final = Options(backoff_initial_s=0.2, backoff_factor=2.0, backoff_max_s=1.0)
-LANES: Final = (LaneSpec("default", 2), LaneSpec("narrow", 1), LaneSpec("thread", 2, "thread"), LaneSpec("wide", 2))
+LANES: Final = (
+    LaneSpec("default", 2),
+    LaneSpec("narrow", 1, "process"),
+    LaneSpec("thread", 2, "thread"),
+    LaneSpec("wide", 2, "process"),
+)
 LATE_LANE: Final = LaneSpec("odd", 1)
 HANDLERS: Final = (
     HandlerSpec("echo", "default", options=_FAST),
@@ -51,8 +56,10 @@ def limit_of(key: str) -> int:
     return KEY_LIMITS.get(key, 1)
 
 
-CALM: Final = FaultPlan(fail=0.05, retry_after=0.03, give_up=0.01)
-DEADLY: Final = FaultPlan(die=0.5, die_group=0.1, crash_batch=0.4, time_out=0.2, stuck=0.5, fail=0.2, stale=0.3)
+CALM: Final = FaultPlan(fail=0.05, retry_after=0.03, give_up=0.01, lend=0.5, give_back=0.05)
+DEADLY: Final = FaultPlan(
+    die=0.5, die_group=0.1, crash_batch=0.4, time_out=0.2, stuck=0.5, fail=0.2, stale=0.3, lend=0.5, give_back=0.1
+)
 FAILING: Final = FaultPlan(fail=0.5, retry_after=0.1, give_up=0.05)
 LOSSY: Final = FaultPlan(
     reject=0.05,
@@ -65,6 +72,8 @@ LOSSY: Final = FaultPlan(
     reorder=0.5,
     stale=0.5,
     crash_batch=0.2,
+    lend=0.3,
+    give_back=0.1,
 )
 
 

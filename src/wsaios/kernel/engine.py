@@ -118,7 +118,25 @@ class Noted(msgspec.Struct):
     saved: bytes | None = None
 
 
-Report = Started | Ended | Freed | Aside | WorkerLost | Noted
+class AtHand(msgspec.Struct):
+    """Calls of this handler are that short that so many `rows` of it may wait in a lane beyond its slots.
+
+    They are over in no time, while without them a worker would wait for a commit after each.
+    """
+
+    lane: str
+    handler: str
+    rows: int
+
+
+class Unbegun(msgspec.Struct):
+    """The engine gives an attempt back that it took and has not begun; its slot is free."""
+
+    task: int
+    fence: int
+
+
+Report = Started | Ended | Freed | Aside | WorkerLost | Noted | AtHand | Unbegun
 
 
 class OutcomeSink(Protocol):

@@ -52,14 +52,17 @@ class Window(Protocol):
     def head(self) -> Task | None:
         """The best one in memory."""
 
-    def take(self, most: int, now_us: int) -> list[Task]:
+    def take(self, most: int, now_us: int, *, lasting: bool = False) -> list[Task]:
         """Remove up to `most` tasks with equal options from the front.
 
-        After the first none whose time to expire has come.
+        After the first none whose time to expire has come; `lasting`: none that has such a time.
         """
 
-    def run(self, most: int, until: tuple[int, int] | None, now_us: int) -> list[Task]:
-        """Remove up to `most` tasks from the front that come before `until`; none whose time to expire has come."""
+    def run(self, most: int, until: tuple[int, int] | None, now_us: int, *, lasting: bool = False) -> list[Task]:
+        """Remove up to `most` tasks from the front that come before `until`; none whose time to expire has come.
+
+        `lasting`: only while they have the options of the first, and no time to expire.
+        """
 
     def ready(self, most: int) -> int:
         """How many stand at the front, counted up to `most`."""
@@ -118,14 +121,32 @@ class Seat(Protocol):
     shard: Shard
 
 
+class Lent(Protocol):
+    """How many short calls may wait in a lane beyond its slots."""
+
+    def lend(self, lane: str, handler: str, rows: int) -> None:
+        """From now on so many rows of this handler."""
+
+    def rows(self, lane: str, handler: str) -> int:
+        """How many of this handler."""
+
+    def most(self, lane: str) -> int:
+        """The most of any handler."""
+
+    def all(self) -> Iterable[tuple[str, str, int]]:
+        """Lane, handler and rows."""
+
+
 class Slots(Protocol):
-    """Who sits where."""
+    """Who sits where; `reserved` are the lanes that keep slots for classes of work."""
+
+    reserved: dict[str, list[int]]
 
     def slots(self, lane: str) -> int:
         """How many slots a lane has."""
 
-    def free(self, lane: str) -> int:
-        """How many of them are free."""
+    def free(self, lane: str, lent: int = 0) -> int:
+        """How many of them are free, if there were `lent` more."""
 
     def taken(self) -> int:
         """How many are taken over all lanes; not those of calls that stand aside."""
@@ -215,6 +236,10 @@ class Executor(Shelf, Protocol):
     @property
     def slots(self) -> Slots:
         """Slots and concurrency keys."""
+
+    @property
+    def lent(self) -> Lent:
+        """What may wait beyond the slots."""
 
     @property
     def due(self) -> Timer:

@@ -162,9 +162,12 @@ class Book(Draft):
         self.effects.cancels.append(ref)
         return False
 
-    def free(self, ref: tuple[int, int]) -> Seat | None:
-        """An attempt leaves its slot and its place under a concurrency key; its seat the first time."""
-        seat = self.executor.slots.leave(ref, self.now_us)
+    def free(self, ref: tuple[int, int], *, begun: bool = True) -> Seat | None:
+        """An attempt leaves its slot and its place under a concurrency key; its seat the first time.
+
+        Nothing is measured by one that had not `begun`.
+        """
+        seat = self.executor.slots.leave(ref, self.now_us if begun else None)
         if seat is not None and seat.key:
             self.key_freed(seat.key)
         return seat

@@ -183,6 +183,8 @@ class Core:
                 for attempt in work.attempts:
                     slots.leave((attempt.task, attempt.fence), None)
         self.executor.slots.inherit(slots)
+        for lane, handler, rows in old.executor.lent.all():
+            self.executor.lent.lend(lane, handler, rows)
 
     def backlog(self) -> bool:
         """Whether some lane has work that waits for a slot."""

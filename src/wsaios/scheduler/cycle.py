@@ -62,8 +62,8 @@ class Cycle:
 
     def _lane(self, lane: str) -> None:
         executor = self._executor
-        free = executor.slots.free(lane)
-        while free > 0:
+        slots, lent = executor.slots, executor.lent
+        while slots.free(lane, lent.most(lane)):
             window = executor.choose(lane)
             if window is None:
                 return
@@ -75,15 +75,28 @@ class Cycle:
                 return
             shard = window.shard
             spec = executor.handlers[shard.handler]
+            rows = lent.rows(lane, shard.handler) // spec.batch_size
+            # What waits beyond the slots has not begun: at the death of this process it must not count as begun.
+            # Slots that are kept for a class of work would be kept in vain if calls waited in front of them.
+            if rows and (
+                lane in slots.reserved
+                or task.expires_us is not None
+                or executor.options(task, shard.handler).at_most_once
+            ):
+                rows = 0
+            room = slots.free(lane, rows)
+            if not room:
+                # The best waits, and nothing passes it.
+                return
             executor.touch(window)
             if spec.batch_size == 1 and not shard.concurrency_key:
                 until, most = executor.span(lane, shard.handler)
-                tasks = window.run(free if most is None else min(free, most), until, self._book.now_us)
+                most = room if most is None else min(room, most)
+                tasks = window.run(most, until, self._book.now_us, lasting=rows > 0)
                 if tasks:
                     self._dispatch_each(tasks, lane, shard)
-                    free -= len(tasks)
                     continue
-            free -= self._start(window, task, lane)
+            self._start(window, task, lane, lent=rows > 0)
 
     def _blocked(self, window: Window) -> bool:
         paused, shard = self._book.paused, window.shard
@@ -95,7 +108,7 @@ class Cycle:
             return False
         return True
 
-    def _start(self, window: Window, head: Task, lane: str) -> bool:
+    def _start(self, window: Window, head: Task, lane: str, *, lent: bool) -> None:
         book, executor, shard = self._book, self._executor, window.shard
         spec = executor.handlers[shard.handler]
         options = executor.options(head, shard.handler)
@@ -103,19 +116,18 @@ class Cycle:
         if head.expires_us is not None and head.expires_us <= book.now_us and not head.body.flags & _STARTED:
             window.take(1, book.now_us)
             book.close(head, State.EXPIRED, "not started by its expires_at")
-            return False
+            return
         if shard.concurrency_key:
             room = executor.slots.key_room(shard.concurrency_key, options.concurrency_limit)
             if room <= 0 or self._after_others(shard.concurrency_key, head):
                 window.parked = "key"
                 self._keyed.setdefault(shard.concurrency_key, []).append(shard.id)
-                return False
+                return
             most = min(most, room)
         if most > 1 and self._fills_up(window, most, spec.max_wait_us):
-            return False
-        tasks = window.take(most, book.now_us)
+            return
+        tasks = window.take(most, book.now_us, lasting=lent)
         self._dispatch(tasks, lane, shard.handler, options)
-        return True
 
     def _after_others(self, key: str, head: Task) -> bool:
         """Whether a better one waits under this key: with a smaller limit it would wait for ever behind such as this.

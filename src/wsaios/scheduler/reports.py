@@ -6,7 +6,7 @@ Those whose fence is over are counted and refused.
 from collections.abc import Sequence
 from typing import Final
 
-from wsaios.kernel.engine import Aside, Ended, Freed, Noted, Report, Started, Verdict, WorkerLost
+from wsaios.kernel.engine import Aside, AtHand, Ended, Freed, Noted, Report, Started, Unbegun, Verdict, WorkerLost
 from wsaios.kernel.executor import Seat
 from wsaios.kernel.ledger import Payload
 from wsaios.kernel.ports import Rng
@@ -56,6 +56,10 @@ class Reports:
             book = self._book
             ref = report.task, report.fence
             book.executor.slots.stand(ref, aside=not report.back, now_us=book.now_us)
+        elif type(report) is Unbegun:
+            self._unbegun((report.task, report.fence))
+        elif type(report) is AtHand:
+            self._book.executor.lent.lend(report.lane, report.handler, report.rows)
         else:
             assert type(report) is Started
             self._book.counts["started"] += 1
@@ -135,6 +139,12 @@ class Reports:
                     book.close(task, State.FAILED, reason, failure=Failure("Poison", reason), fence=True)
                 else:
                     self._requeue(task, report.reason)
+
+    def _unbegun(self, ref: tuple[int, int]) -> None:
+        self._book.free(ref, begun=False)
+        task = self._holder(ref)
+        if task is not None:
+            self._requeue(task, "given back before it began: every worker of its lane is at work")
 
     def _noted(self, report: Noted) -> None:
         task = self._holder((report.task, report.fence))

@@ -10,14 +10,28 @@ from typing import Final
 
 import msgspec
 
-from wsaios.kernel.engine import Attempt, AttemptRef, Ended, Freed, Receipt, Report, Started, Verdict, Work, WorkerLost
-from wsaios.kernel.task import Failure, LaneSpec
+from wsaios.kernel.engine import (
+    AtHand,
+    Attempt,
+    AttemptRef,
+    Ended,
+    Freed,
+    Receipt,
+    Report,
+    Started,
+    Unbegun,
+    Verdict,
+    Work,
+    WorkerLost,
+)
+from wsaios.kernel.task import Failure, LaneKind, LaneSpec
 from wsaios.simulation.faults import Dice, Fault, FaultPlan
 from wsaios.simulation.pipe import Pipe
 from wsaios.simulation.script import Answer, Script, fenced_result, together
 
 _GROUP: Final = 3
 _PAUSE_US: Final = (1_000, 1_000_000)
+_LENT: Final = 6
 
 
 class Phase(IntEnum):
@@ -34,12 +48,17 @@ class Call(msgspec.Struct, eq=False):
 
     work: Work
     attempts: list[Attempt]
-    thread: bool
+    kind: LaneKind
     phase: Phase = Phase.WAITING
     answers: Sequence[Answer] = ()
     named: set[AttemptRef] = msgspec.field(default_factory=set)
     hung: bool = False
     stubborn: bool = False
+
+    @property
+    def thread(self) -> bool:
+        """Whether nothing can end it before its time."""
+        return self.kind == "thread"
 
     @property
     def refs(self) -> list[AttemptRef]:
@@ -58,8 +77,8 @@ class SimEngine:
     """Workers that a seed makes lose, duplicate, reorder, delay, die, hang and fail.
 
     The driver hands over works with `take` and asks for what has come with `reports`; `next_us` says when that can be.
-    `now_us` must never step back. `lanes` bound how many threads begin at once (None: any lane, and all at once);
-    `handlers` are the known ones (None: all).
+    `now_us` must never step back. `lanes` bound how many threads and processes begin at once (None: any lane, and all
+    at once); `handlers` are the known ones (None: all).
     """
 
     def __init__(
@@ -84,6 +103,7 @@ class SimEngine:
         self._lost: list[Work] = []
         self._queues: dict[str, deque[Call]] = {}
         self._at_work: Counter[str] = Counter()
+        self._lent: dict[str, set[str]] = {}
         self._released = False
         self.occupied: Counter[str] = Counter()
 
@@ -149,7 +169,7 @@ class SimEngine:
         self._pipe = Pipe(self._dice)
         self._agenda.clear()
         self._lost.clear()
-        for part in (self._calls, self._running, self._seen, self._queues, self._at_work, self.occupied):
+        for part in (self._calls, self._running, self._seen, self._queues, self._at_work, self._lent, self.occupied):
             part.clear()
 
     def running(self) -> list[AttemptRef]:
@@ -187,7 +207,7 @@ class SimEngine:
 
     def _admit(self, work: Work, attempts: list[Attempt], now_us: int) -> None:
         spec = (self._lanes or {}).get(work.lane)
-        call = Call(work, attempts, spec is not None and spec.kind == "thread")
+        call = Call(work, attempts, spec.kind if spec is not None else "async")
         for ref in call.refs:
             self._seen.add(ref)
             self._calls[ref] = call
@@ -197,7 +217,7 @@ class SimEngine:
 
     def _advance(self, lane: str, now_us: int) -> None:
         queue = self._queues[lane]
-        while queue and (not queue[0].thread or self._at_work[lane] < self._slots(lane)):
+        while queue and (queue[0].kind == "async" or self._at_work[lane] < self._slots(lane)):
             self._at_work[lane] += 1
             self._plan(now_us, self._begin, queue.popleft())
 
@@ -228,6 +248,17 @@ class SimEngine:
             self._plan(now_us + limit_us, self._time_out, call)
         elif span_us is not None:
             self._plan(now_us + span_us, self._end, call)
+        if call.kind == "process" and self._dice.roll(Fault.GIVE_BACK):
+            self._give_back(call.work.lane, now_us)
+
+    def _give_back(self, lane: str, now_us: int) -> None:
+        for handler in sorted(self._lent.pop(lane, ())):
+            self._pipe.send(AtHand(lane, handler, 0), now_us)
+        queue = self._queues[lane]
+        while queue and self.occupied[lane] > self._slots(lane):
+            for ref in queue[-1].refs:
+                self._pipe.send(Unbegun(*ref), now_us)
+            self._leave(queue[-1], now_us)
 
     def _answer(self, work: Work, attempt: Attempt) -> Answer:
         usual = self._script(work, attempt)
@@ -251,6 +282,10 @@ class SimEngine:
         else:
             for attempt, answer in zip(call.attempts, call.answers, strict=True):
                 self._pipe.send(answer.end(attempt), now_us)
+            lane, handler = call.work.lane, call.work.handler
+            if call.kind == "process" and self._dice.roll(Fault.LEND):
+                self._lent.setdefault(lane, set()).add(handler)
+                self._pipe.send(AtHand(lane, handler, self._dice.rng.randint(0, _LENT)), now_us)
             self._leave(call, now_us)
 
     def _die(self, calls: Sequence[Call], now_us: int) -> None:

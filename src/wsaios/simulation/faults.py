@@ -27,6 +27,8 @@ class Fault(StrEnum):
     FAIL = "fail"
     RETRY_AFTER = "retry_after"
     GIVE_UP = "give_up"
+    LEND = "lend"
+    GIVE_BACK = "give_back"
 
 
 class FaultPlan(msgspec.Struct, frozen=True):
@@ -36,7 +38,8 @@ class FaultPlan(msgspec.Struct, frozen=True):
     swallow; `duplicate` and `delay` meet single reports, `reorder` the order of those due together, `stale` adds an end
     under an earlier fence. Worker: `die` takes one work, `die_group` several at once, `crash_batch` a micro-batch.
     Handler: `time_out` hangs a work that has a time limit, `stuck` lets such a one outlive it; `fail`, `retry_after`,
-    `give_up` are answers of one attempt.
+    `give_up` are answers of one attempt. Lanes of processes: `lend` says that some calls may wait beyond the slots,
+    `give_back` takes that back with the calls that do.
     """
 
     reject: float = 0.0
@@ -56,6 +59,8 @@ class FaultPlan(msgspec.Struct, frozen=True):
     fail: float = 0.0
     retry_after: float = 0.0
     give_up: float = 0.0
+    lend: float = 0.0
+    give_back: float = 0.0
 
 
 WILD = FaultPlan(
@@ -76,6 +81,8 @@ WILD = FaultPlan(
     fail=0.05,
     retry_after=0.03,
     give_up=0.02,
+    lend=0.3,
+    give_back=0.1,
 )
 """A bad day: every fault happens within a few hundred attempts."""
 

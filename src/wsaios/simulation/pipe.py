@@ -4,7 +4,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
 
-from wsaios.kernel.engine import Ended, Report, Verdict, WorkerLost
+from wsaios.kernel.engine import Ended, Report, Unbegun, Verdict, WorkerLost
 from wsaios.simulation.faults import Dice, Fault
 
 STALE_RESULT: Final = b'"stale"'
@@ -25,8 +25,9 @@ class Pipe:
 
     def send(self, report: Report, now_us: int) -> None:
         """Take a report at `now_us`."""
-        if isinstance(report, Ended):
-            self._send_stale(report, now_us)
+        if isinstance(report, (Ended, Unbegun)):
+            if isinstance(report, Ended):
+                self._send_stale(report, now_us)
             self._over.setdefault(report.task, []).append(report.fence)
         elif isinstance(report, WorkerLost):
             for ref in report.held:

@@ -1,17 +1,21 @@
 """Worker processes when their scheduler is told to stop, or killed."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.shutdown.running import ROOT, left_in_order, release, started
+from tests.acceptance.shutdown import short_program
+from tests.acceptance.shutdown.running import ROOT, left_in_order, release, started, tasks
 from tests.acceptance.shutdown.test_orphans import gone
 from wsaios import Client
+from wsaios.kernel.states import State
 
 PROGRAM = ROOT / "tests/acceptance/shutdown/process_program.py"
 AS_FILE = (sys.executable, str(PROGRAM))
@@ -27,6 +31,26 @@ def test_a_killed_scheduler_leaves_no_worker_behind(tmp_path: Path, name: str) -
         serving.process.wait()
 
         assert gone(serving) == set()
+
+
+def test_a_killed_scheduler_loses_no_call_that_waited_beyond_the_slots(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.acceptance.shutdown.short_program", str(tmp_path)]
+    with started(command, tmp_path, ROOT) as serving:
+        assert serving.process.wait(short_program.LIMIT_S) == -signal.SIGKILL
+        assert gone(serving) == set()
+    before = len((tmp_path / "begun").read_text("ascii").split())
+
+    asyncio.run(short_program.the_rest(tmp_path))
+    begun = Counter((tmp_path / "begun").read_text("ascii").split())
+    assert before < begun.total(), "nothing was left to do"
+    ended = {call: state for call, (state, _) in tasks(tmp_path).items()}
+    once = {str(call) for call in range(short_program.ROWS) if short_program.delivery(call) == "at_most_once"}
+    lost = {call for call, state in ended.items() if state == State.LOST}
+    assert len(ended) == short_program.ROWS + 1
+    assert {ended[call] for call in ended.keys() - lost} == {State.SUCCEEDED}
+    assert lost <= once
+    assert len(lost) <= short_program.SLOTS
+    assert {begun[call] for call in once - lost} == {1}
 
 
 @pytest.mark.parametrize("command", [AS_FILE, AS_MODULE])

@@ -14,6 +14,7 @@ import msgspec
 
 from wsaios.kernel.engine import (
     Aside,
+    AtHand,
     Attempt,
     AttemptRef,
     Ended,
@@ -23,6 +24,7 @@ from wsaios.kernel.engine import (
     Receipt,
     Report,
     Started,
+    Unbegun,
     Work,
     WorkerLost,
 )
@@ -107,9 +109,9 @@ class Rig(ABC):
         """The reports of one kind about this attempt."""
         return [report for report in self.about(ref) if isinstance(report, kind)]
 
-    def about(self, ref: AttemptRef) -> list[Started | Noted | Aside | Ended | Freed]:
+    def about(self, ref: AttemptRef) -> list[Started | Noted | Aside | Ended | Freed | Unbegun]:
         """What was reported of this attempt alone, in order."""
-        single = [report for report in self.reports if not isinstance(report, WorkerLost)]
+        single = [report for report in self.reports if not isinstance(report, (WorkerLost, AtHand))]
         return [report for report in single if (report.task, report.fence) == ref]
 
     def sink(self, reports: Sequence[Report]) -> Awaitable[None]:
@@ -154,8 +156,10 @@ class Rig(ABC):
                 for ref in report.held:
                     finals.setdefault(ref, []).append(report)
                 continue
+            if isinstance(report, AtHand):
+                continue
             key = (report.task, report.fence)
-            if isinstance(report, Ended):
+            if isinstance(report, (Ended, Unbegun)):
                 finals.setdefault(key, []).append(report)
             elif isinstance(report, Freed):
                 freed[key] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,9 @@ LIMIT_S = 60.0
 
 
 def scheduler(folder: Path, *names: str, slots: int = 2, **options: Any) -> Scheduler:
-    made = Scheduler(f"sqlite:///{folder}/work.db", lanes={"process": LaneSpec("process", slots, "process")})
+    # A worker for each of many slots would take a busy machine longer to start than all else.
+    lane = LaneSpec("process", slots, "process", Processes(count=min(slots, 2)))
+    made = Scheduler(f"sqlite:///{folder}/work.db", lanes={"process": lane})
     for name in names:
         made.add_handler(name, getattr(handlers, name), lane="process", backoff_initial_s=0.01, **options)
     return made
@@ -28,6 +31,29 @@ async def test_a_batch_runs_in_processes_and_every_result_is_durable(tmp_path: P
         view = await batch.wait(timeout_s=LIMIT_S)
         assert view.ended == {"succeeded": 1_000}
         assert await batch[999].result(timeout_s=LIMIT_S) == 1_998
+
+
+async def test_short_calls_are_at_hand_beyond_the_slots_and_each_runs_once(tmp_path: Path) -> None:
+    async with scheduler(tmp_path, "double", "hold", slots=1) as served:
+        await (await served.submit("double", {"i": 0})).result(timeout_s=LIMIT_S)
+        batch = await served.submit_many("double", ({"i": i} for i in range(2_000)))
+        assert (await batch.wait(timeout_s=LIMIT_S)).ended == {"succeeded": 2_000}
+        assert {
+            len([entry for entry in await batch[i].history() if entry.to_state == "running"]) for i in (0, 1_999)
+        } == {1}
+
+
+async def test_short_calls_behind_one_that_takes_long_are_not_said_to_run(tmp_path: Path) -> None:
+    async with scheduler(tmp_path, "double", "hold", slots=1, max_attempts=1) as served:
+        await (await served.submit("double", {"i": 0})).result(timeout_s=LIMIT_S)
+        held = await served.submit("hold", {"mark": str(tmp_path / "held")})
+        behind = [await served.submit("double", {"i": i}) for i in range(20)]
+        async with asyncio.timeout(LIMIT_S):
+            while {(await task.status()).state for task in behind} != {"ready"}:  # noqa: ASYNC110  # no one tells
+                await asyncio.sleep(0.01)
+        assert (await behind[0].why()).detail.startswith("1 of 1 slots of lane 'process' are taken")
+        await held.cancel()
+        assert [await task.result(timeout_s=LIMIT_S) for task in behind] == [2 * i for i in range(20)]
 
 
 async def test_a_batched_handler_gets_its_rows_together(tmp_path: Path) -> None:
@@ -45,10 +71,13 @@ async def test_a_row_that_kills_its_worker_is_found_by_halves_and_the_others_suc
             await batch[13].result(timeout_s=LIMIT_S)
 
 
-@pytest.mark.parametrize("how", ["segfault", "exit", "kill"])
-async def test_what_kills_three_workers_is_poison_and_no_neighbour_suffers(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("how, slots", [("segfault", 50), ("exit", 2), ("kill", 2)])
+async def test_what_kills_three_workers_is_poison_and_no_neighbour_suffers(
+    tmp_path: Path, how: str, slots: int
+) -> None:
     mark = tmp_path / "mark"
-    async with scheduler(tmp_path, "die", "double", slots=50) as served:
+    async with scheduler(tmp_path, "die", "double", slots=slots) as served:
+        await (await served.submit("double", {"i": 0})).result(timeout_s=LIMIT_S)
         bad = await served.submit("die", {"how": how, "mark": str(mark)})
         batch = await served.submit_many("double", ({"i": i} for i in range(300)))
         with pytest.raises(errors.TaskFailed, match="poison: 3 workers died"):
@@ -80,6 +109,32 @@ async def test_a_timeout_kills_and_the_next_attempt_runs_elsewhere(tmp_path: Pat
         with pytest.raises(errors.TaskFailed, match="did not end within"):
             await task.result(timeout_s=LIMIT_S)
         assert await (await served.submit("pid")).result(timeout_s=LIMIT_S) != os.getpid()
+
+
+async def test_what_waits_behind_a_call_out_of_time_has_its_own_time(tmp_path: Path) -> None:
+    async with scheduler(tmp_path, "sleep", slots=1, max_attempts=1, timeout_s=0.3) as served:
+        for _ in range(10):
+            await (await served.submit("sleep", {"seconds": 0})).result(timeout_s=LIMIT_S)
+        seconds = [3600.0, *[0.0] * 20, 3600.0, *[0.0] * 20]
+        batch = await served.submit_many("sleep", ({"seconds": each} for each in seconds))
+        assert (await batch.wait(timeout_s=LIMIT_S)).ended == {"succeeded": 40, "failed": 2}
+
+
+async def test_what_waits_beyond_the_slots_is_cancelled_paused_and_resumed(tmp_path: Path) -> None:
+    async with scheduler(tmp_path, "double", "hold", slots=1) as served:
+        for _ in range(10):
+            await (await served.submit("double", {"i": 0})).result(timeout_s=LIMIT_S)
+        held = await served.submit("hold", {"mark": str(tmp_path / "held")})
+        behind = [await served.submit("double", {"i": i}) for i in range(30)]
+        assert {await task.cancel() for task in behind[::3]} == {"cancelled"}
+        assert {await served.pause(task.id) for task in behind[1::3]} == {"paused"}
+        await held.cancel()
+        assert [await task.result(timeout_s=LIMIT_S) for task in behind[2::3]] == [2 * i for i in range(2, 30, 3)]
+        assert {(await task.status()).state for task in behind[1::3]} == {"paused"}
+        for task in behind[1::3]:
+            await served.resume(task.id)
+        assert [await task.result(timeout_s=LIMIT_S) for task in behind[1::3]] == [2 * i for i in range(1, 30, 3)]
+        assert {(await task.status()).state for task in behind[::3]} == {"cancelled"}
 
 
 async def test_cancelling_frees_the_slot_of_a_call_that_heeds_nothing(tmp_path: Path) -> None:

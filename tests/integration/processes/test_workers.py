@@ -17,7 +17,7 @@ import pytest
 from tests.integration.processes import handlers
 from tests.unit.engines.local.running import Running, running
 from wsaios.engines.local.process.lane import ProcessLane
-from wsaios.kernel.engine import AttemptRef, Ended, Verdict, WorkerLost
+from wsaios.kernel.engine import AtHand, AttemptRef, Ended, Unbegun, Verdict, WorkerLost
 from wsaios.kernel.task import LaneSpec, Processes
 
 PATIENCE_S = 60.0
@@ -105,6 +105,26 @@ async def test_a_call_behind_one_that_takes_long_goes_to_another_worker(tmp_path
         refs = await served.submit(*works)
         await served.until(lambda: all(served.of(Ended, ref) for ref in refs[1:]))
         assert served.of(Ended, refs[0]) == []
+
+
+async def test_what_waits_beyond_the_slots_is_given_back_when_no_worker_gets_further(tmp_path: Path) -> None:
+    async with workers(slots=1) as served:
+        # On a machine that is busy a call may take longer than what may wait.
+        while not any(isinstance(report, AtHand) and report.rows for report in served.reports):
+            await served.value("double", i=0)
+        works = [served.work("hold", {"mark": str(tmp_path / "held")})]
+        works += [served.work("double", {"i": i}) for i in range(10)]
+        refs = await served.submit(*works)
+        await served.until(lambda: all(served.of(Unbegun, ref) for ref in refs[1:]))
+        assert served.of(Unbegun, refs[0]) == []
+        told = [report for report in served.reports if isinstance(report, AtHand)]
+        assert told[-1] == AtHand("pool", "double", 0)
+        assert served.reports.index(told[-1]) < served.reports.index(served.of(Unbegun, refs[1])[0])
+        assert served.engine.capacity() == {"pool": 0}
+        served.engine.cancel(refs[:1])
+        await served.until(lambda: bool(served.of(Ended, refs[0])))
+        assert served.engine.capacity() == {"pool": 1}
+        assert await served.value("double", i=2) == 4
 
 
 @pytest.mark.parametrize("how, told", [("segfault", "SIGSEGV"), ("exit", "status 3"), ("kill", "SIGKILL")])

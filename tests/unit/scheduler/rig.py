@@ -10,6 +10,7 @@ from wsaios.kernel.ledger import Committed
 from wsaios.kernel.policy import Ordering
 from wsaios.kernel.task import HandlerSpec, LaneSpec, NewTask
 from wsaios.scheduler.assemble import assemble
+from wsaios.scheduler.core import Core
 from wsaios.simulation.ledger import SimLedger
 
 NOW_US = 1_700_000_000_000_000
@@ -33,10 +34,28 @@ class Rig:
     def __init__(self, specs: Iterable[LaneSpec | HandlerSpec] = SPECS) -> None:
         self.ledger = SimLedger()
         self.now_us = NOW_US
-        self.core = assemble(self.ledger.open(NOW_US, "rig"), Ordering(), Random(1), specs=specs)
+        self.specs = list(specs)
+        self.core = self._core()
         self.replies: dict[Any, object] = {}
         self.works: list[Work] = []
         self.told: list[Committed] = []
+
+    def _core(self) -> Core:
+        return assemble(self.ledger.open(self.now_us, "rig"), Ordering(), Random(1), specs=self.specs)
+
+    def restart(self) -> None:
+        """The owner dies, and what it had started with it; another one goes on."""
+        self.ledger.crash()
+        self.ledger = SimLedger(self.ledger.tables)
+        self.works.clear()
+        self.core = self._core()
+        self.step()
+
+    def rebuild(self) -> None:
+        """The core is thrown away by a living owner; the next step begins with what the ledger says."""
+        old, opening = self.core, self.ledger.reopen(self.now_us)
+        self.core = assemble(opening, Ordering(), Random(1), specs=self.specs, died=False)
+        self.core.inherit(old)
 
     def step(self, *events: Event) -> Effects:
         """These events, and whatever the ledger answers to them; the effects of the last step."""

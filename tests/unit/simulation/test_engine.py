@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from wsaios.kernel.engine import (
+    AtHand,
     Attempt,
     AttemptRef,
     Ended,
@@ -19,6 +20,7 @@ from wsaios.kernel.engine import (
     Receipt,
     Report,
     Started,
+    Unbegun,
     Verdict,
     Work,
     WorkerLost,
@@ -29,7 +31,12 @@ from wsaios.simulation.faults import WILD, Fault, FaultPlan
 from wsaios.simulation.pipe import STALE_RESULT
 from wsaios.simulation.script import Answer
 
-LANES = {"default": LaneSpec("default", 8), "thread": LaneSpec("thread", 2, "thread")}
+LANES = {
+    "default": LaneSpec("default", 8),
+    "thread": LaneSpec("thread", 2, "thread"),
+    "process": LaneSpec("process", 2, "process"),
+}
+FREE = {"default": 8, "thread": 2, "process": 2}
 
 
 class Driver:
@@ -63,7 +70,7 @@ class Driver:
     def finals(self) -> Counter[AttemptRef]:
         found: Counter[AttemptRef] = Counter()
         for report in self.reports:
-            if isinstance(report, Ended):
+            if isinstance(report, (Ended, Unbegun)):
                 found[AttemptRef(report.task, report.fence)] += 1
             elif isinstance(report, WorkerLost):
                 found.update(report.held)
@@ -79,7 +86,7 @@ def history(seed: int) -> tuple[list[Receipt], list[Report], dict[Fault, int]]:
     run = driver(WILD, seed)
     rng = Random(seed)
     for step in range(60):
-        works = [run.work(rng.choice(("default", "thread")), rng.choice((1, 1, 4)), timeout_s=1.0) for _ in range(3)]
+        works = [run.work(rng.choice(tuple(LANES)), rng.choice((1, 1, 4)), timeout_s=1.0) for _ in range(3)]
         refs = run.take(*works)
         if step % 3 == 0:
             run.engine.cancel(refs[:1], run.now_us)
@@ -113,7 +120,7 @@ def test_without_faults_every_attempt_starts_and_ends_once() -> None:
     assert run.finals() == dict.fromkeys(refs, 1)
     assert Counter(AttemptRef(r.task, r.fence) for r in run.reports if isinstance(r, Started)) == dict.fromkeys(refs, 1)
     assert run.engine.idle
-    assert run.engine.free() == {"default": 8, "thread": 2}
+    assert run.engine.free() == FREE
 
 
 def test_a_result_tells_which_attempt_it_came_from() -> None:
@@ -131,6 +138,7 @@ def test_a_result_tells_which_attempt_it_came_from() -> None:
         FaultPlan(lose_submit=0.3, lose_report=0.3, delay=0.5, reorder=1.0),
         FaultPlan(die=0.3, die_group=0.3, crash_batch=0.5),
         FaultPlan(time_out=0.5, stuck=0.5),
+        FaultPlan(lend=0.5, give_back=0.5, lose_report=0.3),
     ],
 )
 def test_once_calm_every_attempt_was_reported_once(plan: FaultPlan) -> None:
@@ -140,7 +148,7 @@ def test_once_calm_every_attempt_was_reported_once(plan: FaultPlan) -> None:
     run.calm()
     assert run.finals() == dict.fromkeys(refs, 1)
     assert run.engine.idle
-    assert run.engine.free() == {"default": 8, "thread": 2}
+    assert run.engine.free() == FREE
     before = list(run.reports)
     run.calm()
     assert run.reports == before
@@ -205,6 +213,22 @@ def test_threads_begin_as_slots_are_free() -> None:
     assert begun == [2, 2, 1]
 
 
+def test_what_waits_beyond_the_slots_of_processes_is_given_back_unbegun() -> None:
+    run = driver(FaultPlan(give_back=1.0))
+    refs = run.take(*[run.work("process") for _ in range(5)])
+    run.run()
+    back = {AttemptRef(report.task, report.fence) for report in run.reports if isinstance(report, Unbegun)}
+    assert back == set(refs[2:])
+    assert {AttemptRef(report.task, report.fence) for report in run.reports if isinstance(report, Started)} == set(
+        refs[:2]
+    )
+
+    run = driver(FaultPlan(lend=1.0))
+    run.take(run.work("process"), run.work("thread"))
+    told = [report for report in run.run() if isinstance(report, AtHand)]
+    assert [(report.lane, report.handler) for report in told] == [("process", "any")]
+
+
 def scripted(answers: Iterator[Answer]) -> SimEngine:
     return SimEngine(Random(0), script=lambda _work, _attempt: next(answers), lanes=LANES)
 
@@ -255,4 +279,4 @@ def test_after_stop_nothing_is_reported_and_all_is_free() -> None:
     run.engine.stop()
     assert run.run() == []
     assert run.engine.idle
-    assert run.engine.free() == {"default": 8, "thread": 2}
+    assert run.engine.free() == FREE

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from wsaios.components.executor.lent import Lent
 from wsaios.components.executor.line import Line
 from wsaios.components.executor.shares import Shares
 from wsaios.components.executor.shelf import Shelf
@@ -23,6 +24,7 @@ class TaskExecutor(Shelf):
     def __init__(self, ordering: Ordering) -> None:
         super().__init__()
         self._choose(ordering)
+        self.lent = Lent()
         self.due = TimerWindow(due_of, complete=True)
         self.expiring = TimerWindow(expiry_of, complete=True)
         self.suspects: dict[int, Task] = {}

@@ -59,9 +59,9 @@ class Slots:
         """How many slots the lane has."""
         return self._limits[lane]
 
-    def free(self, lane: str) -> int:
-        """How many slots of the lane are free; never negative."""
-        return max(0, self._limits[lane] - self._taken[lane])
+    def free(self, lane: str, lent: int = 0) -> int:
+        """How many slots of the lane are free, if it had `lent` more; never negative."""
+        return max(0, self._limits[lane] + lent - self._taken[lane])
 
     def room(self, lane: str, grade: int) -> int:
         """How many free slots of the lane a class of work may take: those kept for classes above it are not for it."""

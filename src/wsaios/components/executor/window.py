@@ -115,10 +115,10 @@ class ShardWindow:
             return task.key, task.id
         return None if self.complete else self.bound
 
-    def take(self, most: int, now_us: int) -> list[Task]:
+    def take(self, most: int, now_us: int, *, lasting: bool = False) -> list[Task]:
         """Remove up to `most` tasks with equal options from the front; [] when none is in memory.
 
-        After the first it ends before a task whose `expires_us` has come.
+        After the first it ends before a task whose `expires_us` has come; `lasting`: before one that may expire.
         """
         first = self.head()
         if first is None:
@@ -134,7 +134,7 @@ class ShardWindow:
                 if task.state == _READY:
                     if task.body.options != options or (task.body.cap and task.body.cap < cap):
                         break
-                    if task.expires_us is not None and task.expires_us <= now_us:
+                    if task.expires_us is not None and (lasting or task.expires_us <= now_us):
                         break
                     taken.append(task)
                 at += 1
@@ -142,10 +142,11 @@ class ShardWindow:
         self._compact()
         return taken
 
-    def run(self, most: int, until: tuple[int, int] | None, now_us: int) -> list[Task]:
+    def run(self, most: int, until: tuple[int, int] | None, now_us: int, *, lasting: bool = False) -> list[Task]:
         """Remove up to `most` tasks from the front that come before `until`, whatever their options.
 
-        It ends before a task whose `expires_us` has come.
+        It ends before a task whose `expires_us` has come; `lasting`: before one with other options than the first, or
+        that may expire.
         """
         taken: list[Task] = []
         rows, at = self._rows, self._at
@@ -154,7 +155,9 @@ class ShardWindow:
             if task.state == _READY:
                 if len(taken) == most or (until is not None and rows[place] > until):
                     break
-                if task.expires_us is not None and task.expires_us <= now_us:
+                if task.expires_us is not None and (lasting or task.expires_us <= now_us):
+                    break
+                if lasting and taken and task.body.options != taken[0].body.options:
                     break
                 taken.append(task)
             at = place + 1

@@ -18,6 +18,7 @@ from wsaios.kernel.engine import (
     Freed,
     OutcomeSink,
     Report,
+    Unbegun,
     Work,
     WorkerLost,
 )
@@ -112,8 +113,8 @@ class Register:
         if not self._flushing:
             self._soon()
 
-    def lose(self, run: Run, reason: str) -> None:
-        """A run died with its worker, which held nothing else."""
+    def lose(self, run: Run, reason: str | None) -> None:
+        """A run died with its worker, which held nothing else; None: it goes back unbegun."""
         if run.closed or self._closed:
             return
         run.closed = True
@@ -121,7 +122,10 @@ class Register:
         for key in run.keys:
             del self.running[key]
             self._recent.add(key)
-        self._reports.append(WorkerLost([AttemptRef(*key) for key in run.keys], reason))
+        if reason is None:
+            self._reports += [Unbegun(*key) for key in run.keys]
+        else:
+            self._reports.append(WorkerLost([AttemptRef(*key) for key in run.keys], reason))
         self._settle(run)
         self._soon()
 

@@ -92,6 +92,7 @@ class SlotsMachine(RuleBasedStateMachine):
         for lane, count in self.limits.items():
             assert self.slots.slots(lane) == count
             assert self.slots.free(lane) == max(0, count - seated[lane])
+            assert self.slots.free(lane, 5) == max(0, count + 5 - seated[lane])
         assert self.slots.taken() == sum(seated.values())
         for key in ("a", "b"):
             taken = sum(len(left) for _, name, left in self.calls if name == key)

@@ -1,5 +1,7 @@
 """A window against a sorted list: whatever is loaded, trimmed or taken, it holds the best rows up to its bound."""
 
+from itertools import takewhile
+
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -27,10 +29,15 @@ class WindowMachine(RuleBasedStateMachine):
     def held(self) -> list[Task]:
         return sorted((task for task in self.ledger.values() if self.window.covers(task)), key=place)
 
-    @rule(key=KEYS, options=st.sampled_from((None, None, _LONG)), cap=st.sampled_from((0, 0, 1, 2)))
-    def a_task_becomes_ready(self, key: int, options: Options | None, cap: int) -> None:
+    @rule(
+        key=KEYS,
+        options=st.sampled_from((None, None, _LONG)),
+        cap=st.sampled_from((0, 0, 1, 2)),
+        expires_us=st.sampled_from((None, None, None, 5)),
+    )
+    def a_task_becomes_ready(self, key: int, options: Options | None, cap: int, expires_us: int | None) -> None:
         self.number += 1
-        task = self.ledger[self.number] = ready(self.number, key, options=options, cap=cap)
+        task = self.ledger[self.number] = ready(self.number, key, options=options, cap=cap, expires_us=expires_us)
 
         assert self.window.add(task) == self.window.covers(task)
 
@@ -72,6 +79,24 @@ class WindowMachine(RuleBasedStateMachine):
         taken = self.window.run(most, until, now_us=0)
 
         assert taken == [task for task in best if until is None or place(task) < until][:most]
+        self.start(taken)
+
+    @rule(most=st.integers(1, 4))
+    def some_that_last_start_together(self, most: int) -> None:
+        held = self.held()
+        taken = self.window.take(most, now_us=0, lasting=True)
+
+        assert taken == held[: len(taken)]
+        assert all(task.expires_us is None for task in taken[1:])
+        self.start(taken)
+
+    @rule(most=st.integers(1, 4))
+    def some_that_last_start_one_by_one(self, most: int) -> None:
+        held = self.held()
+        taken = self.window.run(most, None, now_us=0, lasting=True)
+
+        alike = takewhile(lambda task: task.expires_us is None and task.body.options == held[0].body.options, held)
+        assert taken == list(alike)[:most]
         self.start(taken)
 
     @precondition(lambda self: not self.window.asked)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from wsaios.engines.local import Handlers, LocalEngine
-from wsaios.kernel.engine import Attempt, AttemptRef, Ended, Noted, Receipt, Report, Work, WorkerLost
+from wsaios.kernel.engine import AtHand, Attempt, AttemptRef, Ended, Noted, Receipt, Report, Work, WorkerLost
 from wsaios.kernel.task import LaneSpec
 
 R = TypeVar("R", bound=Report)
@@ -74,7 +74,9 @@ class Running:
         return [
             report
             for report in self.reports
-            if isinstance(report, kind) and not isinstance(report, WorkerLost) and (report.task, report.fence) == ref
+            if isinstance(report, kind)
+            and not isinstance(report, (WorkerLost, AtHand))
+            and (report.task, report.fence) == ref
         ]
 
     def notes(self) -> list[Noted]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from wsaios.engines.local.outcomes import failed, stopped
 from wsaios.engines.local.process.attendant import Attendant
+from wsaios.engines.local.process.pace import AHEAD_US, MOST_AHEAD, Pace
 from wsaios.engines.local.process.place import place_of
 from wsaios.engines.local.process.wire import Answer, Back, Begun, End, Event, Logged, Over, Place, Said, Up
 from wsaios.engines.local.process.worker import Worker
@@ -18,12 +19,9 @@ from wsaios.kernel.engine import Ended, Noted, Verdict
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.task import LaneSpec
 
-AHEAD_US: Final = 2_000.0
-"""Calls that are as short as that together may wait in the pipe of one worker; longer ones wait here for a free one."""
-_MOST_AHEAD: Final = 256
 _STALL_S: Final = 0.01
 _WAKE_S: Final = 0.001
-_SMOOTH: Final = 0.2
+_PATIENCE_S: Final = 0.1
 _START_S: Final = 60.0
 
 
@@ -45,13 +43,14 @@ class ProcessLane:
         self._workers: list[Worker] = []
         self._dying: list[Worker] = []
         self._places: dict[str, Place] = {}
-        self._usual_us: dict[str, float] = {}
+        self._pace = Pace(spec, self._most)
         self._attendant: Attendant | None = None
         self._buried = register.mailbox(self._lay_to_rest)
         self._occupied = 0
         self._feeding = False
         self._stall: asyncio.TimerHandle | None = None
         self._late: asyncio.TimerHandle | None = None
+        self._wait: asyncio.TimerHandle | None = None
         self._closed = False
         self.stuck = 0
 
@@ -116,7 +115,7 @@ class ProcessLane:
     async def stop(self, wait_s: float) -> None:
         """Tell what runs, let the workers go, wait `wait_s` at most for them, and kill those that stay."""
         self._closed = True
-        for timer in (self._stall, self._late):
+        for timer in (self._stall, self._late, self._wait):
             if timer is not None:
                 timer.cancel()
         self._queue.clear()
@@ -169,7 +168,7 @@ class ProcessLane:
             if run.closed:
                 queue.popleft()
                 continue
-            usual_us = self._usual_us.get(run.handler.name, AHEAD_US) * len(run.attempts)
+            usual_us = self._pace.usual_us(run.handler.name) * len(run.attempts)
             worker = self._next(usual_us)
             if worker is None:
                 break
@@ -186,6 +185,8 @@ class ProcessLane:
             worker.send()
         if self._stall is None and any(len(worker.held) > 1 for worker in given):
             self._stall = self._register.loop.call_later(_STALL_S, self._look)
+        if self._wait is None and self._pace.lends and self._occupied > self.slots:
+            self._wait = self._register.loop.call_later(_PATIENCE_S, self._give_back)
 
     def _next(self, usual_us: float) -> Worker | None:
         """Who takes the next work: an idle worker, a new one, or one whose works are over in no time."""
@@ -198,7 +199,7 @@ class ProcessLane:
             if (
                 worker.answered
                 and worker.expected_us + usual_us <= AHEAD_US
-                and len(worker.held) < _MOST_AHEAD
+                and len(worker.held) < MOST_AHEAD
                 and (best is None or worker.expected_us < best.expected_us)
             ):
                 best = worker
@@ -214,11 +215,27 @@ class ProcessLane:
         now_s = time.monotonic()
         for worker in self._workers:
             if len(worker.held) > 1 and now_s - worker.since_s >= _STALL_S:
-                run = worker.held[0][1]
-                self._usual_us[run.handler.name] = max(AHEAD_US, self._usual_us.get(run.handler.name, 0.0))
+                self._pace.takes_long(worker.held[0][1].handler.name)
                 worker.recall()
         if any(len(worker.held) > 1 for worker in self._workers):
             self._stall = self._register.loop.call_later(_STALL_S, self._look)
+
+    def _give_back(self) -> None:
+        """Give back what waits beyond the slots when no worker gets any further: it is not running, and said to be."""
+        self._wait = None
+        if not self._queue or self._occupied <= self.slots:
+            return
+        now_s = time.monotonic()
+        left_s = max((worker.since_s for worker in self._workers), default=0.0) + _PATIENCE_S - now_s
+        if left_s > 0:
+            self._wait = self._register.loop.call_later(max(_WAKE_S, left_s), self._give_back)
+            return
+        self._register.report(self._pace.stands())
+        while self._queue and self._occupied > self.slots:
+            run = self._queue.pop()
+            if not run.closed:
+                self._occupied -= 1
+                self._register.lose(run, None)
 
     def _end_late(self) -> None:
         """Kill what has been importing for too long: nothing inside such a process would end it."""
@@ -270,11 +287,11 @@ class ProcessLane:
         worker.since_s = time.monotonic()
         name, rows = run.handler.name, len(run.attempts)
         each_us = over.spent_us / rows
-        usual_us = self._usual_us.get(name)
-        worker.expected_us = 0.0 if not worker.held else max(0.0, worker.expected_us - (usual_us or AHEAD_US) * rows)
+        spent_us = self._pace.usual_us(name) * rows
+        worker.expected_us = 0.0 if not worker.held else max(0.0, worker.expected_us - spent_us)
         # Without its import it was no call.
-        if name in worker.loaded:
-            self._usual_us[name] = each_us if usual_us is None else usual_us + (each_us - usual_us) * _SMOOTH
+        if name in worker.loaded and (changed := self._pace.took(name, each_us)) is not None:
+            self._register.report([changed])
         self._finish(run, stopped(run, run.attempts) if run.overdue else [_ended(end) for end in over.ends])
         if over.tired:
             worker.tired = True
