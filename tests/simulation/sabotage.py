@@ -22,7 +22,7 @@ from wsaios.kernel.engine import Work
 from wsaios.kernel.events import Reply
 from wsaios.kernel.executor import Span
 from wsaios.kernel.ledger import Commit, Committed
-from wsaios.kernel.policy import Facts, Priority
+from wsaios.kernel.policy import Plain, Priority
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Flag, Outcome, Task, clamp_priority
 from wsaios.scheduler import intake, reports
@@ -98,8 +98,9 @@ def _no_fence(self: Any, ref: tuple[int, int]) -> Task | None:
     return task if task is not None and task.state == State.RUNNING else None
 
 
-def _smaller_priority_first(self: Any, facts: Facts) -> int:
-    return int(facts.enqueued_us + clamp_priority(facts.priority) * self.point_s * 1e6)
+def _smaller_priority_first(self: Any) -> Plain:
+    point_us = int(self.point_s * 1e6)
+    return lambda priority, enqueued_us: enqueued_us + clamp_priority(priority) * point_us
 
 
 def _leave_twice(self: Any, ref: tuple[int, int], _: int | None) -> Any:
@@ -208,7 +209,7 @@ def _any_run() -> Iterator[None]:
 
 SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
     "reports are taken under any fence": ({Check.RESULT}, "lossy", _patched(Reports, "_holder", _no_fence)),
-    "smaller priorities go first": ({Check.ORDER}, "calm", _patched(Priority, "key", _smaller_priority_first)),
+    "smaller priorities go first": ({Check.ORDER}, "calm", _patched(Priority, "plain", _smaller_priority_first)),
     "one shard goes on past the head of another": (
         {Check.ORDER},
         "crowded",

@@ -101,14 +101,6 @@ SELECT ended_us, id FROM outcome ORDER BY ended_us DESC, id DESC LIMIT 1;
 SELECT ended_us, id, state FROM outcome WHERE (ended_us, id) > (:ended_us::bigint, :id::bigint)
 ORDER BY ended_us, id LIMIT :limit::bigint;
 
--- name: ends_of
--- The outcomes of these tasks, each with its result and its handler last.
--- ids
-SELECT outcome.id, fence, state, shard, ended_us, key, expires_us, codec, coalesce(octet_length(result), 0), failure, body, result, handler
-FROM outcome JOIN shard ON shard.id = outcome.shard WHERE outcome.id = ANY (:ids::bigint[])
-    AND outcome.id >= (SELECT min(id) FROM unnest(:ids::bigint[]) AS given (id))
-    AND outcome.id <= (SELECT max(id) FROM unnest(:ids::bigint[]) AS given (id));
-
 -- name: batches_over
 -- Those of these batches whose rows have all ended.
 -- ids

@@ -82,6 +82,14 @@ SELECT state, count(*) FROM live GROUP BY state ORDER BY state;
 -- Outcomes by state.
 SELECT state, count(*) FROM outcome GROUP BY state ORDER BY state;
 
+-- name: ends_of
+-- The outcomes of these tasks, each with its result and its handler last.
+-- ids
+SELECT outcome.id, fence, state, shard, ended_us, key, expires_us, codec, coalesce(octet_length(result), 0), failure, body, result, handler
+FROM outcome JOIN shard ON shard.id = outcome.shard WHERE outcome.id = ANY (:ids::bigint[])
+    AND outcome.id >= (SELECT min(id) FROM unnest(:ids::bigint[]) AS given (id))
+    AND outcome.id <= (SELECT max(id) FROM unnest(:ids::bigint[]) AS given (id));
+
 -- name: size
 -- Bytes of the tables with their indexes.
 SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
