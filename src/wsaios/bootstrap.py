@@ -409,6 +409,19 @@ def usable_cpus() -> set[int]:
     return set(range(os.cpu_count() or 1))
 
 
+def check_preemptible(preemptible: object, kind: LaneKind) -> None:
+    """Refuse what no call could do.
+
+    Raises:
+        InvalidInput: it is no bool, or the lane runs threads, which nothing can interrupt.
+    """
+    if not isinstance(preemptible, bool):
+        raise InvalidInput("preemptible", f"must be True or False, not {preemptible!r:.80}")
+    if preemptible and kind == "thread":
+        reason = "a thread cannot be interrupted; use a coroutine with Context.checkpoint, or a lane of kind 'process'"
+        raise InvalidInput("preemptible", reason)
+
+
 def _check_reserved(field: str, lane: LaneSpec) -> None:
     if not isinstance(lane.reserved, Mapping):
         raise InvalidInput(field, f"must be a mapping of classes to slots, not {lane.reserved!r:.80}")

@@ -267,6 +267,8 @@ class Driver:
         for ref in effects.cancels:
             self.invariants.leaving.cancel(ref)
         self.engine.cancel(effects.cancels, self.clock.now_us())
+        self.engine.preempt(effects.preempts, self.clock.now_us())
+        self.engine.resume(effects.resumes, self.clock.now_us())
         self._dispatch(effects.works, told, death)
         for closed in effects.closed:
             self.invariants.leaving.closed(closed)
@@ -294,6 +296,10 @@ class Driver:
 
     def _seat(self, flight: Flight) -> None:
         self._hear(flight.events)
+        self.met["a call gives its slot away"] += self.occupancy.yielded
+        self.met["a call goes on"] += len(flight.effects.resumes)
+        self.met["a call is asked to make room"] += len(flight.effects.preempts)
+        self.occupancy.resume(flight.effects.resumes)
         keys = []
         for work in flight.effects.works:
             row = self.tables.live.get(work.attempts[0].task)

@@ -115,6 +115,7 @@ class Fate(Driver):
         self.mishaps[Mishap.ENGINE_STAYED if survives else Mishap.ENGINE_DIED] += 1
         if not survives:
             self.engine.stop()
+        self.engine.bereft(self.clock.now_us())
         self._forget()
         if self.dice.random() < self.scenario.visit:
             self._visit()
@@ -125,6 +126,7 @@ class Fate(Driver):
     def take_over(self) -> None:
         """Another owner takes the ledger while this one believes to live: its next commit must change nothing."""
         self.mishaps[Mishap.TAKEOVER] += 1
+        self.engine.bereft(self.clock.now_us())
         assert isinstance(self.ledger, SimLedger)
         zombie, ledger = self.core, self.ledger
         self.tables.owner = ""

@@ -7,7 +7,7 @@ import msgspec
 
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import limit_of
-from wsaios.kernel.engine import AtHand, AttemptRef, Ended, Freed, Report, Unbegun, Work, WorkerLost
+from wsaios.kernel.engine import AtHand, AttemptRef, Ended, Freed, Report, Resumed, Unbegun, Work, WorkerLost, Yielded
 from wsaios.kernel.executor import Slots
 from wsaios.kernel.task import GRADES, LaneSpec, Shard
 
@@ -20,10 +20,13 @@ class Call(msgspec.Struct, eq=False):
     left: set[AttemptRef]
     since_us: int
     grade: int
+    aside: bool = False
 
 
 class Occupancy:
-    """The calls of the owner at hand."""
+    """The calls of the owner at hand; `yielded` counts those that gave their slots away since the last flight."""
+
+    yielded = 0
 
     def __init__(self) -> None:
         self._calls: dict[AttemptRef, Call] = {}
@@ -44,8 +47,14 @@ class Occupancy:
 
     def hear(self, reports: Iterable[Report]) -> None:
         """Reports that a committed step has taken."""
+        self.yielded = 0
         for report in reports:
-            if isinstance(report, AtHand):
+            if isinstance(report, Yielded):
+                call = self._calls.get(AttemptRef(report.task, report.fence))
+                if call is not None:
+                    call.aside = True
+                    self.yielded += 1
+            elif isinstance(report, AtHand):
                 name = report.lane, report.handler
                 self._most_lent[name] = max(self._most_lent.get(name, 0), self._lent.get(name, 0), report.rows)
                 self._lent[name] = report.rows
@@ -57,11 +66,19 @@ class Occupancy:
 
     def taken(self) -> Counter[str]:
         """Slots taken by lane."""
-        return Counter(call.lane for call in set(self._calls.values()))
+        return Counter(call.lane for call in set(self._calls.values()) if not call.aside)
+
+    def resume(self, resumed: Iterable[Resumed]) -> None:
+        """Calls that yielded go on."""
+        for ref, _ in resumed:
+            call = self._calls.get(ref)
+            if call is not None:
+                require(call.aside, Check.SLOTS, "{} goes on and did not stop", ref)
+                call.aside = False
 
     def room(self, lane: LaneSpec, grade: int) -> int:
         """How many slots of a lane a class of work may still take."""
-        calls = [call.grade for call in set(self._calls.values()) if call.lane == lane.name]
+        calls = [call.grade for call in set(self._calls.values()) if call.lane == lane.name and not call.aside]
         kept = [lane.reserved.get(GRADES[above], 0) - calls.count(above) for above in range(grade + 1, len(GRADES))]
         return lane.slots - len(calls) - sum(max(0, each) for each in kept)
 

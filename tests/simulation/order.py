@@ -1,6 +1,7 @@
 """The one order, worked out by brute force from the ledger's rows: nothing here asks windows, heads or timers."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from tests.simulation.facts import After
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import US_PER_POINT, limit_of
+from wsaios.components.executor.resting import Resting
 from wsaios.kernel.ledger import ReadyAfter
 from wsaios.kernel.policy import Ordering
 from wsaios.kernel.retry import SUSPECT_DEATHS
@@ -74,6 +76,7 @@ class OrderCheck:
             rows = [after.tables.live[attempt.task] for attempt in work.attempts]
             head = min(rows, key=lambda task: place_of(after, task))
             place, shard = place_of(after, head), after.shard(head.shard)
+            self._check_resting(after, work.lane, shard, place)
             for (tenant, grade), waiting in best.get(work.lane, {}).items():
                 # Slots may have been kept from a lower class; tenants that share take turns within a class.
                 if grade < shard.grade or (tenant and (tenant, grade) != (shard.tenant, shard.grade)):
@@ -84,6 +87,14 @@ class OrderCheck:
                     seen = "{} came {} µs after {} and went first"
                     require(later <= _SPAN_US, Check.BOUND, seen, head.id, later, waiting.task.id)
 
+    def _check_resting(self, after: After, lane: str, shard: Shard, place: tuple[int, int]) -> None:
+        """A call that stopped at a checkpoint goes on before worse ones start."""
+        resting = after.core.executor.resting
+        assert isinstance(resting, Resting)
+        rest = resting.best(lane, lambda grade: int(grade >= shard.grade))
+        if rest is not None:
+            require(place <= rest.place, Check.ORDER, "{}: {} started while {} waits to go on", lane, place, rest)
+
     def _check_free(self, after: After, best: dict[str, dict[Kind, Waiting]]) -> None:
         asked = {
             lane.name
@@ -93,6 +104,12 @@ class OrderCheck:
         for name, lane in after.known.lanes.items():
             kinds = best.get(name, {})
             idle = any(after.occupancy.room(lane, grade) > 0 for _, grade in kinds)
+            resting = after.core.executor.resting
+            assert isinstance(resting, Resting)
+            if not {"lane:" + name, "all:*"} & after.core.book.paused:
+                rest = resting.best(name, partial(after.occupancy.room, lane))
+                known = rest is None or name in asked
+                require(known, Check.IDLE, "{}: slots are free, and {} waits to go on", name, rest)
             patience = self._patience[name] = self._patience.get(name, 0) + 1 if idle else 0
             if idle:
                 seen = "{}: slots are free, and {} waits"

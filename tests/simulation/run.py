@@ -23,6 +23,9 @@ MUST_BE_MET: Final = frozenset(
         *(f"fault {fault.value}" for fault in Fault),
         *(f"mishap {mishap.name}" for mishap in Mishap),
         *(f"deed {deed}" for deed in WEIGHTS),
+        "a call gives its slot away",
+        "a call goes on",
+        "a call is asked to make room",
         *(
             f"asked {verb} {kind}"
             for verb in ("cancel", "pause", "resume", "replay")

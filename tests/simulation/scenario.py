@@ -21,13 +21,13 @@ LANES: Final = (
 )
 LATE_LANE: Final = LaneSpec("odd", 1)
 HANDLERS: Final = (
-    HandlerSpec("echo", "default", options=_FAST),
+    HandlerSpec("echo", "default", options=_FAST, preemptible=True),
     HandlerSpec("once", "default", options=Options(delivery="at_most_once", timeout_s=0.3)),
     HandlerSpec("slow", "thread", options=msgspec.structs.replace(_FAST, timeout_s=0.2, max_attempts=4)),
     HandlerSpec("sheet", "thread", 3, 0, msgspec.structs.replace(_FAST, timeout_s=0.3)),
-    HandlerSpec("vector", "wide", 4, 20_000, msgspec.structs.replace(_FAST, timeout_s=0.3)),
+    HandlerSpec("vector", "wide", 4, 20_000, msgspec.structs.replace(_FAST, timeout_s=0.3), preemptible=True),
     HandlerSpec("stray", "odd", options=_FAST),
-    HandlerSpec("late", "narrow", 2, 5_000, _FAST),
+    HandlerSpec("late", "narrow", 2, 5_000, _FAST, preemptible=True),
 )
 VARIANTS: Final = {
     "echo": (HANDLERS[0], msgspec.structs.replace(HANDLERS[0], lane="narrow")),

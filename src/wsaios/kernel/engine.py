@@ -33,7 +33,8 @@ class Attempt(msgspec.Struct, gc=False):
 class Work(msgspec.Struct, gc=False):
     """What takes one slot: one attempt, or a micro-batch of attempts of one batched handler.
 
-    `timeout_s` bounds the whole call; None means no limit. At most once means that no row may be run twice, not even to
+    `timeout_s` bounds the whole call; None means no limit. After `quantum_us` it yields at its next checkpoint (None:
+    only when it is asked to). At most once means that no row may be run twice, not even to
     find the one that fails. Workers refuse to start it after `not_after_us`.
     """
 
@@ -43,6 +44,14 @@ class Work(msgspec.Struct, gc=False):
     timeout_s: float | None = None
     at_most_once: bool = False
     not_after_us: int | None = None
+    quantum_us: int | None = None
+
+
+class Resumed(NamedTuple):
+    """A call that yielded goes on, for so long until it yields again (None: until it is asked to)."""
+
+    ref: AttemptRef
+    quantum_us: int | None
 
 
 class Receipt(IntEnum):
@@ -101,6 +110,13 @@ class Aside(msgspec.Struct):
     back: bool = False
 
 
+class Yielded(msgspec.Struct):
+    """The call that holds this attempt stopped at a checkpoint: its slot is free, and it goes on when it is resumed."""
+
+    task: int
+    fence: int
+
+
 class WorkerLost(msgspec.Struct):
     """A worker died holding these attempts and nothing else; their slots are free."""
 
@@ -136,7 +152,7 @@ class Unbegun(msgspec.Struct):
     fence: int
 
 
-Report = Started | Ended | Freed | Aside | WorkerLost | Noted | AtHand | Unbegun
+Report = Started | Ended | Freed | Aside | Yielded | WorkerLost | Noted | AtHand | Unbegun
 
 
 class OutcomeSink(Protocol):
@@ -176,6 +192,12 @@ class Engine(Protocol):
 
         Their `Ended` still comes when they end.
         """
+
+    def preempt(self, refs: Sequence[AttemptRef]) -> None:
+        """Ask these calls to yield at their next checkpoint; those that have none go on."""
+
+    def resume(self, resumed: Sequence[Resumed]) -> None:
+        """Let calls that yielded go on; unknown ones are ignored."""
 
     def capacity(self) -> Mapping[str, int]:
         """Free slots per lane; information only."""

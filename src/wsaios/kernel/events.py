@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from wsaios.kernel.engine import AttemptRef, Report, Work
+from wsaios.kernel.engine import AttemptRef, Report, Resumed, Work
 from wsaios.kernel.ledger import Commit
 from wsaios.kernel.policy import Ordering
 from wsaios.kernel.task import Batch, HandlerSpec, LaneSpec, NewTask, Outcome
@@ -202,6 +202,8 @@ class Effects(msgspec.Struct):
     replies: list[Reply] = []
     works: list[Work] = []
     cancels: list[AttemptRef] = []
+    preempts: list[AttemptRef] = []
+    resumes: list[Resumed] = []
     closed: list[Closed] = []
     batches: list[Batch] = []
     warnings: list[tuple[str, dict[str, Any]]] = []

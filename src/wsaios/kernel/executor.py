@@ -112,13 +112,49 @@ class Timer(Protocol):
         """Whether the ledger should be asked for more."""
 
 
+class Rest(NamedTuple):
+    """A call that stopped at a checkpoint, with the place from which it goes on."""
+
+    key: int
+    task: int
+    ref: tuple[int, int]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """(key, id), as that of a task."""
+        return self.key, self.task
+
+
+class Resting(Protocol):
+    """Calls that stopped at a checkpoint."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def leave(self, ref: Ref) -> bool:
+        """A call rests no longer; whether it did."""
+
+    def lanes(self) -> list[str]:
+        """Those in which some call rests."""
+
+    def refs(self) -> list[Ref]:
+        """All that rest."""
+
+
 class Seat(Protocol):
-    """One slot that is taken; `size` attempts sat down."""
+    """One slot that is taken; `size` attempts sat down.
+
+    `level` is how often it used up its time, `asked` whether it must give the slot away.
+    """
 
     key: str
     size: int
     lane: str
     shard: Shard
+    aside: bool
+    asked: bool
+    level: int
+    key_at: int
 
 
 class Lent(Protocol):
@@ -160,8 +196,8 @@ class Slots(Protocol):
     def room(self, lane: str, grade: int) -> int:
         """How many free slots a class of work may take."""
 
-    def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int) -> None:
-        """One slot for these attempts of a shard."""
+    def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int, key: int = 0) -> None:
+        """One slot for these attempts of a shard, the best of which stands at `key`."""
 
     def seat(self, ref: Ref) -> Seat | None:
         """Where an attempt sits."""
@@ -227,6 +263,35 @@ class Shelf(Protocol):
         """How many rows of one shard may be in memory."""
 
 
+class Yields(Protocol):
+    """Calls that give their slots away while they run."""
+
+    def rest(self, task: Task, shard: Shard, now_us: int) -> None:
+        """A running call stopped at a checkpoint: its slot is free, and it stands in line for another one."""
+
+    def returns(self, lane: str) -> Rest | None:
+        """The call that goes on next in a lane, if it comes before all that has not begun."""
+
+    def before(self, lane: str, until: tuple[int, int] | None) -> tuple[int, int] | None:
+        """A place, or that of the call that goes on next in the lane, whichever comes first."""
+
+    def quantum_us(self, level: int = 0) -> int | None:
+        """How long a call of a level runs until it yields; None: until it is asked to."""
+
+    @property
+    def any(self) -> bool:
+        """Whether some handler's calls may have to give their slots away."""
+
+    def may_yield(self, lane: str, ref: Ref) -> None:
+        """A call began that may have to give its slot to work of a higher class."""
+
+    def waits(self, lane: str) -> Window | None:
+        """The window of the best task in a lane that finds no slot where calls may have to give theirs away."""
+
+    def victims(self, lane: str, window: Window) -> list[Ref]:
+        """Calls of lower classes that must give their slots to the better ones at the front of this window."""
+
+
 class Executor(Shelf, Protocol):
     """The ready, the waiting-for-a-time and the running, as far as they are in memory."""
 
@@ -254,6 +319,14 @@ class Executor(Shelf, Protocol):
 
     def lane_us(self, lane: str) -> float | None:
         """How long a call in the lane has held its slot lately; None: none has ended."""
+
+    @property
+    def resting(self) -> Resting:
+        """Calls that stopped at a checkpoint."""
+
+    @property
+    def yields(self) -> Yields:
+        """Calls that give their slots away while they run."""
 
     def order(self, ordering: Ordering) -> None:
         """Give places by another policy from now on, and let tenants share or not."""

@@ -176,14 +176,17 @@ class Mlfq(msgspec.Struct, frozen=True, tag="mlfq", tag_field="policy"):
 
     def key(self, facts: Facts) -> int:
         """Period, level and time in one number."""
-        span, bottom = int(self.boost_s * S), len(self.quanta_ms)
+        span, levels = int(self.boost_s * S), len(self.quanta_ms)
         period, within = divmod(facts.enqueued_us, span)
-        # One level more than there are quanta: who used up the last one runs to its end there.
-        return (period * (bottom + 1) + min(facts.level, bottom)) * span + within
+        return (period * levels + min(facts.level, levels - 1)) * span + within
 
     def longest_wait_us(self) -> int:
         """What comes in after the next boost stands behind it."""
         return int(self.boost_s * S)
+
+    def quantum_us(self, level: int) -> int:
+        """How long a call of a level runs until it lets others go first; at the lowest one they take turns."""
+        return int(self.quanta_ms[min(level, len(self.quanta_ms) - 1)] * _MS)
 
 
 AnyPolicy = Fcfs | Priority | Multifactor | Deadline | Mlfq

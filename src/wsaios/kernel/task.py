@@ -75,6 +75,7 @@ class HandlerSpec(msgspec.Struct, frozen=True):
     """What the core knows of a handler; `batch_size` 1 means not batched, `calls` are options of its tasks.
 
     `kind` is that of the lanes that can run it; None: any. `required` and `accepts` are names of arguments; None: any.
+    `preemptible`: its calls may have to give their slot to work of a higher class.
     """
 
     name: str
@@ -86,6 +87,7 @@ class HandlerSpec(msgspec.Struct, frozen=True):
     calls: dict[str, Any] = {}
     kind: LaneKind | None = None
     accepts: frozenset[str] | None = None
+    preemptible: bool = False
 
 
 class Processes(msgspec.Struct, frozen=True):

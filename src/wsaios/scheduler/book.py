@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from wsaios.kernel.engine import Attempt, AttemptRef
+from wsaios.kernel.engine import Attempt, AttemptRef, Resumed
 from wsaios.kernel.errors import IllegalTransition
 from wsaios.kernel.events import Closed
 from wsaios.kernel.executor import Seat
@@ -160,6 +160,10 @@ class Book(Draft):
         if task.body.history[-1][1] >= self._begun_us and self._take_back(ref):
             return True
         self.effects.cancels.append(ref)
+        if self.executor.resting.leave(ref):
+            # An engine that misses the first must not keep it for ever.
+            self.executor.slots.stand(ref, aside=False, now_us=self.now_us)
+            self.effects.resumes.append(Resumed(ref, None))
         return False
 
     def free(self, ref: tuple[int, int], *, begun: bool = True) -> Seat | None:
@@ -167,7 +171,10 @@ class Book(Draft):
 
         Nothing is measured by one that had not `begun`.
         """
-        seat = self.executor.slots.leave(ref, self.now_us if begun else None)
+        executor = self.executor
+        seat = executor.slots.leave(ref, self.now_us if begun else None)
+        if executor.resting:
+            executor.resting.leave(ref)
         if seat is not None and seat.key:
             self.key_freed(seat.key)
         return seat

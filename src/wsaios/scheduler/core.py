@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from wsaios.kernel import events as ev
-from wsaios.kernel.engine import AttemptRef
+from wsaios.kernel.engine import AttemptRef, Resumed
 from wsaios.kernel.executor import Executor, Timer, Window
 from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Answer, Committed, DueAfter, ExpiringAfter, Opening, ReadyAfter
@@ -72,6 +72,7 @@ class Core:
         self._opening: Opening | None = opening if recover else None
         self._died = died
         self.wanted: Ordering | None = None
+        self._orphans: list[AttemptRef] = []
         self._handle: dict[type, Callable[[Any], None]] = {
             ev.Submit: self._intake.submit,
             ev.TakeIn: self._intake.take_in,
@@ -111,6 +112,10 @@ class Core:
         if self._opening is not None:
             self._recover(self._opening)
             self._opening = None
+        if self._orphans:
+            book.effects.cancels += self._orphans
+            book.effects.resumes += [Resumed(ref, None) for ref in self._orphans]
+            self._orphans = []
         if self.wanted is not None:
             self.reordering.set(self.wanted)
             self.wanted = None
@@ -183,6 +188,10 @@ class Core:
                 for attempt in work.attempts:
                     slots.leave((attempt.task, attempt.fence), None)
         self.executor.slots.inherit(slots)
+        # Their tasks are tried anew, and nobody would ever let these calls go on.
+        self._orphans = [AttemptRef(*ref) for ref in old.executor.resting.refs()]
+        for ref in self._orphans:
+            self.executor.slots.stand(ref, aside=False, now_us=self.book.now_us)
         for lane, handler, rows in old.executor.lent.all():
             self.executor.lent.lend(lane, handler, rows)
 

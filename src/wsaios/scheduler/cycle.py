@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from wsaios.kernel.engine import Work
+from wsaios.kernel.engine import AttemptRef, Resumed, Work
 from wsaios.kernel.executor import Window
 from wsaios.kernel.ids import encode
 from wsaios.kernel.states import State
@@ -35,6 +35,10 @@ class Cycle:
     def run(self) -> None:
         """Start whatever may start."""
         self._stands = self.held or self._alone()
+        if self.held and self._executor.resting:
+            # What runs already may go on, or it could never end.
+            for lane in self._executor.resting.lanes():
+                self._go_on(lane)
         if self._stands:
             return
         executor = self._executor
@@ -42,6 +46,8 @@ class Cycle:
         for lane in executor.lanes_awake():
             if f"lane:{lane}" not in self._book.paused and "all:*" not in self._book.paused:
                 self._lane(lane)
+                if executor.yields.any and self._preempt(lane):
+                    self._lane(lane)
 
     def next_us(self) -> int | None:
         """When a micro-batch has waited long enough to start under-filled; None while nothing may start anyway."""
@@ -64,7 +70,7 @@ class Cycle:
         executor = self._executor
         slots, lent = executor.slots, executor.lent
         while slots.free(lane, lent.most(lane)):
-            window = executor.choose(lane)
+            window = self._best(lane)
             if window is None:
                 return
             if self._blocked(window):
@@ -92,11 +98,54 @@ class Cycle:
             if spec.batch_size == 1 and not shard.concurrency_key:
                 until, most = executor.span(lane, shard.handler)
                 most = room if most is None else min(room, most)
+                if executor.resting:
+                    until = executor.yields.before(lane, until)
                 tasks = window.run(most, until, self._book.now_us, lasting=rows > 0)
                 if tasks:
                     self._dispatch_each(tasks, lane, shard)
                     continue
             self._start(window, task, lane, lent=rows > 0)
+
+    def _best(self, lane: str) -> Window | None:
+        """The window whose head starts next, after calls that go on before it."""
+        if self._executor.resting:
+            self._go_on(lane)
+        return self._executor.choose(lane)
+
+    def _go_on(self, lane: str) -> None:
+        """Resume calls that stopped at a checkpoint, as long as they are better than all that has not begun."""
+        book, executor = self._book, self._executor
+        while executor.slots.free(lane) and (rest := executor.yields.returns(lane)) is not None:
+            executor.resting.leave(rest.ref)
+            executor.slots.stand(rest.ref, aside=False, now_us=book.now_us)
+            seat = executor.slots.seat(rest.ref)
+            quantum = executor.yields.quantum_us(seat.level if seat is not None else 0)
+            book.effects.resumes.append(Resumed(AttemptRef(*rest.ref), quantum))
+
+    def _preempt(self, lane: str) -> bool:
+        """Have calls of lower classes make room for better ones that wait; whether a slot is free by now.
+
+        What has left gives its slot back when its engine says so.
+        """
+        book, executor, freed = self._book, self._executor, False
+        window = executor.yields.waits(lane)
+        if window is None or self._blocked(window):
+            return False
+        for ref in executor.yields.victims(lane, window):
+            seat, task = executor.slots.seat(ref), book.tasks.get(ref[0])
+            if seat is None or task is None or task.fence != ref[1] or task.state != State.RUNNING:
+                continue
+            if executor.kinds[lane] == "async":
+                seat.asked = True
+                book.effects.preempts.append(AttemptRef(*ref))
+            elif seat.size == 1 and not task.body.flags & Flag.ONCE:
+                # Its attempt is not used up, and it keeps its place.
+                seat.asked = True
+                task.body.attempts -= 1
+                freed = book.cancel_attempt(task) or freed
+                book.move(task, State.READY, "gave its slot to work of a higher class", fence=True)
+                executor.offer(task, book.shards[task.shard])
+        return freed
 
     def _blocked(self, window: Window) -> bool:
         paused, shard = self._book.paused, window.shard
@@ -150,8 +199,12 @@ class Cycle:
         if options.at_most_once:
             _mark_once(tasks)
         refs = [(task.id, task.fence) for task in tasks]
-        self._executor.slots.take(lane, shard, refs, options.concurrency_limit, book.now_us)
-        book.effects.works.append(Work(handler, lane, attempts, options.timeout_s, options.at_most_once))
+        self._executor.slots.take(lane, shard, refs, options.concurrency_limit, book.now_us, tasks[0].key)
+        quantum = self._executor.yields.quantum_us()
+        work = Work(handler, lane, attempts, options.timeout_s, options.at_most_once, None, quantum)
+        book.effects.works.append(work)
+        if self._executor.handlers[handler].preemptible:
+            self._executor.yields.may_yield(lane, refs[0])
 
     def _dispatch_each(self, tasks: list[Task], lane: str, shard: Shard) -> None:
         """A slot for each of these tasks."""
@@ -159,14 +212,17 @@ class Cycle:
         take, attempts, now_us = executor.slots.take, self._book.start(tasks, shard), self._book.now_us
         known = tasks[0].body.options
         options = executor.options(tasks[0], handler)
+        quantum, preemptible = executor.yields.quantum_us(), executor.handlers[handler].preemptible
         for task, attempt in zip(tasks, attempts, strict=True):
             if task.body.options is not known:
                 known = task.body.options
                 options = executor.options(task, handler)
             if options.at_most_once:
                 _mark_once((task,))
-            take(lane, shard, [(task.id, task.fence)], 1, now_us)
-            works.append(Work(handler, lane, [attempt], options.timeout_s, options.at_most_once))
+            take(lane, shard, [(task.id, task.fence)], 1, now_us, task.key)
+            works.append(Work(handler, lane, [attempt], options.timeout_s, options.at_most_once, None, quantum))
+            if preemptible:
+                executor.yields.may_yield(lane, (task.id, task.fence))
 
     def _fills_up(self, window: Window, most: int, max_wait_us: int) -> bool:
         """Whether an under-filled micro-batch should still wait for more rows."""

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from wsaios.kernel.engine import Ended, Engine, Receipt, Report, Verdict, Work
 from wsaios.kernel.errors import Fenced, LedgerUnavailable, NotRunning, Unacknowledged, WsaiosError
-from wsaios.kernel.events import Barrier, Event, HandlerKnown, Hold, LaneKnown, Only, Reported, Token
+from wsaios.kernel.events import Barrier, Effects, Event, HandlerKnown, Hold, LaneKnown, Only, Reported, Token
 from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.kernel.ledger import Committed, Ledger, Opening
 from wsaios.kernel.ports import Clock
@@ -401,8 +401,7 @@ class Loop:
         for reply in effects.replies:
             _answer(reply.token, reply.value, reply.error)
         self._failpoint("driver.after_acknowledge")
-        if effects.cancels:
-            self._engine.cancel(effects.cancels)
+        self._steer(effects)
         if effects.works:
             self._failpoint("driver.before_dispatch")
             # After a long pause another owner may have started the same work: the core will be thrown away.
@@ -418,6 +417,15 @@ class Loop:
             self._log.warning(message, **fields)
         if self._notices is not None:
             self._notices.deliver(flight.calls)
+
+    def _steer(self, effects: Effects) -> None:
+        """Tell the engine what becomes of calls that it has."""
+        if effects.cancels:
+            self._engine.cancel(effects.cancels)
+        if effects.preempts:
+            self._engine.preempt(effects.preempts)
+        if effects.resumes:
+            self._engine.resume(effects.resumes)
 
     async def _dispatch(self, works: list[Work], told: Committed | None) -> None:
         if told is not None and told.payloads:

@@ -6,7 +6,21 @@ Those whose fence is over are counted and refused.
 from collections.abc import Sequence
 from typing import Final
 
-from wsaios.kernel.engine import Aside, AtHand, Ended, Freed, Noted, Report, Started, Unbegun, Verdict, WorkerLost
+from wsaios.kernel.engine import (
+    Aside,
+    AtHand,
+    AttemptRef,
+    Ended,
+    Freed,
+    Noted,
+    Report,
+    Resumed,
+    Started,
+    Unbegun,
+    Verdict,
+    WorkerLost,
+    Yielded,
+)
 from wsaios.kernel.executor import Seat
 from wsaios.kernel.ledger import Payload
 from wsaios.kernel.ports import Rng
@@ -56,6 +70,8 @@ class Reports:
             book = self._book
             ref = report.task, report.fence
             book.executor.slots.stand(ref, aside=not report.back, now_us=book.now_us)
+        elif type(report) is Yielded:
+            self._yielded((report.task, report.fence))
         elif type(report) is Unbegun:
             self._unbegun((report.task, report.fence))
         elif type(report) is AtHand:
@@ -139,6 +155,14 @@ class Reports:
                     book.close(task, State.FAILED, reason, failure=Failure("Poison", reason), fence=True)
                 else:
                     self._requeue(task, report.reason)
+
+    def _yielded(self, ref: tuple[int, int]) -> None:
+        """It goes on running, without a slot; nothing is written. One that no longer counts is let go, to its end."""
+        task, book = self._holder(ref), self._book
+        if task is not None:
+            book.executor.yields.rest(task, book.shards[task.shard], book.now_us)
+        else:
+            book.effects.resumes.append(Resumed(AttemptRef(*ref), None))
 
     def _unbegun(self, ref: tuple[int, int]) -> None:
         self._book.free(ref, begun=False)

@@ -5,9 +5,21 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
-from wsaios.bootstrap import API_HANDLER, GRACE_S, Api, Parts, Settings, check_lane, ledger_url, spec_of
+import msgspec
+
+from wsaios.bootstrap import (
+    API_HANDLER,
+    GRACE_S,
+    Api,
+    Parts,
+    Settings,
+    check_lane,
+    check_preemptible,
+    ledger_url,
+    spec_of,
+)
 from wsaios.components.goals import GoalQueue
 from wsaios.components.optimizer import ParamOptimizer
 from wsaios.components.relations import RelationStore
@@ -36,6 +48,7 @@ from wsaios.sdk.standby import Standby, or_handed_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 MAX_BATCH: int = 100_000
+_HANDLER_OPTIONS: Final = (*TRIES, *CALL_DEFAULTS, "preemptible")
 
 
 class Scheduler:
@@ -119,7 +132,8 @@ class Scheduler:
         for each; an
         under-filled batch waits at most `max_wait_s` from its oldest row. `options` are defaults of its tasks:
         max_attempts, timeout_s, backoff_initial_s, backoff_factor, backoff_max_s, delivery, concurrency_limit,
-        priority, delay_s, tenant, concurrency_key.
+        priority, delay_s, tenant, concurrency_key. With ``preemptible=True`` a call must give its slot to better work
+        of a higher class: a coroutine at its next `Context.checkpoint`, a process is ended and its task runs again.
 
         Raises:
             InvalidInput: names the option, or says why the function cannot be a handler.
@@ -145,10 +159,11 @@ class Scheduler:
         """The same as `handler`, for a function that is there already."""
         if batch_size is not None:
             whole("batch_size", batch_size, 1, MAX_BATCH)
+        preemptible = options.pop("preemptible", False)
         unknown = set(options) - {*TRIES, *CALL_DEFAULTS}
         if unknown:
             raise InvalidInput(
-                min(unknown), f"no such option of a handler; there are {', '.join(sorted((*TRIES, *CALL_DEFAULTS)))}"
+                min(unknown), f"no such option of a handler; there are {', '.join(sorted(_HANDLER_OPTIONS))}"
             )
         seconds("max_wait_s", max_wait_s, 0.0, 3600.0)
         tries = retries({key: value for key, value in options.items() if key in TRIES})
@@ -158,11 +173,14 @@ class Scheduler:
         handler = self._handlers.add(text("name", name), function, lane=lane, batched=batch_size is not None)
         try:
             kind = check_lane(handler, self._parts.lanes)
+            check_preemptible(preemptible, kind)
         except InvalidInput:
             if not there:
                 self._handlers.remove(name)
             raise
         spec = spec_of(handler, kind, batch_size or 1, max_wait_s, tries, calls)
+        if preemptible:
+            spec = msgspec.structs.replace(spec, preemptible=True)
         self._specs[name] = spec
         if self._started:
             self._parts.know(spec)

@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Callable, Container, Mapping, Sequence
 from enum import IntEnum
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -18,11 +19,13 @@ from wsaios.kernel.engine import (
     Freed,
     Receipt,
     Report,
+    Resumed,
     Started,
     Unbegun,
     Verdict,
     Work,
     WorkerLost,
+    Yielded,
 )
 from wsaios.kernel.task import Failure, LaneKind, LaneSpec
 from wsaios.simulation.faults import Dice, Fault, FaultPlan
@@ -44,7 +47,10 @@ class Phase(IntEnum):
 
 
 class Call(msgspec.Struct, eq=False):
-    """A work that a simulated worker has, with what will come of each attempt."""
+    """A work that a simulated worker has, with what will come of each attempt.
+
+    In every `turn` between two rests it goes on `since_us` for what is left of its span and its time limit.
+    """
 
     work: Work
     attempts: list[Attempt]
@@ -54,6 +60,12 @@ class Call(msgspec.Struct, eq=False):
     named: set[AttemptRef] = msgspec.field(default_factory=set)
     hung: bool = False
     stubborn: bool = False
+    rests: bool = False
+    turn: int = 0
+    since_us: int = 0
+    span_us: int | None = None
+    limit_us: int | None = None
+    quantum_us: int | None = None
 
     @property
     def thread(self) -> bool:
@@ -141,12 +153,37 @@ class SimEngine:
                 self._end_all(call, now_us, Verdict.CANCELLED, Failure("Cancelled", "its end was asked for"))
                 self._leave(call, now_us)
 
+    def preempt(self, refs: Sequence[AttemptRef], now_us: int) -> None:
+        """Ask calls of coroutines to yield; those that have not begun do so at once when they do."""
+        for ref in refs:
+            call = self._calls.get(ref)
+            if call is not None and call.kind == "async" and not call.rests and call.phase <= Phase.RUNNING:
+                call.quantum_us = 0
+                if call.phase == Phase.RUNNING:
+                    self._plan(now_us, partial(self._rest, call.turn), call)
+
+    def resume(self, resumed: Sequence[Resumed], now_us: int) -> None:
+        """Let calls that yielded go on."""
+        for ref, quantum_us in resumed:
+            call = self._calls.get(ref)
+            if call is not None and call.rests:
+                call.rests, call.quantum_us = False, quantum_us
+                self.occupied[call.work.lane] += 1
+                self._at_work[call.work.lane] += 1
+                self._go(call, now_us)
+
+    def bereft(self, now_us: int) -> None:
+        """The owner is gone: what waits to be resumed goes on to its end."""
+        self.resume([Resumed(call.refs[0], None) for call in self._running if call.rests], now_us)
+
     def release(self, now_us: int) -> None:
         """Let end what waits for its release, now and from now on."""
         self._released = True
         for call in set(self._calls.values()):
             if call.phase != Phase.WAITING and call.takes_us is None and not call.hung:
-                self._plan(now_us, self._free if call.phase == Phase.TOLD else self._end, call)
+                call.span_us = 0
+                if not call.rests:
+                    self._plan(now_us, self._free if call.phase == Phase.TOLD else self._end, call)
 
     def calm(self, now_us: int) -> None:
         """No more faults: what was lost or withheld is reported after all, and everything once."""
@@ -232,6 +269,8 @@ class SimEngine:
             return
         call.phase = Phase.RUNNING
         self._running[call] = None
+        if call.kind == "async" and call.quantum_us is None:
+            call.quantum_us = call.work.quantum_us
         call.answers = together(call.work, [self._answer(call.work, attempt) for attempt in call.attempts])
         call.stubborn = any(answer.stubborn for answer in call.answers)
         for attempt, answer in zip(call.attempts, call.answers, strict=True):
@@ -243,13 +282,40 @@ class SimEngine:
         if limit_us is not None and self._dice.roll(Fault.TIME_OUT):
             call.hung = True
             call.stubborn = call.stubborn or self._dice.roll(Fault.STUCK)
-        span_us = 0 if call.takes_us is None and self._released and not call.hung else call.takes_us
-        if limit_us is not None and (span_us is None or span_us > limit_us):
-            self._plan(now_us + limit_us, self._time_out, call)
-        elif span_us is not None:
-            self._plan(now_us + span_us, self._end, call)
+        call.span_us = 0 if call.takes_us is None and self._released and not call.hung else call.takes_us
+        call.limit_us = limit_us
+        self._go(call, now_us)
         if call.kind == "process" and self._dice.roll(Fault.GIVE_BACK):
             self._give_back(call.work.lane, now_us)
+
+    def _go(self, call: Call, now_us: int) -> None:
+        """Begin a turn: it ends with the call, its time limit or its quantum."""
+        call.turn += 1
+        call.since_us = now_us
+        span_us, limit_us, quantum_us = call.span_us, call.limit_us, call.quantum_us
+        ends_us = min((each for each in (span_us, limit_us) if each is not None), default=None)
+        if quantum_us is not None and (ends_us is None or quantum_us < ends_us):
+            self._plan(now_us + quantum_us, partial(self._rest, call.turn), call)
+        elif limit_us is not None and (span_us is None or span_us > limit_us):
+            self._plan(now_us + limit_us, partial(self._in_turn, call.turn, self._time_out), call)
+        elif span_us is not None:
+            self._plan(now_us + span_us, partial(self._in_turn, call.turn, self._end), call)
+
+    def _in_turn(self, turn: int, step: Callable[[Call, int], None], call: Call, now_us: int) -> None:
+        """Take a step unless the turn for which it was planned is over."""
+        if call.turn == turn and not call.rests:
+            step(call, now_us)
+
+    def _rest(self, turn: int, call: Call, now_us: int) -> None:
+        if call.turn != turn or call.rests or call.phase != Phase.RUNNING:
+            return
+        used_us = now_us - call.since_us
+        call.span_us = None if call.span_us is None else max(0, call.span_us - used_us)
+        call.limit_us = None if call.limit_us is None else max(0, call.limit_us - used_us)
+        call.rests = True
+        self.occupied[call.work.lane] -= 1
+        self._at_work[call.work.lane] -= 1
+        self._pipe.send(Yielded(*call.refs[0]), now_us)
 
     def _give_back(self, lane: str, now_us: int) -> None:
         for handler in sorted(self._lent.pop(lane, ())):
@@ -321,11 +387,11 @@ class SimEngine:
         lane = call.work.lane
         if call.phase == Phase.WAITING and call in self._queues[lane]:
             self._queues[lane].remove(call)
-        else:
+        elif not call.rests:
             self._at_work[lane] -= 1
         call.phase = Phase.OVER
         self._running.pop(call, None)
-        self.occupied[lane] -= 1
+        self.occupied[lane] -= not call.rests
         for ref in call.refs:
             del self._calls[ref]
         self._advance(lane, now_us)

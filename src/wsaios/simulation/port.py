@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from wsaios.kernel.engine import AttemptRef, Capabilities, Engine, OutcomeSink, Receipt, Work
+from wsaios.kernel.engine import AttemptRef, Capabilities, Engine, OutcomeSink, Receipt, Resumed, Work
 from wsaios.simulation.clock import SimClock
 from wsaios.simulation.engine import SimEngine
 
@@ -43,6 +43,16 @@ class SimPort:
     def cancel(self, refs: Sequence[AttemptRef]) -> None:
         """Ask to end these."""
         self._engine.cancel(refs, self._clock.now_us())
+        self._wake()
+
+    def preempt(self, refs: Sequence[AttemptRef]) -> None:
+        """Ask calls of coroutines to yield."""
+        self._engine.preempt(refs, self._clock.now_us())
+        self._wake()
+
+    def resume(self, resumed: Sequence[Resumed]) -> None:
+        """Let calls that yielded go on."""
+        self._engine.resume(resumed, self._clock.now_us())
         self._wake()
 
     def release(self) -> None:

@@ -27,6 +27,7 @@ from wsaios.kernel.engine import (
     Unbegun,
     Work,
     WorkerLost,
+    Yielded,
 )
 from wsaios.kernel.task import LaneSpec
 
@@ -109,7 +110,7 @@ class Rig(ABC):
         """The reports of one kind about this attempt."""
         return [report for report in self.about(ref) if isinstance(report, kind)]
 
-    def about(self, ref: AttemptRef) -> list[Started | Noted | Aside | Ended | Freed | Unbegun]:
+    def about(self, ref: AttemptRef) -> list[Started | Noted | Aside | Ended | Freed | Unbegun | Yielded]:
         """What was reported of this attempt alone, in order."""
         single = [report for report in self.reports if not isinstance(report, (WorkerLost, AtHand))]
         return [report for report in single if (report.task, report.fence) == ref]

@@ -7,6 +7,7 @@ from wsaios.components.executor.line import Line
 from wsaios.components.executor.shares import Shares
 from wsaios.components.executor.shelf import Shelf
 from wsaios.components.executor.timers import TimerWindow
+from wsaios.components.executor.yields import Yields
 from wsaios.kernel.executor import Executor
 from wsaios.kernel.policy import Facts, Fcfs, Multifactor, Ordering, Plain, Priority
 from wsaios.kernel.retry import SUSPECT_DEATHS
@@ -25,6 +26,7 @@ class TaskExecutor(Shelf):
         super().__init__()
         self._choose(ordering)
         self.lent = Lent()
+        self.yields = Yields(self, lambda: self.ordering)
         self.due = TimerWindow(due_of, complete=True)
         self.expiring = TimerWindow(expiry_of, complete=True)
         self.suspects: dict[int, Task] = {}

@@ -6,6 +6,7 @@ from typing import Final
 
 from wsaios.components.executor.line import Line
 from wsaios.components.executor.meter import Meter
+from wsaios.components.executor.resting import Resting
 from wsaios.components.executor.slots import Slots
 from wsaios.components.executor.window import ShardWindow
 from wsaios.kernel.executor import Span, Window
@@ -24,6 +25,7 @@ class Shelf:
         self.lanes: dict[str, Line] = {}
         self.meter = Meter(self.lanes.get)
         self.slots = Slots(self.meter)
+        self.resting = Resting()
         self.kinds: dict[str, LaneKind] = {}
         self._touched: dict[int, Window] = {}
         self._awake: set[str] = set()
@@ -63,6 +65,8 @@ class Shelf:
         """The lanes with a window that may have something to start, the one that came first in front."""
         # Many lanes may be there, and few in use: what a step costs must not depend on those that are not.
         self._awake = {lane for lane in self._awake if self.lanes[lane]}
+        if self.resting:
+            self._awake.update(self.resting.lanes())
         return sorted(self._awake, key=self._numbers.__getitem__)
 
     def choose(self, lane: str) -> Window | None:
@@ -71,7 +75,7 @@ class Shelf:
         if line.sole is not None and lane not in self.slots.reserved:
             head = line.sole.best()
         else:
-            head = line.best(self._room(lane))
+            head = line.best(self.room_of(lane))
         return None if head is None else self.windows[head[2]]
 
     def span(self, lane: str, handler: str) -> Span:
@@ -79,9 +83,10 @@ class Shelf:
         line = self.lanes[lane]
         if line.sole is not None and lane not in self.slots.reserved:
             return Span(line.sole.after_best(), None)
-        return line.span(partial(self.meter.expected_us, handler), self._room(lane))
+        return line.span(partial(self.meter.expected_us, handler), self.room_of(lane))
 
-    def _room(self, lane: str) -> Callable[[int], int] | None:
+    def room_of(self, lane: str) -> Callable[[int], int] | None:
+        """How many slots a class of work may take now; None: all that are free."""
         return partial(self.slots.room, lane) if lane in self.slots.reserved else None
 
     def room(self) -> int:

@@ -13,7 +13,8 @@ class Seat:
     """One slot taken by a call, with the attempts it still holds; while it stands aside the slot is free."""
 
     __slots__ = (
-        "alone", "aside", "charged", "key", "key_limit", "lane", "left", "shard", "since_us", "size", "used_us"
+        "alone", "aside", "asked", "charged", "key", "key_at", "key_limit", "lane", "left", "level", "shard",
+        "since_us", "size", "used_us",
     )  # fmt: skip
 
     def __init__(self, lane: str, shard: Shard, size: int, key_limit: int, since_us: int) -> None:
@@ -28,6 +29,9 @@ class Seat:
         self.since_us = since_us
         self.used_us = 0
         self.charged = 0.0
+        self.asked = False
+        self.level = 0
+        self.key_at = 0
 
 
 class Slots:
@@ -84,9 +88,10 @@ class Slots:
         """How many more may run under a concurrency key: the smallest limit counts, of those that run and this one."""
         return min(limit, *self._key_limits.get(key, ()), limit) - self.key_taken(key)
 
-    def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int) -> None:
-        """One slot for these attempts of a shard."""
+    def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int, key: int = 0) -> None:
+        """One slot for these attempts of a shard, the best of which stands at `key`."""
         seat = Seat(lane, shard, len(refs), key_limit, now_us)
+        seat.key_at = key
         if self.meter.shares:
             seat.charged = self.meter.began(lane, shard)
         self._taken[lane] += 1

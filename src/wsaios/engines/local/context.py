@@ -23,6 +23,9 @@ class Call(Protocol):
     cancelled: bool
     told: bool
 
+    async def checkpoint(self) -> None:
+        """Yield if it is time to, and where it can be done."""
+
 
 class Context:
     """The call at hand: ids, progress, checkpoint, and whether its end is asked for; usable from any thread.
@@ -82,6 +85,16 @@ class Context:
             raise InvalidInput("save", written.message)
         self._saved = written
         self._mark()
+
+    async def checkpoint(self) -> None:
+        """Let others go first: a coroutine that runs for long calls this between two pieces of its work.
+
+        Under the policy ``mlfq`` a call that used up its time gives its slot away here, and one of a handler that is
+        `preemptible` when work of a higher class needs it; it goes on from here when its turn comes. Nothing is
+        written, and its time limit stands still meanwhile. Otherwise it costs one turn of the loop. In a thread or a
+        worker process it does nothing.
+        """
+        await self._call.checkpoint()
 
     @property
     def saved(self) -> Any:

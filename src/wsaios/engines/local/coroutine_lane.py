@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import time
 
 from wsaios.engines.local.arguments import Arguments
 from wsaios.engines.local.aside import CALL
@@ -9,7 +10,7 @@ from wsaios.engines.local.batch_call import BatchCall
 from wsaios.engines.local.outcomes import raised, returned, stopped
 from wsaios.engines.local.register import Register
 from wsaios.engines.local.run import Run
-from wsaios.kernel.engine import Ended
+from wsaios.kernel.engine import Ended, Yielded
 from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import LaneSpec
 
@@ -41,6 +42,7 @@ class CoroutineLane:
     def begin(self, run: Run) -> bool:
         """Start a work."""
         self._occupied += 1
+        run.quantum_us, run.since_s = run.work.quantum_us, self._register.loop.time()
         work = self._batch(run) if run.handler.batched else self._single(run)
         run.task = self._register.loop.create_task(work, context=self._base.copy())
         return True
@@ -77,6 +79,37 @@ class CoroutineLane:
             return
         self._occupied += -1 if aside else 1
         self._register.stand(run, aside=aside)
+
+    async def checkpoint(self, run: Run) -> None:
+        """Yield when the call was asked to or has used up its time; else let others run for a moment.
+
+        While it waits to go on it has no slot, and its time limit stands still.
+        """
+        loop, quantum = self._register.loop, run.quantum_us
+        used = quantum is not None and (loop.time() - run.since_s) * 1e6 >= quantum
+        if run.closed or run.cancelled or run.aside or not (run.asked or used):
+            await asyncio.sleep(0)
+            return
+        run.asked, run.resumed = False, loop.create_future()
+        left_s = None if run.timer is None else run.timer[0] - time.monotonic()
+        self._register.deadlines.disarm(run)
+        run.aside += 1
+        self._occupied -= 1
+        task, fence = run.keys[0]
+        self._register.report([Yielded(task, fence)])
+        try:
+            await run.resumed
+        except BaseException:
+            # It ends, or goes on although it was told to: in both cases it occupies a slot again.
+            if not run.closed:
+                self._register.stand(run, aside=False)
+            raise
+        finally:
+            run.aside -= 1
+            run.resumed, run.since_s = None, loop.time()
+            self._occupied += not run.closed
+            if left_s is not None and not run.closed:
+                self._register.deadlines.arm(run, max(0.0, left_s))
 
     async def stop(self, wait_s: float) -> None:
         """Cancel everything and wait `wait_s` at most for it to end."""

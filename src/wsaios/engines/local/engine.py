@@ -12,7 +12,7 @@ from wsaios.engines.local.outcomes import failed
 from wsaios.engines.local.process.lane import ProcessLane
 from wsaios.engines.local.register import Register, Warn, silent
 from wsaios.engines.local.thread_lane import ThreadLane
-from wsaios.kernel.engine import AttemptRef, Capabilities, Engine, OutcomeSink, Receipt, Work
+from wsaios.kernel.engine import AttemptRef, Capabilities, Engine, OutcomeSink, Receipt, Resumed, Work
 from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import LaneSpec
 
@@ -92,6 +92,21 @@ class LocalEngine:
             run = running.get(ref)
             if run is not None and not run.told and run.name(ref):
                 run.lane.cancel(run)
+
+    def preempt(self, refs: Sequence[AttemptRef]) -> None:
+        """Ask calls of coroutines to yield at their next checkpoint; threads and processes have none."""
+        for ref in refs:
+            run = self._register.running.get(ref) if self._register is not None else None
+            if run is not None:
+                run.asked = True
+
+    def resume(self, resumed: Sequence[Resumed]) -> None:
+        """Let calls that yielded go on."""
+        for ref, quantum_us in resumed:
+            run = self._register.running.get(ref) if self._register is not None else None
+            if run is not None and run.resumed is not None and not run.resumed.done():
+                run.quantum_us = quantum_us
+                run.resumed.set_result(None)
 
     def capacity(self) -> Mapping[str, int]:
         """Free slots per lane."""

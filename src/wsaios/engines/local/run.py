@@ -25,6 +25,9 @@ class Lane(Protocol):
     def overdue(self, run: "Run") -> None:
         """What was armed for this work has come due."""
 
+    async def checkpoint(self, run: "Run") -> None:
+        """A work comes to a point where it may yield."""
+
 
 class Run(msgspec.Struct, eq=False):
     """A work, who runs it, and how far that has come; `keys` stand beside `attempts`, one each.
@@ -32,6 +35,8 @@ class Run(msgspec.Struct, eq=False):
     `named` are the attempts whose end was asked for, `partly` gives the ends of a batched call as far as they are
     known. `told`: the ends are reported; `closed`: it no longer runs; between the two its slot is occupied, unless
     `replaced`, which means that another worker took the slot over, or it stands `aside` (so many awaits at once).
+    `asked`: it shall yield at its next checkpoint, as it does after `quantum_us` since `since_s`; `resumed` is done
+    when it may go on.
     """
 
     work: Work
@@ -51,6 +56,14 @@ class Run(msgspec.Struct, eq=False):
     closed: bool = False
     replaced: bool = False
     aside: int = 0
+    asked: bool = False
+    quantum_us: int | None = None
+    since_s: float = 0.0
+    resumed: asyncio.Future[None] | None = None
+
+    async def checkpoint(self) -> None:
+        """Yield if it is time to, and where it can be done."""
+        await self.lane.checkpoint(self)
 
     def name(self, key: Key) -> bool:
         """Note that the end of this attempt is asked for; True once that holds for all attempts of the work."""

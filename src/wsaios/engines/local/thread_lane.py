@@ -66,6 +66,9 @@ class ThreadLane:
             self._occupied -= 1
             self._register.finish(run, stopped(run, run.attempts))
 
+    async def checkpoint(self, run: Run) -> None:
+        """Nothing: what runs here is no coroutine."""
+
     def overdue(self, run: Run) -> None:
         """Tell that a work used up its time and replace its thread, unless it has not used it up yet."""
         self._over.collect()

@@ -60,6 +60,9 @@ class Unmade:
     def cancel(self, run: Run) -> None:
         """Nothing."""
 
+    async def checkpoint(self, run: Run) -> None:
+        """Nothing: what runs here is no coroutine."""
+
     def overdue(self, run: Run) -> None:
         """Nothing."""
 

@@ -87,6 +87,9 @@ class ProcessLane:
         else:
             worker.recall()
 
+    async def checkpoint(self, run: Run) -> None:
+        """Nothing: what runs here is no coroutine."""
+
     def overdue(self, run: Run) -> None:
         """Tell a work that its time is over; the second time, kill its worker."""
         worker = self._holder(run)
