@@ -126,7 +126,6 @@ class Fate(Driver):
     def take_over(self) -> None:
         """Another owner takes the ledger while this one believes to live: its next commit must change nothing."""
         self.mishaps[Mishap.TAKEOVER] += 1
-        self.engine.bereft(self.clock.now_us())
         assert isinstance(self.ledger, SimLedger)
         zombie, ledger = self.core, self.ledger
         self.tables.owner = ""
@@ -137,6 +136,7 @@ class Fate(Driver):
         for answer in self._answers:
             zombie.take((), now_us, answer)
         effects = zombie.step([*self.inbox, Reported(None, self.engine.reports(now_us))], now_us)
+        self.engine.bereft(now_us)
         if effects.commit.writes():
             with suppress(Fenced):
                 ledger.commit(effects.commit)

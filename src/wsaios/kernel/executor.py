@@ -286,7 +286,7 @@ class Yields(Protocol):
         """A call began that may have to give its slot to work of a higher class."""
 
     def waits(self, lane: str) -> Window | None:
-        """The window of the best task in a lane that finds no slot where calls may have to give theirs away."""
+        """The window of the best task in a lane in which calls may have to give their slots away."""
 
     def victims(self, lane: str, window: Window) -> list[Ref]:
         """Calls of lower classes that must give their slots to the better ones at the front of this window."""

@@ -182,14 +182,15 @@ class Core:
 
         What was decided last, and in effects that `failed` to be committed, never reached the engine.
         """
-        slots = old.executor.slots
-        for effects in (old.book.effects, *failed):
+        slots, lost = old.executor.slots, [old.book.effects, *failed]
+        for effects in lost:
             for work in effects.works:
                 for attempt in work.attempts:
                     slots.leave((attempt.task, attempt.fence), None)
         self.executor.slots.inherit(slots)
         # Their tasks are tried anew, and nobody would ever let these calls go on.
-        self._orphans = [AttemptRef(*ref) for ref in old.executor.resting.refs()]
+        resting = [AttemptRef(*ref) for ref in old.executor.resting.refs()]
+        self._orphans = resting + [ref for effects in lost for ref, _ in effects.resumes]
         for ref in self._orphans:
             self.executor.slots.stand(ref, aside=False, now_us=self.book.now_us)
         for lane, handler, rows in old.executor.lent.all():

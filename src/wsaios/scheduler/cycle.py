@@ -43,11 +43,12 @@ class Cycle:
             return
         executor = self._executor
         self._filled()
-        for lane in executor.lanes_awake():
-            if f"lane:{lane}" not in self._book.paused and "all:*" not in self._book.paused:
-                self._lane(lane)
-                if executor.yields.any and self._preempt(lane):
-                    self._lane(lane)
+        if executor.yields.any:
+            # Before anything starts: who loses its slot may be better than what would start elsewhere.
+            for lane in self._open():
+                self._preempt(lane)
+        for lane in self._open():
+            self._lane(lane)
 
     def next_us(self) -> int | None:
         """When a micro-batch has waited long enough to start under-filled; None while nothing may start anyway."""
@@ -122,15 +123,19 @@ class Cycle:
             quantum = executor.yields.quantum_us(seat.level if seat is not None else 0)
             book.effects.resumes.append(Resumed(AttemptRef(*rest.ref), quantum))
 
-    def _preempt(self, lane: str) -> bool:
-        """Have calls of lower classes make room for better ones that wait; whether a slot is free by now.
+    def _open(self) -> list[str]:
+        """The lanes with something to start that nobody has paused."""
+        paused = self._book.paused
+        if "all:*" in paused:
+            return []
+        return [lane for lane in self._executor.lanes_awake() if f"lane:{lane}" not in paused]
 
-        What has left gives its slot back when its engine says so.
-        """
-        book, executor, freed = self._book, self._executor, False
+    def _preempt(self, lane: str) -> None:
+        """Have calls of lower classes make room for better ones that wait; which they do when their engine says so."""
+        book, executor = self._book, self._executor
         window = executor.yields.waits(lane)
         if window is None or self._blocked(window):
-            return False
+            return
         for ref in executor.yields.victims(lane, window):
             seat, task = executor.slots.seat(ref), book.tasks.get(ref[0])
             if seat is None or task is None or task.fence != ref[1] or task.state != State.RUNNING:
@@ -142,10 +147,9 @@ class Cycle:
                 # Its attempt is not used up, and it keeps its place.
                 seat.asked = True
                 task.body.attempts -= 1
-                freed = book.cancel_attempt(task) or freed
+                book.cancel_attempt(task)
                 book.move(task, State.READY, "gave its slot to work of a higher class", fence=True)
                 executor.offer(task, book.shards[task.shard])
-        return freed
 
     def _blocked(self, window: Window) -> bool:
         paused, shard = self._book.paused, window.shard

@@ -153,7 +153,7 @@ class Slots:
             self._taken[seat.lane] = self._taken.get(seat.lane, 0) + (not seat.aside)
             if seat.lane in self.reserved:
                 self._graded[seat.lane][seat.shard.grade] += not seat.aside
-            seat.charged = 0.0
+            seat.charged, seat.asked = 0.0, False
             if seat.key:
                 self._keys[seat.key] = self._keys.get(seat.key, 0) + seat.left
                 self._key_limits.setdefault(seat.key, []).append(seat.key_limit)

@@ -72,20 +72,15 @@ class Yields:
             self._preemptible[lane] = {ref: None for ref in seats if self._shelf.slots.seat(ref) is not None}
 
     def waits(self, lane: str) -> Window | None:
-        """The window of the best task in a lane that finds no slot where calls may have to give theirs away."""
-        if not self._preemptible.get(lane):
-            return None
-        head = self._shelf.lanes[lane].best()
-        window = None if head is None else self._shelf.windows[head[2]]
-        if window is None or self._shelf.slots.room(lane, window.shard.grade) > 0:
-            return None
-        return window
+        """The window of the best task in a lane in which calls may have to give their slots away."""
+        head = self._shelf.lanes[lane].best() if self._preemptible.get(lane) else None
+        return None if head is None else self._shelf.windows[head[2]]
 
     def victims(self, lane: str, window: Window) -> list[Ref]:
         """Calls of lower classes that must give their slots to the better ones at the front of this window.
 
-        As many as there are, less those that were asked before. Of the lowest class first, and of those the one that
-        began last.
+        As many as find no free slot, less those that were asked before. Of the lowest class first, and of those the one
+        that began last.
         """
         seats, found, asked = self._preemptible[lane], [], 0
         slots, grade, head = self._shelf.slots, window.shard.grade, window.head()
@@ -99,5 +94,5 @@ class Yields:
                 asked += 1
             elif not seat.aside and seat.shard.grade < grade and seat.key_at > head.key:
                 found.append((seat.shard.grade, -seat.since_us, ref))
-        wanted = window.ready(slots.slots(lane)) - asked
+        wanted = window.ready(slots.slots(lane)) - max(0, slots.room(lane, grade)) - asked
         return [ref for _, _, ref in sorted(found)[: max(0, wanted)]]
