@@ -33,9 +33,9 @@ class Attempt(msgspec.Struct, gc=False):
 class Work(msgspec.Struct, gc=False):
     """What takes one slot: one attempt, or a micro-batch of attempts of one batched handler.
 
-    `timeout_s` bounds the whole call; None means no limit. After `quantum_us` it yields at its next checkpoint (None:
-    only when it is asked to). At most once means that no row may be run twice, not even to
-    find the one that fails. Workers refuse to start it after `not_after_us`.
+    `timeout_s` bounds the whole call; None means no limit. After it has run for `quantum_us`, without what it awaited,
+    it yields at its next checkpoint (None: only when it is asked to). At most once means that no row may be run twice,
+    not even to find the one that fails. Workers refuse to start it after `not_after_us`.
     """
 
     handler: str
@@ -111,10 +111,14 @@ class Aside(msgspec.Struct):
 
 
 class Yielded(msgspec.Struct):
-    """The call that holds this attempt stopped at a checkpoint: its slot is free, and it goes on when it is resumed."""
+    """The call that holds this attempt stopped at a checkpoint: its slot is free, and it goes on when it is resumed.
+
+    `used_up`: it had used up its quantum, and was not only asked to.
+    """
 
     task: int
     fence: int
+    used_up: bool = False
 
 
 class WorkerLost(msgspec.Struct):

@@ -3,7 +3,7 @@
 The component behind it is put in by `assemble`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from wsaios.kernel.policy import Ordering
@@ -137,6 +137,9 @@ class Resting(Protocol):
     def lanes(self) -> list[str]:
         """Those in which some call rests."""
 
+    def best(self, lane: str, room: Callable[[int], int] | None = None) -> Rest | None:
+        """The one that goes on next; `room` says how many slots a class may take now."""
+
     def refs(self) -> list[Ref]:
         """All that rest."""
 
@@ -266,7 +269,7 @@ class Shelf(Protocol):
 class Yields(Protocol):
     """Calls that give their slots away while they run."""
 
-    def rest(self, task: Task, shard: Shard, now_us: int) -> None:
+    def rest(self, task: Task, shard: Shard, now_us: int, *, used_up: bool) -> None:
         """A running call stopped at a checkpoint: its slot is free, and it stands in line for another one."""
 
     def returns(self, lane: str) -> Rest | None:

@@ -38,7 +38,7 @@ class Cycle:
         if self.held and self._executor.resting:
             # What runs already may go on, or it could never end.
             for lane in self._executor.resting.lanes():
-                self._go_on(lane)
+                self._go_on(lane, whatever_waits=True)
         if self._stands:
             return
         executor = self._executor
@@ -113,10 +113,11 @@ class Cycle:
             self._go_on(lane)
         return self._executor.choose(lane)
 
-    def _go_on(self, lane: str) -> None:
+    def _go_on(self, lane: str, *, whatever_waits: bool = False) -> None:
         """Resume calls that stopped at a checkpoint, as long as they are better than all that has not begun."""
         book, executor = self._book, self._executor
-        while executor.slots.free(lane) and (rest := executor.yields.returns(lane)) is not None:
+        best = executor.resting.best if whatever_waits else executor.yields.returns
+        while executor.slots.free(lane) and (rest := best(lane)) is not None:
             executor.resting.leave(rest.ref)
             executor.slots.stand(rest.ref, aside=False, now_us=book.now_us)
             seat = executor.slots.seat(rest.ref)

@@ -71,7 +71,7 @@ class Reports:
             ref = report.task, report.fence
             book.executor.slots.stand(ref, aside=not report.back, now_us=book.now_us)
         elif type(report) is Yielded:
-            self._yielded((report.task, report.fence))
+            self._yielded((report.task, report.fence), used_up=report.used_up)
         elif type(report) is Unbegun:
             self._unbegun((report.task, report.fence))
         elif type(report) is AtHand:
@@ -156,11 +156,11 @@ class Reports:
                 else:
                     self._requeue(task, report.reason)
 
-    def _yielded(self, ref: tuple[int, int]) -> None:
+    def _yielded(self, ref: tuple[int, int], *, used_up: bool) -> None:
         """It goes on running, without a slot; nothing is written. One that no longer counts is let go, to its end."""
         task, book = self._holder(ref), self._book
         if task is not None:
-            book.executor.yields.rest(task, book.shards[task.shard], book.now_us)
+            book.executor.yields.rest(task, book.shards[task.shard], book.now_us, used_up=used_up)
         else:
             book.effects.resumes.append(Resumed(AttemptRef(*ref), None))
 

@@ -315,7 +315,8 @@ class SimEngine:
         call.rests = True
         self.occupied[call.work.lane] -= 1
         self._at_work[call.work.lane] -= 1
-        self._pipe.send(Yielded(*call.refs[0]), now_us)
+        used_up = call.quantum_us is not None and 0 < call.quantum_us <= used_us
+        self._pipe.send(Yielded(*call.refs[0], used_up), now_us)
 
     def _give_back(self, lane: str, now_us: int) -> None:
         for handler in sorted(self._lent.pop(lane, ())):

@@ -68,6 +68,28 @@ async def test_short_calls_pass_a_long_one_that_used_up_its_time(url: str) -> No
         assert [line.to_state for line in await task.history()] == ["ready", "running", "succeeded"]
 
 
+async def test_a_call_that_awaits_keeps_its_level(url: str) -> None:
+    scheduler = narrow(url, policy=QUICK)
+    turns: list[str] = []
+
+    @scheduler.handler("waits")
+    async def waits(context: Context) -> None:
+        for _ in range(6):
+            await asyncio.sleep(0.01)
+            turns.append("waits")
+            await context.checkpoint()
+
+    scheduler.add_handler("quick", quick)
+    async with scheduler:
+        task = await scheduler.submit("waits")
+        later = await scheduler.submit("quick", {"number": 1})
+        await asyncio.gather(task.result(timeout_s=10), later.result(timeout_s=10))
+        ends = [(await each.history())[-1].at for each in (task, later)]
+    # 60 ms on the clock, and next to nothing of the 2 ms of the top level: it never gave its slot away.
+    assert ends[0] <= ends[1]
+    assert len(turns) == 6
+
+
 async def test_several_long_calls_share_one_slot(url: str) -> None:
     scheduler, calls = narrow(url, policy=policies.Mlfq(quanta_ms=(2.0, 2.0, 2.0, 2.0, 2.0), boost_s=60.0)), []
     for place in range(3):

@@ -19,7 +19,7 @@ class Yields:
         self._ordering = ordering
         self._preemptible: dict[str, dict[Ref, None]] = {}
 
-    def rest(self, task: Task, shard: Shard, now_us: int) -> None:
+    def rest(self, task: Task, shard: Shard, now_us: int, *, used_up: bool) -> None:
         """A running call stopped at a checkpoint: its slot is free, and it stands in line for another one.
 
         Who used up the time of his level sinks to the next; who was asked to yield keeps his place.
@@ -28,8 +28,7 @@ class Yields:
         seat = self._shelf.slots.seat(ref)
         if seat is None or seat.aside:
             return
-        quantum = self.quantum_us(seat.level)
-        if quantum is not None and now_us - seat.since_us >= quantum:
+        if used_up and self.quantum_us() is not None:
             seat.level += 1
             body, handler = task.body, shard.handler
             facts = Facts(body.priority, now_us, body.deadline_us, self._shelf.meter.run_us(handler), level=seat.level)

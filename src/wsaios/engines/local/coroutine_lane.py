@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 from wsaios.engines.local.arguments import Arguments
 from wsaios.engines.local.aside import CALL
@@ -10,6 +12,7 @@ from wsaios.engines.local.batch_call import BatchCall
 from wsaios.engines.local.outcomes import raised, returned, stopped
 from wsaios.engines.local.register import Register
 from wsaios.engines.local.run import Run
+from wsaios.engines.local.timed import Timed
 from wsaios.kernel.engine import Ended, Yielded
 from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import LaneSpec
@@ -42,8 +45,10 @@ class CoroutineLane:
     def begin(self, run: Run) -> bool:
         """Start a work."""
         self._occupied += 1
-        run.quantum_us, run.since_s = run.work.quantum_us, self._register.loop.time()
-        work = self._batch(run) if run.handler.batched else self._single(run)
+        work: Coroutine[Any, Any, None] = self._batch(run) if run.handler.batched else self._single(run)
+        run.quantum_us = run.work.quantum_us
+        if run.quantum_us is not None:
+            work = Timed(work, run.took)
         run.task = self._register.loop.create_task(work, context=self._base.copy())
         return True
 
@@ -85,18 +90,18 @@ class CoroutineLane:
 
         While it waits to go on it has no slot, and its time limit stands still.
         """
-        loop, quantum = self._register.loop, run.quantum_us
-        used = quantum is not None and (loop.time() - run.since_s) * 1e6 >= quantum
+        # A step that ends here is counted when it has ended: it always costs a turn of the loop.
+        await asyncio.sleep(0)
+        used = run.quantum_us is not None and run.used_s * 1e6 >= run.quantum_us
         if run.closed or run.cancelled or run.aside or not (run.asked or used):
-            await asyncio.sleep(0)
             return
-        run.asked, run.resumed = False, loop.create_future()
+        run.asked, run.resumed = False, self._register.loop.create_future()
         left_s = None if run.timer is None else run.timer[0] - time.monotonic()
         self._register.deadlines.disarm(run)
         run.aside += 1
         self._occupied -= 1
         task, fence = run.keys[0]
-        self._register.report([Yielded(task, fence)])
+        self._register.report([Yielded(task, fence, used)])
         try:
             await run.resumed
         except BaseException:
@@ -106,7 +111,7 @@ class CoroutineLane:
             raise
         finally:
             run.aside -= 1
-            run.resumed, run.since_s = None, loop.time()
+            run.resumed, run.used_s = None, 0.0
             self._occupied += not run.closed
             if left_s is not None and not run.closed:
                 self._register.deadlines.arm(run, max(0.0, left_s))

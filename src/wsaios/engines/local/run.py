@@ -35,7 +35,7 @@ class Run(msgspec.Struct, eq=False):
     `named` are the attempts whose end was asked for, `partly` gives the ends of a batched call as far as they are
     known. `told`: the ends are reported; `closed`: it no longer runs; between the two its slot is occupied, unless
     `replaced`, which means that another worker took the slot over, or it stands `aside` (so many awaits at once).
-    `asked`: it shall yield at its next checkpoint, as it does after `quantum_us` since `since_s`; `resumed` is done
+    `asked`: it shall yield at its next checkpoint, as it does when it has `used_s` of `quantum_us`; `resumed` is done
     when it may go on.
     """
 
@@ -58,8 +58,12 @@ class Run(msgspec.Struct, eq=False):
     aside: int = 0
     asked: bool = False
     quantum_us: int | None = None
-    since_s: float = 0.0
+    used_s: float = 0.0
     resumed: asyncio.Future[None] | None = None
+
+    def took(self, seconds: float) -> None:
+        """It has run for so long."""
+        self.used_s += seconds
 
     async def checkpoint(self) -> None:
         """Yield if it is time to, and where it can be done."""

@@ -57,6 +57,8 @@ class Attention:
             for task in asking:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+                # A connection that was cut off is closed in the next turn of the loop, which may be its last one.
+                await asyncio.sleep(0)
 
     async def _ask(self) -> None:
         began_s, counted = time.monotonic() - SILENT_S, None
