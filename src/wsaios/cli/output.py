@@ -27,9 +27,7 @@ def print_lines(lines: Iterable[str]) -> None:
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """Lines with columns as wide as their widest cell; numbers stand to the right."""
     cells = [[_first_line(_cell(value)) for value in row] for row in rows]
-    numeric = [
-        bool(cells) and all(row[column].replace(",", "").isdecimal() for row in cells) for column in range(len(header))
-    ]
+    numeric = [bool(cells) and all(_number(row[column]) for row in cells) for column in range(len(header))]
     widths = [max(len(row[column]) for row in [list(header), *cells]) for column in range(len(header))]
     for row in [list(header), *cells]:
         parts = [
@@ -78,6 +76,10 @@ def printable(text: str) -> str:
 def _first_line(text: str) -> str:
     line, end, _ = text.partition("\n")
     return printable(f"{line.rstrip()} …" if end else line)
+
+
+def _number(text: str) -> bool:
+    return text == "-" or text.replace(",", "").replace(".", "", 1).removesuffix("%").isdecimal()
 
 
 def _cell(value: object) -> str:

@@ -11,6 +11,7 @@ from wsaios.cli.doctor import doctor
 from wsaios.cli.errors import UNEXPECTED
 from wsaios.cli.ledger import ledger_app
 from wsaios.cli.policy import policy
+from wsaios.cli.simulate import simulate
 from wsaios.cli.streams import prepare
 from wsaios.cli.task import task
 from wsaios.cli.workflow import workflow
@@ -27,6 +28,7 @@ app.add_typer(task)
 app.add_typer(workflow)
 app.add_typer(ledger_app)
 app.command()(policy)
+app.command()(simulate)
 app.command()(doctor)
 
 

@@ -1,11 +1,13 @@
 """What an operator does to a whole ledger, without owning it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from wsaios.bootstrap import Settings, SystemClock, ledger_of, ledger_url
 from wsaios.kernel.errors import InvalidInput, LedgerOwned, LedgerUnavailable, NotPossible
+from wsaios.kernel.ledger import Reads
 from wsaios.ledger.location import Location, locate
 from wsaios.ledger.postgres.address import dump_command
 from wsaios.ledger.sqlite.backup import backup as copy_of_file
@@ -63,6 +65,25 @@ def prune(ledger: str | None, older_than_days: float) -> int:
         if more:
             time.sleep(_PAUSE_S)
     return removed
+
+
+@contextmanager
+def reading_of(ledger: str | None) -> Iterator[Reads]:
+    """A way to read a ledger, beside a live owner too.
+
+    Raises:
+        InvalidInput: the address names no ledger.
+        LedgerBroken, LedgerTooNew, LedgerUnavailable: it cannot be read.
+    """
+    url = ledger_url(ledger)
+    place = locate(url)
+    if not place.remote:
+        require_file(place)
+    store = ledger_of(url, Settings(only_client=True))
+    try:
+        yield store.reads()
+    finally:
+        store.close()
 
 
 def _prune_a_while(url: str, clock: SystemClock, retention_us: int) -> tuple[int, bool]:
