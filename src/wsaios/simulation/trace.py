@@ -57,6 +57,11 @@ class Reading(msgspec.Struct, frozen=True):
     deadlines_s: Mapping[str, float] = {}
     speed: float = 1.0
 
+    @property
+    def changes(self) -> bool:
+        """Whether anything of what was recorded is replaced."""
+        return bool(self.speed != 1.0 or self.priorities or self.deadlines_s)
+
 
 def adjusted(trace: Trace, reading: Reading) -> Trace:
     """The trace with what was asked for: rate of arrival, priorities and deadlines of classes.
@@ -71,13 +76,14 @@ def adjusted(trace: Trace, reading: Reading) -> Trace:
         raise InputError(trace.name, f"class {grade!r:.80}", f"there is none, only {', '.join(sorted(known))}")
     first = min(job.arrival_us for job in trace.jobs)
     jobs = []
-    for job in trace.jobs:
+    for job in trace.jobs if reading.changes else ():
         came = first + round((job.arrival_us - first) / reading.speed)
         due = None if job.deadline_us is None else came + job.deadline_us - job.arrival_us
         if job.grade in reading.deadlines_s:
             due = came + round(reading.deadlines_s[job.grade] * S)
         priority = reading.priorities.get(job.grade, job.priority)
         jobs.append(job._replace(arrival_us=came, deadline_us=due, priority=priority))
+    jobs = jobs or trace.jobs
     if not trace.linked:
         jobs.sort(key=lambda job: job.arrival_us)
     return Trace(trace.name, trace.form, jobs, trace.path_us)
