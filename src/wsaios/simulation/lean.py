@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
+from enum import IntEnum
 from heapq import heappop, heappush
 from itertools import groupby
 from operator import itemgetter
@@ -129,11 +130,19 @@ class Call(msgspec.Struct, eq=False):
     rests: bool = False
 
 
+class _Next(IntEnum):
+    """What a call does next: it yields since its time is up or since it was asked to, or it ends."""
+
+    END = 0
+    USED_UP = 1
+    ASKED = 2
+
+
 class LeanEngine:
     """Calls that take as long as was recorded, and yield when their time is up or they are asked to."""
 
     def __init__(self) -> None:
-        self._agenda: list[tuple[int, int, Call, int, bool]] = []
+        self._agenda: list[tuple[int, int, Call, int, _Next]] = []
         self._calls: dict[AttemptRef, Call] = {}
         self._number = 0
         self.yields = 0
@@ -162,23 +171,23 @@ class LeanEngine:
         for ref in refs:
             call = self._calls.get(ref)
             if call is not None and not call.rests:
-                self._plan(now_us, call, rests=True)
+                self._plan(now_us, call, _Next.ASKED)
 
     def reports(self, now_us: int) -> list[Report]:
         """What has happened by now."""
         told: list[Report] = []
         agenda = self._agenda
         while agenda and agenda[0][0] <= now_us:
-            at_us, _, call, turn, rests = heappop(agenda)
+            at_us, _, call, turn, what = heappop(agenda)
             if call.turn != turn or call.rests:
                 continue
             self.turns.append(call.since_us)
             self.turns.append(at_us)
-            if rests:
+            if what != _Next.END:
                 call.left_us -= at_us - call.since_us
                 call.rests = True
                 self.yields += 1
-                told.append(Yielded(*call.ref))
+                told.append(Yielded(*call.ref, used_up=what == _Next.USED_UP))
             else:
                 call.turn += 1
                 del self._calls[call.ref]
@@ -188,10 +197,10 @@ class LeanEngine:
     def _go(self, call: Call, quantum_us: int | None) -> None:
         call.turn += 1
         if quantum_us is not None and quantum_us < call.left_us:
-            self._plan(call.since_us + quantum_us, call, rests=True)
+            self._plan(call.since_us + quantum_us, call, _Next.USED_UP)
         else:
-            self._plan(call.since_us + call.left_us, call, rests=False)
+            self._plan(call.since_us + call.left_us, call, _Next.END)
 
-    def _plan(self, at_us: int, call: Call, *, rests: bool) -> None:
+    def _plan(self, at_us: int, call: Call, what: _Next) -> None:
         self._number += 1
-        heappush(self._agenda, (at_us, self._number, call, call.turn, rests))
+        heappush(self._agenda, (at_us, self._number, call, call.turn, what))

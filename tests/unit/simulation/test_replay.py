@@ -178,3 +178,8 @@ def test_tenants_that_share_take_turns() -> None:
     plain, fair = (replay(trace, Fcfs(), 1, fair=fair) for fair in (False, True))
     assert sum(place >= 50 for place in plain.order[:50]) == 0
     assert 20 <= sum(place >= 50 for place in fair.order[:50]) <= 30
+
+
+def test_whoever_uses_up_the_time_of_his_level_sinks_to_the_next_one() -> None:
+    turns = replay(Trace("one", "table", [Job(START_US, 30_000)]), PROFILES["mlfq"], 1).turns
+    assert [turns[place + 1] - turns[place] for place in range(0, 6, 2)] == [4000, 8000, 16_000]
