@@ -1,14 +1,17 @@
 """A run that was recorded in a ledger is replayed: the same core comes to the same order of dispatch."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
 import pytest
+from typer.testing import CliRunner
 
 from wsaios import LaneSpec, Scheduler, Settings
+from wsaios.cli import app
 from wsaios.kernel.policy import PROFILES, Ordering, Priority
 from wsaios.kernel.states import State
 from wsaios.sdk.upkeep import reading_of
@@ -69,6 +72,9 @@ async def test_a_recorded_run_replays_to_the_identical_order(tmp_path: Path, pol
     trace = recorded(url)
     assert {job.grade for job in trace.jobs} == {"bulk", "default", "interactive"}
     assert list(Replay(trace, Ordering(PROFILES[policy]), Setting(SLOTS)).run().order) == order
+    arguments = ["simulate", "--from-ledger", url, "--policy", policy, "--slots", str(SLOTS), "--json"]
+    told = CliRunner().invoke(app, arguments)
+    assert json.loads(told.stdout)["policies"][0]["classes"][0]["count"] == len(order)
 
 
 async def test_a_flipped_comparison_changes_the_live_order_and_that_of_the_replay(
