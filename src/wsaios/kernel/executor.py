@@ -112,6 +112,20 @@ class Timer(Protocol):
         """Whether the ledger should be asked for more."""
 
 
+class Turn:
+    """What is known of a call that may give its slot away.
+
+    The place from which it goes on, how often it used up its time, and whether it was asked to make room.
+    """
+
+    __slots__ = ("asked", "key", "level")
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        self.level = 0
+        self.asked = False
+
+
 class Rest(NamedTuple):
     """A call that stopped at a checkpoint, with the place from which it goes on."""
 
@@ -145,19 +159,14 @@ class Resting(Protocol):
 
 
 class Seat(Protocol):
-    """One slot that is taken; `size` attempts sat down.
-
-    `level` is how often it used up its time, `asked` whether it must give the slot away.
-    """
+    """One slot that is taken; `size` attempts sat down; `turn` is kept of those that may give it away."""
 
     key: str
     size: int
     lane: str
     shard: Shard
     aside: bool
-    asked: bool
-    level: int
-    key_at: int
+    turn: Turn | None
 
 
 class Lent(Protocol):
@@ -199,8 +208,8 @@ class Slots(Protocol):
     def room(self, lane: str, grade: int) -> int:
         """How many free slots a class of work may take."""
 
-    def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int, key: int = 0) -> None:
-        """One slot for these attempts of a shard, the best of which stands at `key`."""
+    def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int) -> None:
+        """One slot for these attempts of a shard."""
 
     def seat(self, ref: Ref) -> Seat | None:
         """Where an attempt sits."""
@@ -285,7 +294,7 @@ class Yields(Protocol):
     def any(self) -> bool:
         """Whether some handler's calls may have to give their slots away."""
 
-    def may_yield(self, lane: str, ref: Ref) -> None:
+    def may_yield(self, lane: str, ref: Ref, key: int) -> None:
         """A call began that may have to give its slot to work of a higher class."""
 
     def waits(self, lane: str) -> Window | None:

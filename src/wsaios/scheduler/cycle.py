@@ -121,15 +121,16 @@ class Cycle:
             executor.resting.leave(rest.ref)
             executor.slots.stand(rest.ref, aside=False, now_us=book.now_us)
             seat = executor.slots.seat(rest.ref)
-            quantum = executor.yields.quantum_us(seat.level if seat is not None else 0)
+            turn = seat.turn if seat is not None else None
+            quantum = executor.yields.quantum_us(0 if turn is None else turn.level)
             book.effects.resumes.append(Resumed(AttemptRef(*rest.ref), quantum))
 
     def _open(self) -> list[str]:
         """The lanes with something to start that nobody has paused."""
-        paused = self._book.paused
-        if "all:*" in paused:
-            return []
-        return [lane for lane in self._executor.lanes_awake() if f"lane:{lane}" not in paused]
+        paused, awake = self._book.paused, self._executor.lanes_awake()
+        if not paused:
+            return awake
+        return [] if "all:*" in paused else [lane for lane in awake if f"lane:{lane}" not in paused]
 
     def _preempt(self, lane: str) -> None:
         """Have calls of lower classes make room for better ones that wait; which they do when their engine says so."""
@@ -139,14 +140,14 @@ class Cycle:
             return
         for ref in executor.yields.victims(lane, window):
             seat, task = executor.slots.seat(ref), book.tasks.get(ref[0])
-            if seat is None or task is None or task.fence != ref[1] or task.state != State.RUNNING:
+            if seat is None or seat.turn is None or task is None or task.fence != ref[1] or task.state != State.RUNNING:
                 continue
             if executor.kinds[lane] == "async":
-                seat.asked = True
+                seat.turn.asked = True
                 book.effects.preempts.append(AttemptRef(*ref))
             elif seat.size == 1 and not task.body.flags & Flag.ONCE:
                 # Its attempt is not used up, and it keeps its place.
-                seat.asked = True
+                seat.turn.asked = True
                 task.body.attempts -= 1
                 book.cancel_attempt(task)
                 book.move(task, State.READY, "gave its slot to work of a higher class", fence=True)
@@ -204,12 +205,12 @@ class Cycle:
         if options.at_most_once:
             _mark_once(tasks)
         refs = [(task.id, task.fence) for task in tasks]
-        self._executor.slots.take(lane, shard, refs, options.concurrency_limit, book.now_us, tasks[0].key)
+        self._executor.slots.take(lane, shard, refs, options.concurrency_limit, book.now_us)
         quantum = self._executor.yields.quantum_us()
         work = Work(handler, lane, attempts, options.timeout_s, options.at_most_once, None, quantum)
         book.effects.works.append(work)
         if self._executor.handlers[handler].preemptible:
-            self._executor.yields.may_yield(lane, refs[0])
+            self._executor.yields.may_yield(lane, refs[0], tasks[0].key)
 
     def _dispatch_each(self, tasks: list[Task], lane: str, shard: Shard) -> None:
         """A slot for each of these tasks."""
@@ -224,10 +225,10 @@ class Cycle:
                 options = executor.options(task, handler)
             if options.at_most_once:
                 _mark_once((task,))
-            take(lane, shard, [(task.id, task.fence)], 1, now_us, task.key)
+            take(lane, shard, [(task.id, task.fence)], 1, now_us)
             works.append(Work(handler, lane, [attempt], options.timeout_s, options.at_most_once, None, quantum))
             if preemptible:
-                executor.yields.may_yield(lane, (task.id, task.fence))
+                executor.yields.may_yield(lane, (task.id, task.fence), task.key)
 
     def _fills_up(self, window: Window, most: int, max_wait_us: int) -> bool:
         """Whether an under-filled micro-batch should still wait for more rows."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from wsaios.components.executor.meter import Meter
 from wsaios.kernel.executor import Slots as PortSlots
+from wsaios.kernel.executor import Turn
 from wsaios.kernel.task import GRADES, Shard
 
 Ref = tuple[int, int]
@@ -13,8 +14,7 @@ class Seat:
     """One slot taken by a call, with the attempts it still holds; while it stands aside the slot is free."""
 
     __slots__ = (
-        "alone", "aside", "asked", "charged", "key", "key_at", "key_limit", "lane", "left", "level", "shard",
-        "since_us", "size", "used_us",
+        "alone", "aside", "charged", "key", "key_limit", "lane", "left", "shard", "since_us", "size", "turn", "used_us",
     )  # fmt: skip
 
     def __init__(self, lane: str, shard: Shard, size: int, key_limit: int, since_us: int) -> None:
@@ -29,9 +29,7 @@ class Seat:
         self.since_us = since_us
         self.used_us = 0
         self.charged = 0.0
-        self.asked = False
-        self.level = 0
-        self.key_at = 0
+        self.turn: Turn | None = None
 
 
 class Slots:
@@ -88,10 +86,9 @@ class Slots:
         """How many more may run under a concurrency key: the smallest limit counts, of those that run and this one."""
         return min(limit, *self._key_limits.get(key, ()), limit) - self.key_taken(key)
 
-    def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int, key: int = 0) -> None:
-        """One slot for these attempts of a shard, the best of which stands at `key`."""
+    def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int) -> None:
+        """One slot for these attempts of a shard."""
         seat = Seat(lane, shard, len(refs), key_limit, now_us)
-        seat.key_at = key
         if self.meter.shares:
             seat.charged = self.meter.began(lane, shard)
         self._taken[lane] += 1
@@ -153,7 +150,9 @@ class Slots:
             self._taken[seat.lane] = self._taken.get(seat.lane, 0) + (not seat.aside)
             if seat.lane in self.reserved:
                 self._graded[seat.lane][seat.shard.grade] += not seat.aside
-            seat.charged, seat.asked = 0.0, False
+            seat.charged = 0.0
+            if seat.turn is not None:
+                seat.turn.asked = False
             if seat.key:
                 self._keys[seat.key] = self._keys.get(seat.key, 0) + seat.left
                 self._key_limits.setdefault(seat.key, []).append(seat.key_limit)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from wsaios.components.executor.shelf import Shelf
-from wsaios.kernel.executor import Ref, Rest, Window
+from wsaios.kernel.executor import Ref, Rest, Turn, Window
 from wsaios.kernel.policy import Facts, Mlfq, Ordering
 from wsaios.kernel.task import Shard, Task
 
@@ -28,14 +28,17 @@ class Yields:
         seat = self._shelf.slots.seat(ref)
         if seat is None or seat.aside:
             return
+        turn = seat.turn
+        if turn is None:
+            turn = seat.turn = Turn(task.key)
         if used_up and self.quantum_us() is not None:
-            seat.level += 1
+            turn.level += 1
             body, handler = task.body, shard.handler
-            facts = Facts(body.priority, now_us, body.deadline_us, self._shelf.meter.run_us(handler), level=seat.level)
-            seat.key_at = self._ordering().policy.key(facts)
-        seat.asked = False
+            facts = Facts(body.priority, now_us, body.deadline_us, self._shelf.meter.run_us(handler), level=turn.level)
+            turn.key = self._ordering().policy.key(facts)
+        turn.asked = False
         self._shelf.slots.stand(ref, aside=True, now_us=now_us)
-        self._shelf.resting.add(seat.lane, shard.grade, Rest(seat.key_at, task.id, ref))
+        self._shelf.resting.add(seat.lane, shard.grade, Rest(turn.key, task.id, ref))
 
     def returns(self, lane: str) -> Rest | None:
         """The call that goes on next in a lane, if it comes before all that has not begun."""
@@ -63,8 +66,11 @@ class Yields:
         """Whether some handler's calls may have to give their slots away."""
         return bool(self._preemptible)
 
-    def may_yield(self, lane: str, ref: Ref) -> None:
-        """A call began that may have to give its slot to work of a higher class."""
+    def may_yield(self, lane: str, ref: Ref, key: int) -> None:
+        """A call that stood at `key` began, and may have to give its slot to work of a higher class."""
+        seat = self._shelf.slots.seat(ref)
+        if seat is not None:
+            seat.turn = Turn(key)
         seats = self._preemptible.setdefault(lane, {})
         seats[ref] = None
         if len(seats) > _SLACK + 2 * self._shelf.slots.slots(lane):
@@ -89,9 +95,11 @@ class Yields:
             seat = slots.seat(ref)
             if seat is None:
                 del seats[ref]
-            elif seat.asked:
+            elif (turn := seat.turn) is None:
+                continue
+            elif turn.asked:
                 asked += 1
-            elif not seat.aside and seat.shard.grade < grade and seat.key_at > head.key:
+            elif not seat.aside and seat.shard.grade < grade and turn.key > head.key:
                 found.append((seat.shard.grade, -seat.since_us, ref))
         wanted = window.ready(slots.slots(lane)) - max(0, slots.room(lane, grade)) - asked
         return [ref for _, _, ref in sorted(found)[: max(0, wanted)]]
