@@ -88,12 +88,16 @@ class OrderCheck:
                     require(later <= _SPAN_US, Check.BOUND, seen, head.id, later, waiting.task.id)
 
     def _check_resting(self, after: After, lane: str, shard: Shard, place: tuple[int, int]) -> None:
-        """A call that stopped at a checkpoint goes on before worse ones start."""
-        resting = after.core.executor.resting
-        assert isinstance(resting, Resting)
-        rest = resting.best(lane, lambda grade: int(grade >= shard.grade))
-        if rest is not None:
-            require(place <= rest.place, Check.ORDER, "{}: {} started while {} waits to go on", lane, place, rest)
+        """A call that stopped at a checkpoint goes on before worse ones start; tenants that share take turns."""
+        chosen = ordering(after)
+        shares = chosen is not None and chosen.fair is not None
+        for ref in after.core.executor.resting.refs():
+            seat = after.core.executor.slots.seat(ref)
+            if seat is None or seat.turn is None or seat.lane != lane or seat.shard.grade < shard.grade:
+                continue
+            if not shares or seat.shard.tenant == shard.tenant:
+                rest = seat.turn.key, ref[0]
+                require(place <= rest, Check.ORDER, "{}: {} started while {} waits to go on", lane, place, rest)
 
     def _check_free(self, after: After, best: dict[str, dict[Kind, Waiting]]) -> None:
         asked = {

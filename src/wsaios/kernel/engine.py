@@ -113,12 +113,14 @@ class Aside(msgspec.Struct):
 class Yielded(msgspec.Struct):
     """The call that holds this attempt stopped at a checkpoint: its slot is free, and it goes on when it is resumed.
 
-    `used_up`: it had used up its quantum, and was not only asked to.
+    `used_up`: it had used up its quantum, and was not only asked to. `back`: it goes on without having been resumed,
+    because it was told to stop waiting.
     """
 
     task: int
     fence: int
     used_up: bool = False
+    back: bool = False
 
 
 class WorkerLost(msgspec.Struct):

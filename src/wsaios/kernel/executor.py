@@ -4,7 +4,7 @@ The component behind it is put in by `assemble`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from wsaios.kernel.policy import Ordering
 from wsaios.kernel.task import Body, Effective, HandlerSpec, LaneKind, LaneSpec, Shard, Task
@@ -112,18 +112,24 @@ class Timer(Protocol):
         """Whether the ledger should be asked for more."""
 
 
+AWAITS: Final = 1
+"""Why a call stands aside: it awaits other tasks."""
+RESTS: Final = 2
+"""Why a call stands aside: it stopped at a checkpoint."""
+
+
 class Turn:
     """What is known of a call that may give its slot away.
 
-    The place from which it goes on, how often it used up its time, and whether it was asked to make room.
+    The place from which it goes on, how often it used up its time, and since when it is asked to make room.
     """
 
-    __slots__ = ("asked", "key", "level")
+    __slots__ = ("asked_us", "key", "level")
 
     def __init__(self, key: int) -> None:
         self.key = key
         self.level = 0
-        self.asked = False
+        self.asked_us: int | None = None
 
 
 class Rest(NamedTuple):
@@ -145,6 +151,9 @@ class Resting(Protocol):
     def __len__(self) -> int:
         """How many there are."""
 
+    def __contains__(self, ref: Ref) -> bool:
+        """Whether a call rests."""
+
     def leave(self, ref: Ref) -> bool:
         """A call rests no longer; whether it did."""
 
@@ -165,7 +174,7 @@ class Seat(Protocol):
     size: int
     lane: str
     shard: Shard
-    aside: bool
+    away: int
     turn: Turn | None
 
 
@@ -217,7 +226,7 @@ class Slots(Protocol):
     def leave(self, ref: Ref, now_us: int | None) -> Seat | None:
         """It leaves; its seat the first time, None afterwards. `now_us` None: it never came to its engine."""
 
-    def stand(self, ref: Ref, *, aside: bool, now_us: int) -> None:
+    def stand(self, ref: Ref, *, aside: bool, now_us: int, why: int = AWAITS) -> None:
         """The call of an attempt stands aside, its slot being free meanwhile, or comes back."""
 
     def inherit(self, old: "Slots") -> None:
@@ -284,8 +293,17 @@ class Yields(Protocol):
     def returns(self, lane: str) -> Rest | None:
         """The call that goes on next in a lane, if it comes before all that has not begun."""
 
-    def before(self, lane: str, until: tuple[int, int] | None) -> tuple[int, int] | None:
-        """A place, or that of the call that goes on next in the lane, whichever comes first."""
+    def within(self, lane: str, span: Span) -> Span:
+        """A span that ends no later than where a call goes on that stopped at a checkpoint."""
+
+    def goes_on(self, ref: Ref, now_us: int) -> int | None:
+        """A call that rested takes a slot; for how long until it yields again, µs."""
+
+    def renew(self, task: Task, key: int) -> None:
+        """Give a running call another place from which it may go on, at the top level."""
+
+    def refs(self) -> list[Ref]:
+        """Calls that have a place of their own: those that rest, and those that may have to make room."""
 
     def quantum_us(self, level: int = 0) -> int | None:
         """How long a call of a level runs until it yields; None: until it is asked to."""
@@ -297,10 +315,16 @@ class Yields(Protocol):
     def may_yield(self, lane: str, ref: Ref, key: int) -> None:
         """A call began that may have to give its slot to work of a higher class."""
 
+    def begin(self) -> None:
+        """Look at all lanes anew."""
+
+    def next_us(self) -> int | None:
+        """When another call is to be asked, where one that was asked did not react; None: never."""
+
     def waits(self, lane: str) -> Window | None:
         """The window of the best task in a lane in which calls may have to give their slots away."""
 
-    def victims(self, lane: str, window: Window) -> list[Ref]:
+    def victims(self, lane: str, window: Window, now_us: int) -> list[Ref]:
         """Calls of lower classes that must give their slots to the better ones at the front of this window."""
 
 

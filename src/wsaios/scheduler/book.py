@@ -160,9 +160,9 @@ class Book(Draft):
         if task.body.history[-1][1] >= self._begun_us and self._take_back(ref):
             return True
         self.effects.cancels.append(ref)
-        if self.executor.resting.leave(ref):
+        if ref in self.executor.resting:
             # An engine that misses the first must not keep it for ever.
-            self.executor.slots.stand(ref, aside=False, now_us=self.now_us)
+            self.executor.yields.goes_on(ref, self.now_us)
             self.effects.resumes.append(Resumed(ref, None))
         return False
 

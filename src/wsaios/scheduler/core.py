@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from wsaios.kernel import events as ev
 from wsaios.kernel.engine import AttemptRef, Resumed
-from wsaios.kernel.executor import Executor, Timer, Window
+from wsaios.kernel.executor import RESTS, Executor, Timer, Window
 from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Answer, Committed, DueAfter, ExpiringAfter, Opening, ReadyAfter
 from wsaios.kernel.policy import Ordering
@@ -192,7 +192,7 @@ class Core:
         resting = [AttemptRef(*ref) for ref in old.executor.resting.refs()]
         self._orphans = resting + [ref for effects in lost for ref, _ in effects.resumes]
         for ref in self._orphans:
-            self.executor.slots.stand(ref, aside=False, now_us=self.book.now_us)
+            self.executor.slots.stand(ref, aside=False, now_us=self.book.now_us, why=RESTS)
         for lane, handler, rows in old.executor.lent.all():
             self.executor.lent.lend(lane, handler, rows)
 

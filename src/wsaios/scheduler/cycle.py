@@ -11,6 +11,9 @@ from wsaios.kernel.task import Effective, Flag, Shard, Task
 from wsaios.scheduler.book import Book
 
 _STARTED: Final = Flag.STARTED
+GAVE_WAY: Final = "gave its slot to work of a higher class"
+MOST_INTERRUPTIONS: Final = 3
+"""After so many a call in a process runs to its end, whatever waits: otherwise it might begin for ever."""
 
 
 class Cycle:
@@ -35,15 +38,14 @@ class Cycle:
     def run(self) -> None:
         """Start whatever may start."""
         self._stands = self.held or self._alone()
-        if self.held and self._executor.resting:
-            # What runs already may go on, or it could never end.
-            for lane in self._executor.resting.lanes():
-                self._go_on(lane, whatever_waits=True)
+        if self._executor.resting:
+            self._let_run()
         if self._stands:
             return
         executor = self._executor
         self._filled()
         if executor.yields.any:
+            executor.yields.begin()
             # Before anything starts: who loses its slot may be better than what would start elsewhere.
             for lane in self._open():
                 self._preempt(lane)
@@ -52,7 +54,10 @@ class Cycle:
 
     def next_us(self) -> int | None:
         """When a micro-batch has waited long enough to start under-filled; None while nothing may start anyway."""
-        return None if self._stands else min(self._fills.values(), default=None)
+        if self._stands:
+            return None
+        asked = self._executor.yields.next_us() if self._executor.yields.any else None
+        return min((*self._fills.values(), *(() if asked is None else (asked,))), default=None)
 
     def wake(self, reason: str) -> None:
         """Look again at every window that was parked for this reason."""
@@ -97,10 +102,9 @@ class Cycle:
                 return
             executor.touch(window)
             if spec.batch_size == 1 and not shard.concurrency_key:
-                until, most = executor.span(lane, shard.handler)
+                span = executor.span(lane, shard.handler)
+                until, most = executor.yields.within(lane, span) if executor.resting else span
                 most = room if most is None else min(room, most)
-                if executor.resting:
-                    until = executor.yields.before(lane, until)
                 tasks = window.run(most, until, self._book.now_us, lasting=rows > 0)
                 if tasks:
                     self._dispatch_each(tasks, lane, shard)
@@ -118,12 +122,28 @@ class Cycle:
         book, executor = self._book, self._executor
         best = executor.resting.best if whatever_waits else executor.yields.returns
         while executor.slots.free(lane) and (rest := best(lane)) is not None:
-            executor.resting.leave(rest.ref)
-            executor.slots.stand(rest.ref, aside=False, now_us=book.now_us)
-            seat = executor.slots.seat(rest.ref)
-            turn = seat.turn if seat is not None else None
-            quantum = executor.yields.quantum_us(0 if turn is None else turn.level)
+            quantum = executor.yields.goes_on(rest.ref, book.now_us)
             book.effects.resumes.append(Resumed(AttemptRef(*rest.ref), quantum))
+
+    def _let_run(self) -> None:
+        """Where nothing may start, what runs already goes on, or it could never end."""
+        paused = self._book.paused
+        for lane in self._executor.resting.lanes():
+            if self.held or f"lane:{lane}" in paused or "all:*" in paused:
+                self._go_on(lane, whatever_waits=True)
+
+    def _may_yield(self, lane: str, tasks: list[Task], options: Effective) -> None:
+        """A call of a preemptible handler began.
+
+        A process is ended for better work; but not where that would lose it, nor again and again, nor several rows for
+        one.
+        """
+        head = tasks[0]
+        if self._executor.kinds[lane] != "async":
+            gave_way = sum(entry[3] == GAVE_WAY for entry in head.body.history)
+            if len(tasks) > 1 or options.at_most_once or gave_way >= MOST_INTERRUPTIONS:
+                return
+        self._executor.yields.may_yield(lane, (head.id, head.fence), head.key)
 
     def _open(self) -> list[str]:
         """The lanes with something to start that nobody has paused."""
@@ -138,19 +158,19 @@ class Cycle:
         window = executor.yields.waits(lane)
         if window is None or self._blocked(window):
             return
-        for ref in executor.yields.victims(lane, window):
+        for ref in executor.yields.victims(lane, window, book.now_us):
             seat, task = executor.slots.seat(ref), book.tasks.get(ref[0])
             if seat is None or seat.turn is None or task is None or task.fence != ref[1] or task.state != State.RUNNING:
                 continue
             if executor.kinds[lane] == "async":
-                seat.turn.asked = True
+                seat.turn.asked_us = book.now_us
                 book.effects.preempts.append(AttemptRef(*ref))
-            elif seat.size == 1 and not task.body.flags & Flag.ONCE:
+            else:
                 # Its attempt is not used up, and it keeps its place.
-                seat.turn.asked = True
+                seat.turn.asked_us = book.now_us
                 task.body.attempts -= 1
                 book.cancel_attempt(task)
-                book.move(task, State.READY, "gave its slot to work of a higher class", fence=True)
+                book.move(task, State.READY, GAVE_WAY, fence=True)
                 executor.offer(task, book.shards[task.shard])
 
     def _blocked(self, window: Window) -> bool:
@@ -210,7 +230,7 @@ class Cycle:
         work = Work(handler, lane, attempts, options.timeout_s, options.at_most_once, None, quantum)
         book.effects.works.append(work)
         if self._executor.handlers[handler].preemptible:
-            self._executor.yields.may_yield(lane, refs[0], tasks[0].key)
+            self._may_yield(lane, tasks, options)
 
     def _dispatch_each(self, tasks: list[Task], lane: str, shard: Shard) -> None:
         """A slot for each of these tasks."""
@@ -228,7 +248,7 @@ class Cycle:
             take(lane, shard, [(task.id, task.fence)], 1, now_us)
             works.append(Work(handler, lane, [attempt], options.timeout_s, options.at_most_once, None, quantum))
             if preemptible:
-                executor.yields.may_yield(lane, (task.id, task.fence), task.key)
+                self._may_yield(lane, [task], options)
 
     def _fills_up(self, window: Window, most: int, max_wait_us: int) -> bool:
         """Whether an under-filled micro-batch should still wait for more rows."""

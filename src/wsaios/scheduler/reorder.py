@@ -4,10 +4,12 @@ from typing import Any, Final
 
 import msgspec
 
+from wsaios.kernel.engine import AttemptRef
 from wsaios.kernel.events import Reorder
 from wsaios.kernel.ids import IdRange
 from wsaios.kernel.ledger import Answer, LiveAfter
 from wsaios.kernel.policy import Ordering
+from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch
 from wsaios.scheduler.book import Book
 
@@ -42,10 +44,26 @@ class Reordering:
     def set(self, ordering: Ordering) -> None:
         """As `change`, without anyone who waits for it."""
         book = self._book
+        before = book.executor.ordering
         book.executor.order(ordering)
+        self._running(timed=ordering.policy != before.policy)
         book.commit.facts.append((*ORDER, msgspec.to_builtins(ordering)))
         self._changed_us = book.now_us
         self._walk([(0, book.id_high)])
+
+    def _running(self, *, timed: bool) -> None:
+        """Calls that rest or may have to make room stand by the new policy too, and learn their time from it."""
+        book, executor = self._book, self._book.executor
+        for ref in executor.yields.refs():
+            task = book.tasks.get(ref[0])
+            if task is not None and task.state == State.RUNNING and task.fence == ref[1]:
+                executor.yields.renew(task, executor.place(book.shards[task.shard], task.body, book.now_us))
+        if timed and executor.yields.quantum_us() is not None:
+            # They learn it when they are resumed. What rests already is told then.
+            for ref in executor.slots:
+                seat = executor.slots.seat(ref)
+                if seat is not None and executor.kinds.get(seat.lane) == "async" and ref not in executor.resting:
+                    book.effects.preempts.append(AttemptRef(*ref))
 
     def sealed(self, batch: Batch) -> None:
         """Rows that were staged before the policy changed exist from now on."""

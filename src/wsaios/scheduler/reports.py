@@ -71,7 +71,7 @@ class Reports:
             ref = report.task, report.fence
             book.executor.slots.stand(ref, aside=not report.back, now_us=book.now_us)
         elif type(report) is Yielded:
-            self._yielded((report.task, report.fence), used_up=report.used_up)
+            self._yielded(report)
         elif type(report) is Unbegun:
             self._unbegun((report.task, report.fence))
         elif type(report) is AtHand:
@@ -156,11 +156,16 @@ class Reports:
                 else:
                     self._requeue(task, report.reason)
 
-    def _yielded(self, ref: tuple[int, int], *, used_up: bool) -> None:
+    def _yielded(self, report: Yielded) -> None:
         """It goes on running, without a slot; nothing is written. One that no longer counts is let go, to its end."""
-        task, book = self._holder(ref), self._book
+        book, ref = self._book, (report.task, report.fence)
+        if report.back:
+            book.executor.yields.goes_on(ref, book.now_us)
+            return
+        task = self._holder(ref)
         if task is not None:
-            book.executor.yields.rest(task, book.shards[task.shard], book.now_us, used_up=used_up)
+            shard = book.shards[task.shard]
+            book.executor.yields.rest(task, shard, book.now_us, used_up=report.used_up)
         else:
             book.effects.resumes.append(Resumed(AttemptRef(*ref), None))
 

@@ -3,43 +3,56 @@
 from collections.abc import Callable
 from heapq import heappop, heappush
 
-from wsaios.kernel.executor import Rest
-
-Ref = tuple[int, int]
+from wsaios.kernel.executor import Ref, Rest
 
 
 class Resting:
-    """By lane and class of work, best first. What left meanwhile stays as a husk until it comes to the front."""
+    """By lane, class of work and tenant ("" where tenants do not share), best first.
+
+    What left meanwhile stays as a husk until it comes to the front.
+    """
 
     def __init__(self) -> None:
-        self._lanes: dict[str, dict[int, list[Rest]]] = {}
+        self._lanes: dict[str, dict[tuple[int, str], list[Rest]]] = {}
         self._inside: dict[Ref, Rest] = {}
 
     def __len__(self) -> int:
         return len(self._inside)
 
+    def __contains__(self, ref: Ref) -> bool:
+        return ref in self._inside
+
     def lanes(self) -> list[str]:
         """Those in which some call rests."""
-        return [lane for lane, grades in self._lanes.items() if any(grades.values())]
+        return [lane for lane, groups in self._lanes.items() if any(groups.values())]
 
-    def add(self, lane: str, grade: int, rest: Rest) -> None:
-        """A call stopped."""
+    def add(self, lane: str, grade: int, tenant: str, rest: Rest) -> None:
+        """A call stopped, or stands in another place from now on."""
         self._inside[rest.ref] = rest
-        heappush(self._lanes.setdefault(lane, {}).setdefault(grade, []), rest)
+        heappush(self._lanes.setdefault(lane, {}).setdefault((grade, tenant), []), rest)
 
     def leave(self, ref: Ref) -> bool:
         """A call rests no longer: it goes on, or is over. Whether it did rest."""
         return self._inside.pop(ref, None) is not None
 
-    def best(self, lane: str, room: Callable[[int], int] | None = None) -> Rest | None:
-        """The one that goes on next; `room` says how many slots a class may take now."""
-        found: Rest | None = None
-        for grade, heap in self._lanes.get(lane, {}).items():
+    def best(
+        self, lane: str, room: Callable[[int], int] | None = None, had: Callable[[str], float] | None = None
+    ) -> Rest | None:
+        """The one that goes on next.
+
+        `room` says how many slots a class may take now, `had` what a tenant has had: who had the least is first.
+        """
+        found: tuple[float, Rest] | None = None
+        groups = self._lanes.get(lane, {})
+        for (grade, tenant), heap in list(groups.items()):
             while heap and self._inside.get(heap[0].ref) is not heap[0]:
                 heappop(heap)
-            if heap and (room is None or room(grade) > 0) and (found is None or heap[0] < found):
-                found = heap[0]
-        return found
+            if not heap:
+                del groups[grade, tenant]
+            elif room is None or room(grade) > 0:
+                each = (0.0 if had is None else had(tenant), heap[0])
+                found = each if found is None else min(found, each)
+        return None if found is None else found[1]
 
     def refs(self) -> list[Ref]:
         """All that rest."""

@@ -3,18 +3,21 @@
 from collections.abc import Iterator, Mapping
 
 from wsaios.components.executor.meter import Meter
+from wsaios.kernel.executor import AWAITS, Turn
 from wsaios.kernel.executor import Slots as PortSlots
-from wsaios.kernel.executor import Turn
 from wsaios.kernel.task import GRADES, Shard
 
 Ref = tuple[int, int]
 
 
 class Seat:
-    """One slot taken by a call, with the attempts it still holds; while it stands aside the slot is free."""
+    """One slot taken by a call, with the attempts it still holds; while it is `away` the slot is free.
+
+    `away` has a bit for each reason: it awaits other tasks, or rests at a checkpoint.
+    """
 
     __slots__ = (
-        "alone", "aside", "charged", "key", "key_limit", "lane", "left", "shard", "since_us", "size", "turn", "used_us",
+        "alone", "away", "charged", "key", "key_limit", "lane", "left", "shard", "since_us", "size", "turn", "used_us",
     )  # fmt: skip
 
     def __init__(self, lane: str, shard: Shard, size: int, key_limit: int, since_us: int) -> None:
@@ -25,7 +28,7 @@ class Seat:
         self.left = size
         self.size = size
         self.alone = size == 1
-        self.aside = False
+        self.away = 0
         self.since_us = since_us
         self.used_us = 0
         self.charged = 0.0
@@ -55,7 +58,7 @@ class Slots:
             self.reserved[lane] = [reserved.get(name, 0) for name in GRADES]
             self._graded[lane] = graded = [0] * len(GRADES)
             for seat in set(self._seats.values()):
-                graded[seat.shard.grade] += seat.lane == lane and not seat.aside
+                graded[seat.shard.grade] += seat.lane == lane and not seat.away
 
     def slots(self, lane: str) -> int:
         """How many slots the lane has."""
@@ -123,22 +126,34 @@ class Slots:
                 del self._keys[seat.key], self._key_limits[seat.key]
         return seat
 
-    def stand(self, ref: Ref, *, aside: bool, now_us: int) -> None:
+    def stand(self, ref: Ref, *, aside: bool, now_us: int, why: int = AWAITS) -> None:
         """The call of an attempt stands aside or comes back; its place under a concurrency key stays taken.
 
-        Who comes back sits at once, although the lane may then have more calls than slots until one of them leaves.
+        It is back when no reason is left. Who comes back sits at once, although the lane may then have more calls than
+        slots until one of them leaves.
         """
         seat = self._seats.get(ref)
-        if seat is None or seat.aside is aside:
+        if seat is None:
             return
-        if aside:
-            seat.used_us += max(0, now_us - seat.since_us)
+        was = seat.away
+        seat.away = now = was | why if aside else was & ~why
+        if bool(was) is bool(now):
+            return
+        if now:
+            self._rose(seat, now_us)
         seat.since_us = now_us
-        seat.aside = aside
-        step = -1 if aside else 1
+        step = -1 if now else 1
         self._taken[seat.lane] += step
         if seat.lane in self.reserved:
             self._graded[seat.lane][seat.shard.grade] += step
+
+    def _rose(self, seat: Seat, now_us: int) -> None:
+        """What it had until now counts at once: it may come and go for hours."""
+        seat.used_us += max(0, now_us - seat.since_us)
+        more = seat.used_us - seat.charged
+        if self.meter.shares and more > 0:
+            seat.charged += more
+            self.meter.undo(seat.lane, seat.shard, -more)
 
     def inherit(self, old: PortSlots) -> None:
         """Take over who sits, not how many may."""
@@ -147,12 +162,12 @@ class Slots:
             if isinstance(seat, Seat):
                 self._seats[ref] = seat
         for seat in set(self._seats.values()):
-            self._taken[seat.lane] = self._taken.get(seat.lane, 0) + (not seat.aside)
+            self._taken[seat.lane] = self._taken.get(seat.lane, 0) + (not seat.away)
             if seat.lane in self.reserved:
-                self._graded[seat.lane][seat.shard.grade] += not seat.aside
+                self._graded[seat.lane][seat.shard.grade] += not seat.away
             seat.charged = 0.0
             if seat.turn is not None:
-                seat.turn.asked = False
+                seat.turn.asked_us = None
             if seat.key:
                 self._keys[seat.key] = self._keys.get(seat.key, 0) + seat.left
                 self._key_limits.setdefault(seat.key, []).append(seat.key_limit)
@@ -166,7 +181,7 @@ class Slots:
     def _count(self, seat: Seat, now_us: int | None) -> None:
         """The seat is empty."""
         lane, used_us = seat.lane, seat.used_us
-        if not seat.aside:
+        if not seat.away:
             self._taken[lane] -= 1
             if self.reserved and lane in self.reserved:
                 self._graded[lane][seat.shard.grade] -= 1

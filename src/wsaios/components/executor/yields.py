@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Final
 
 from wsaios.components.executor.shelf import Shelf
-from wsaios.kernel.executor import Ref, Rest, Turn, Window
+from wsaios.kernel.executor import RESTS, Ref, Rest, Span, Turn, Window
 from wsaios.kernel.policy import Facts, Mlfq, Ordering
 from wsaios.kernel.task import Shard, Task
 
 _SLACK: Final = 64
+PATIENCE_US: Final = 100_000
+"""How long a coroutine that was asked to make room may take to its next checkpoint until another one is asked too."""
 
 
 class Yields:
@@ -18,6 +20,7 @@ class Yields:
         self._shelf = shelf
         self._ordering = ordering
         self._preemptible: dict[str, dict[Ref, None]] = {}
+        self._again_us: int | None = None
 
     def rest(self, task: Task, shard: Shard, now_us: int, *, used_up: bool) -> None:
         """A running call stopped at a checkpoint: its slot is free, and it stands in line for another one.
@@ -26,7 +29,7 @@ class Yields:
         """
         ref = task.id, task.fence
         seat = self._shelf.slots.seat(ref)
-        if seat is None or seat.aside:
+        if seat is None or seat.away & RESTS:
             return
         turn = seat.turn
         if turn is None:
@@ -36,25 +39,74 @@ class Yields:
             body, handler = task.body, shard.handler
             facts = Facts(body.priority, now_us, body.deadline_us, self._shelf.meter.run_us(handler), level=turn.level)
             turn.key = self._ordering().policy.key(facts)
-        turn.asked = False
-        self._shelf.slots.stand(ref, aside=True, now_us=now_us)
-        self._shelf.resting.add(seat.lane, shard.grade, Rest(turn.key, task.id, ref))
+        turn.asked_us = None
+        self._shelf.slots.stand(ref, aside=True, now_us=now_us, why=RESTS)
+        self._line_up(ref, turn.key)
+
+    def goes_on(self, ref: Ref, now_us: int) -> int | None:
+        """A call that rested takes a slot; for how long until it yields again, µs."""
+        slots = self._shelf.slots
+        self._shelf.resting.leave(ref)
+        slots.stand(ref, aside=False, now_us=now_us, why=RESTS)
+        seat = slots.seat(ref)
+        if seat is None:
+            return None
+        line = self._shelf.lanes.get(seat.lane)
+        if line is not None and line.shares is not None:
+            line.shares.reach(seat.shard.tenant)
+        return self.quantum_us(0 if seat.turn is None else seat.turn.level)
+
+    def renew(self, task: Task, key: int) -> None:
+        """Give a running call another place from which it may go on, at the top level."""
+        ref = task.id, task.fence
+        seat = self._shelf.slots.seat(ref)
+        if seat is None:
+            return
+        if seat.turn is None:
+            seat.turn = Turn(key)
+        seat.turn.key, seat.turn.level = key, 0
+        if ref in self._shelf.resting:
+            self._line_up(ref, key)
+
+    def refs(self) -> list[Ref]:
+        """Calls that have a place of their own: those that rest, and those that may have to make room."""
+        return [*self._shelf.resting.refs(), *(ref for seats in self._preemptible.values() for ref in seats)]
 
     def returns(self, lane: str) -> Rest | None:
         """The call that goes on next in a lane, if it comes before all that has not begun."""
-        rest = self._shelf.resting.best(lane, self._shelf.room_of(lane))
-        if rest is None:
-            return None
-        window = self._shelf.choose(lane)
+        rest, shares = self._first(lane), self._shelf.lanes[lane].shares
+        window = None if rest is None else self._shelf.choose(lane)
         place = None if window is None else window.place()
-        return rest if place is None or rest.place < place else None
+        if rest is None or window is None or place is None:
+            return rest
+        seat = self._shelf.slots.seat(rest.ref)
+        if shares is not None and seat is not None:
+            had, has = shares.counter(seat.shard.tenant), shares.counter(window.shard.tenant)
+            if had != has:
+                return rest if had < has else None
+        return rest if rest.place < place else None
 
-    def before(self, lane: str, until: tuple[int, int] | None) -> tuple[int, int] | None:
-        """A place, or that of the call that goes on next in the lane, whichever comes first."""
-        rest = self._shelf.resting.best(lane, self._shelf.room_of(lane))
+    def within(self, lane: str, span: Span) -> Span:
+        """A span that ends no later than where a call goes on that stopped at a checkpoint."""
+        rest = self._first(lane)
         if rest is None:
-            return until
-        return rest.place if until is None else min(until, rest.place)
+            return span
+        until, most = span
+        # Among tenants that share, whose turn it is changes with every task.
+        most = 1 if self._shelf.lanes[lane].shares is not None else most
+        return Span(rest.place if until is None else min(until, rest.place), most)
+
+    def _first(self, lane: str) -> Rest | None:
+        shares = self._shelf.lanes[lane].shares
+        had = None if shares is None else shares.counter
+        return self._shelf.resting.best(lane, self._shelf.room_of(lane), had)
+
+    def _line_up(self, ref: Ref, key: int) -> None:
+        seat = self._shelf.slots.seat(ref)
+        if seat is not None:
+            shared = self._ordering().fair is not None
+            tenant = seat.shard.tenant if shared else ""
+            self._shelf.resting.add(seat.lane, seat.shard.grade, tenant, Rest(key, ref[0], ref))
 
     def quantum_us(self, level: int = 0) -> int | None:
         """How long a call of a level runs until it yields; None: until it is asked to."""
@@ -76,18 +128,26 @@ class Yields:
         if len(seats) > _SLACK + 2 * self._shelf.slots.slots(lane):
             self._preemptible[lane] = {ref: None for ref in seats if self._shelf.slots.seat(ref) is not None}
 
+    def next_us(self) -> int | None:
+        """When another call is to be asked, where one that was asked did not react; None: never."""
+        return self._again_us
+
     def waits(self, lane: str) -> Window | None:
         """The window of the best task in a lane in which calls may have to give their slots away."""
         head = self._shelf.lanes[lane].best() if self._preemptible.get(lane) else None
         return None if head is None else self._shelf.windows[head[2]]
 
-    def victims(self, lane: str, window: Window) -> list[Ref]:
+    def begin(self) -> None:
+        """Look at all lanes anew."""
+        self._again_us = None
+
+    def victims(self, lane: str, window: Window, now_us: int) -> list[Ref]:
         """Calls of lower classes that must give their slots to the better ones at the front of this window.
 
-        As many as find no free slot, less those that were asked before. Of the lowest class first, and of those the one
-        that began last.
+        As many as find no free slot, less those that were asked a moment ago. Of the lowest class first, and of those
+        the one that began last.
         """
-        seats, found, asked = self._preemptible[lane], [], 0
+        seats, found, asked = self._preemptible[lane], [], []
         slots, grade, head = self._shelf.slots, window.shard.grade, window.head()
         if head is None:
             return []
@@ -95,11 +155,18 @@ class Yields:
             seat = slots.seat(ref)
             if seat is None:
                 del seats[ref]
-            elif (turn := seat.turn) is None:
+            elif (turn := seat.turn) is None or seat.away:
                 continue
-            elif turn.asked:
-                asked += 1
-            elif not seat.aside and seat.shard.grade < grade and turn.key > head.key:
+            elif turn.asked_us is not None:
+                asked.append(turn.asked_us + PATIENCE_US)
+            elif seat.shard.grade < grade and turn.key > head.key:
                 found.append((seat.shard.grade, -seat.since_us, ref))
-        wanted = window.ready(slots.slots(lane)) - max(0, slots.room(lane, grade)) - asked
-        return [ref for _, _, ref in sorted(found)[: max(0, wanted)]]
+        # A process that was told to end ends; a coroutine may be long on its way to its next checkpoint.
+        sure = self._shelf.kinds[lane] != "async"
+        coming = [until_us for until_us in asked if sure or until_us > now_us]
+        wanted = window.ready(slots.slots(lane)) - max(0, slots.room(lane, grade)) - len(coming)
+        chosen = [ref for _, _, ref in sorted(found)[: max(0, wanted)]]
+        if not sure and len(chosen) < len(found) and (chosen or coming):
+            soonest = min((*coming, now_us + PATIENCE_US))
+            self._again_us = soonest if self._again_us is None else min(self._again_us, soonest)
+        return chosen

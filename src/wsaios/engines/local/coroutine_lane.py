@@ -48,7 +48,7 @@ class CoroutineLane:
         work: Coroutine[Any, Any, None] = self._batch(run) if run.handler.batched else self._single(run)
         run.quantum_us = run.work.quantum_us
         if run.quantum_us is not None:
-            work = Timed(work, run.took)
+            run.timed, work = True, Timed(work, run.took)
         run.task = self._register.loop.create_task(work, context=self._base.copy())
         return True
 
@@ -79,10 +79,11 @@ class CoroutineLane:
     def stand(self, run: Run, *, aside: bool) -> None:
         """A call begins or ends one await for other tasks; its slot is free from the first to the last of them."""
         first = run.aside == 0
+        away = run.away
         run.aside += 1 if aside else -1
         if run.closed or not (first if aside else run.aside == 0):
             return
-        self._occupied += -1 if aside else 1
+        self._occupied += away - run.away
         self._register.stand(run, aside=aside)
 
     async def checkpoint(self, run: Run) -> None:
@@ -92,29 +93,34 @@ class CoroutineLane:
         """
         # A step that ends here is counted when it has ended: it always costs a turn of the loop.
         await asyncio.sleep(0)
-        used = run.quantum_us is not None and run.used_s * 1e6 >= run.quantum_us
-        if run.closed or run.cancelled or run.aside or not (run.asked or used):
+        if run.resumed is not None:
+            # Another part of the call has stopped already: it goes on as one.
+            await asyncio.wait((run.resumed,))
+            return
+        used_up = run.used_up(self._register.loop.time())
+        if run.closed or run.cancelled or run.aside or not (run.asked or used_up):
             return
         run.asked, run.resumed = False, self._register.loop.create_future()
         left_s = None if run.timer is None else run.timer[0] - time.monotonic()
         self._register.deadlines.disarm(run)
-        run.aside += 1
         self._occupied -= 1
-        task, fence = run.keys[0]
-        self._register.report([Yielded(task, fence, used)])
+        self._register.report([Yielded(*run.keys[0], used_up)])
         try:
             await run.resumed
         except BaseException:
-            # It ends, or goes on although it was told to: in both cases it occupies a slot again.
+            # It ends, or goes on although nobody let it: in both cases it occupies a slot again.
             if not run.closed:
-                self._register.stand(run, aside=False)
+                self._register.report([Yielded(*run.keys[0], back=True)])
             raise
         finally:
-            run.aside -= 1
-            run.resumed, run.used_s = None, 0.0
-            self._occupied += not run.closed
-            if left_s is not None and not run.closed:
-                self._register.deadlines.arm(run, max(0.0, left_s))
+            away = run.away
+            run.resumed.cancel()
+            run.resumed = None
+            run.begin_turn(self._register.loop.time())
+            if not run.closed:
+                self._occupied += away - run.away
+                if left_s is not None:
+                    self._register.deadlines.arm(run, max(0.0, left_s))
 
     async def stop(self, wait_s: float) -> None:
         """Cancel everything and wait `wait_s` at most for it to end."""
@@ -170,7 +176,7 @@ class CoroutineLane:
 
     def _finish(self, run: Run, ended: list[Ended]) -> None:
         if not run.closed:
-            self._occupied -= not run.aside
+            self._occupied -= not run.away
             if run.told:
                 self.stuck -= 1
             self._register.finish(run, ended)

@@ -58,8 +58,27 @@ class Run(msgspec.Struct, eq=False):
     aside: int = 0
     asked: bool = False
     quantum_us: int | None = None
+    timed: bool = False
     used_s: float = 0.0
+    since_s: float | None = None
     resumed: asyncio.Future[None] | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether it has no slot: it awaits other tasks, or waits to go on."""
+        return self.aside > 0 or self.resumed is not None
+
+    def used_up(self, now_s: float) -> bool:
+        """Whether it has run for as long as it may; what began without a limit is measured by the clock."""
+        if self.quantum_us is None:
+            return False
+        if not self.timed:
+            self.used_s = 0.0 if self.since_s is None else now_s - self.since_s
+        return self.used_s * 1e6 >= self.quantum_us
+
+    def begin_turn(self, now_s: float) -> None:
+        """It goes on, with all its time before it."""
+        self.used_s, self.since_s = 0.0, now_s
 
     def took(self, seconds: float) -> None:
         """It has run for so long."""
