@@ -302,8 +302,8 @@ class Yields(Protocol):
     def renew(self, task: Task, key: int) -> None:
         """Give a running call another place from which it may go on, at the top level."""
 
-    def refs(self) -> list[Ref]:
-        """Calls that have a place of their own: those that rest, and those that may have to make room."""
+    def inherit(self, old: "Yields") -> None:
+        """Take over which calls may have to make room, and which stand in line: by the ordering of now."""
 
     def quantum_us(self, level: int = 0) -> int | None:
         """How long a call of a level runs until it yields; None: until it is asked to."""

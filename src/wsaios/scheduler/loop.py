@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import Any, Final, Protocol, TypeVar
 
-from wsaios.kernel.engine import Ended, Engine, Receipt, Report, Verdict, Work
+from wsaios.kernel.engine import Ended, Engine, Receipt, Report, Verdict, Work, Yielded
 from wsaios.kernel.errors import Fenced, LedgerUnavailable, NotRunning, Unacknowledged, WsaiosError
 from wsaios.kernel.events import Barrier, Effects, Event, HandlerKnown, Hold, LaneKnown, Only, Reported, Token
 from wsaios.kernel.failpoints import Failpoint, nothing
@@ -92,6 +92,7 @@ class Loop:
         self._answers: list[Committed] = []
         self._again = True
         self._kept_back = False
+        self._unsent: list[Work] = []
         self._wake_us: int | None = None
         self._home: asyncio.AbstractEventLoop | None = None
         self._home_thread = 0
@@ -406,6 +407,7 @@ class Loop:
             self._failpoint("driver.before_dispatch")
             # After a long pause another owner may have started the same work: the core will be thrown away.
             if not self._ledger.holds() and not await self._still_owns():
+                self._unsent += effects.works
                 return
             await self._dispatch(effects.works, None if flight.told is None else flight.told.result())
             self._failpoint("driver.after_dispatch")
@@ -459,7 +461,7 @@ class Loop:
         await self._rebuild([*lost, self._next], error)
 
     async def _rebuild(self, lost: list[Flight], error: Exception) -> None:
-        """Throw the core away and make another from what the ledger says.
+        """Throw the core away and make another from what the ledger says; what the engine runs goes on.
 
         Those who waited are told that nobody knows.
         """
@@ -472,18 +474,19 @@ class Loop:
         if core is not None:
             for token in core.unanswered():
                 _answer(token, None, reason)
-            self._engine.cancel(core.held())
         if self._failures > _MOST_FAILURES:
             raise error
         opening = await self._reopened()
         self.core = self._build(opening, died=False)
+        heard = [report for event in events if type(event) is Reported for report in event.reports]
         if core is not None:
-            self.core.inherit(core, [flight.effects for flight in lost])
+            self.core.inherit(core, [flight.effects for flight in lost], reports=heard, unsent=self._unsent)
+        self._unsent = []
         self._answers, self._again, self._wake_us, self._lost = [], True, None, None
         self._airway, self._next = Airway(self._ledger.name, self._thread, self._wake), Flight()
-        # Reports of old attempts still free the slots that were inherited.
-        reports = [Reported(None, event.reports) for event in events if type(event) is Reported]
-        self._inbox[:0] = [*self._standing.values(), *reports]
+        # Who yielded was given its place in line, and keeps it.
+        again = Reported(None, [report for report in heard if type(report) is not Yielded])
+        self._inbox[:0] = [*self._standing.values(), again]
         for flight in lost:
             self._unload(flight)
         self.watch.missed()

@@ -1,14 +1,17 @@
 """A scheduler on PostgreSQL, from the outside: the same verbs as on SQLite."""
 
 import asyncio
+import contextlib
 import sys
 
+import asyncpg
 import pytest
 
+from tests.integration.embedded.conftest import Gate
 from tests.servers.postgres import PostgresServer
 from wsaios import Client, Scheduler
 from wsaios.bootstrap import Settings
-from wsaios.kernel.errors import InvalidInput, LedgerOwned, MissingExtra
+from wsaios.kernel.errors import InvalidInput, LedgerOwned, MissingExtra, Unacknowledged
 from wsaios.sdk.health import contradictions, examine
 from wsaios.sdk.holder import live_owner
 
@@ -49,6 +52,30 @@ async def test_tasks_and_batches_run_and_are_there_after_a_restart(postgres: Pos
         assert second.state.get("seen") == {"rows": [500]}
         assert (await second.status(later.id)).state == "pending"
         await second.cancel(later.id)
+    assert contradictions(url) == []
+
+
+async def test_what_runs_goes_on_when_every_connection_is_cut(postgres: PostgresServer) -> None:
+    url = postgres.fresh()
+    scheduler, gate = Scheduler(url), Gate()
+    scheduler.add_handler("gate", gate)
+    async with scheduler:
+        tasks = [await scheduler.submit("gate", {"name": name}, delivery="at_most_once") for name in range(3)]
+        await gate.seen(3)
+        connection = await asyncpg.connect(postgres.url())
+        cut = await connection.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'wsaios%'"
+        )
+        await connection.close()
+        assert cut
+        with contextlib.suppress(Unacknowledged):
+            tasks.append(await scheduler.submit("gate", {"name": 3}, idempotency_key="more"))
+        more = await scheduler.submit("gate", {"name": 3}, idempotency_key="more")
+        gate.open()
+        for task in (*tasks, more):
+            await task.result(timeout_s=30)
+            assert [line.to_state for line in await task.history()] == ["ready", "running", "succeeded"]
+    assert sorted(gate.came, key=str) == [0, 1, 2, 3]
     assert contradictions(url) == []
 
 
