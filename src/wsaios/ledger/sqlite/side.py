@@ -131,7 +131,7 @@ class SqliteSide:
 
     def check(self) -> list[str]:
         """As `Side.check`."""
-        return SqliteLedger(self._path).check()
+        return SqliteLedger(self._path).check(half=True)
 
     def finish(self, heights: Heights) -> None:
         """As `Side.finish`."""
