@@ -259,10 +259,12 @@ class WrongVersion(OperatorError):
 
 
 class MissingExtra(OperatorError, ImportError):
-    """An optional part is not installed."""
+    """An optional part is not installed; `command` brings all of `extra`, and what no extra can bring."""
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} is not installed; run: {extra}")
+    def __init__(self, what: str, extra: str, then: str = "") -> None:
+        # This package is on no index: what stands in its place is for the reader to fill in.
+        self.command = " && ".join([f"pip install '/path/to/the/clone[{extra}]'", *([then] if then else [])])
+        super().__init__(f"{what} is not installed; run: {self.command}")
         self.what = what
         self.extra = extra
 
