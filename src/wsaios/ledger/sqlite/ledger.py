@@ -233,7 +233,7 @@ class SqliteLedger:
 
     def _reader(self, path: Path, *, half: bool = False) -> apsw.Connection:
         if not path.exists():
-            raise LedgerUnavailable(self.name, "there is no such ledger; a scheduler makes it when it starts")
+            raise LedgerUnavailable.missing(self.name)
         with translated(self.name):
             connection = connect_reader(path)
             try:

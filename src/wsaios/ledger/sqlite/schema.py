@@ -40,8 +40,7 @@ def require(connection: apsw.Connection, ledger: str) -> None:
     known = len(migrations("sqlite"))
     found = _inspect(connection, ledger, known)
     if found < known:
-        reason = f"it has schema {found}, this version reads {known}; start a scheduler on it once"
-        raise LedgerUnavailable(ledger, reason)
+        raise LedgerUnavailable.older(ledger, found, known)
 
 
 def refuse_half(connection: apsw.Connection, ledger: str) -> None:
