@@ -227,7 +227,11 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
     "a slot is freed twice": ({Check.SLOTS}, "lossy", _patched(Slots, "leave", _leave_twice)),
     "what may run once waits beyond the slots": ({Check.SLOTS}, "calm", _any_run),
     "more waits beyond the slots than may": ({Check.SLOTS}, "calm", _patched(Lent, "rows", lambda *_: 9)),
-    "a rebuilt core believes every slot free": ({Check.SLOTS}, "lossy", _patched(Core, "inherit", lambda *_, **__: None)),
+    "a rebuilt core believes every slot free": (
+        {Check.SLOTS},
+        "lossy",
+        _patched(Core, "inherit", lambda *_, **__: None),
+    ),
     "a key counts one too few": (
         {Check.KEYS},
         "calm",

@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import sys
+from collections.abc import Callable
 
 import asyncpg
 import pytest
 
+from tests.integration.copying.victim import Deaf
 from tests.integration.embedded.conftest import Gate
 from tests.servers.postgres import PostgresServer
-from wsaios import Client, Scheduler
+from wsaios import AsyncClient, Client, Scheduler
 from wsaios.bootstrap import Settings
 from wsaios.kernel.errors import InvalidInput, LedgerOwned, MissingExtra, Unacknowledged
+from wsaios.sdk.copying import copy
 from wsaios.sdk.health import contradictions, examine
 from wsaios.sdk.holder import live_owner
 
@@ -148,14 +151,20 @@ def test_a_server_that_is_away_is_no_riddle_to_doctor() -> None:
     assert "secret" not in f"{trouble}"
 
 
-def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("uses", [Scheduler, AsyncClient, lambda url: copy(url, "work.db", Deaf())])
+def test_without_its_extra_it_says_what_to_install(
+    uses: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "asyncpg"]:
         monkeypatch.delitem(sys.modules, name)
-    for name in [name for name in sys.modules if name.startswith("wsaios.ledger.postgres.")]:
+    for name in [name for name in sys.modules if name.startswith(("wsaios.ledger.postgres.", "wsaios.door.mail"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "asyncpg", None)
-    with pytest.raises(MissingExtra, match=r"wsaios\[postgres\]"):
-        Scheduler("postgresql://db/work")
+    with pytest.raises(MissingExtra) as caught:
+        uses("postgresql://db/work")
+    assert str(caught.value) == (
+        "asyncpg, the driver of PostgreSQL, is not installed; run: pip install '/path/to/the/clone[postgres]'"
+    )
 
 
 @pytest.mark.parametrize("lease_s", [0.1, float("nan"), "long"])
