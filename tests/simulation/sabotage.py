@@ -29,6 +29,7 @@ from wsaios.scheduler import intake, reports
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.cycle import Cycle
+from wsaios.scheduler.heritage import Heritage
 from wsaios.scheduler.leftovers import Leftovers
 from wsaios.scheduler.links import Links
 from wsaios.scheduler.pursuit import Pursuit
@@ -231,6 +232,11 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
         {Check.SLOTS},
         "lossy",
         _patched(Core, "inherit", lambda *_, **__: None),
+    ),
+    "what was never sent runs on through a rebuild": (
+        {Check.DRAIN},
+        "lossy",
+        _patched(Heritage, "runs_on", lambda self, task: (task.id, task.fence) in self.alive | self.never),
     ),
     "a key counts one too few": (
         {Check.KEYS},
