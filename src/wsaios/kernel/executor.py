@@ -168,13 +168,18 @@ class Resting(Protocol):
 
 
 class Seat(Protocol):
-    """One slot that is taken; `size` attempts sat down; `turn` is kept of those that may give it away."""
+    """One slot that is taken; `size` attempts sat down; `turn` is kept of those that may give it away.
+
+    It was taken for `used_us`, and since `since_us` unless it is `away`.
+    """
 
     key: str
     size: int
     lane: str
     shard: Shard
     away: int
+    since_us: int
+    used_us: int
     turn: Turn | None
 
 

@@ -23,6 +23,7 @@ from wsaios.kernel.engine import (
 )
 from wsaios.kernel.executor import Seat
 from wsaios.kernel.ledger import Payload
+from wsaios.kernel.policy import Mlfq
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.retry import POISON_LOSSES, backoff_s, exhausted, half, wait_us
 from wsaios.kernel.states import State
@@ -88,6 +89,7 @@ class Reports:
             return
         failure = _storable(report.failure or _NO_FAILURE)
         options = self._options(task)
+        self._charge(task, seat)
         if report.verdict == Verdict.FAILED:
             self._failed(task, options, failure)
         elif report.verdict == Verdict.TIMED_OUT:
@@ -99,6 +101,14 @@ class Reports:
             self._book.close(task, State.FAILED, f"given up: {failure.message}", failure=failure)
         else:
             self._failed(task, options, failure if report.failure else _UNASKED)
+
+    def _charge(self, task: Task, seat: Seat | None) -> None:
+        """Feedback queues: what runs again stands where the time that it used puts it; a coroutine has its level."""
+        book = self._book
+        policy = book.executor.ordering.policy
+        if isinstance(policy, Mlfq) and seat is not None and book.executor.kinds.get(seat.lane) != "async":
+            used_us = seat.used_us + (0 if seat.away else book.now_us - seat.since_us)
+            task.key = policy.again(task.key, used_us, book.now_us)
 
     def _failed(self, task: Task, options: Effective, failure: Failure) -> None:
         reason = str(failure)
