@@ -170,7 +170,7 @@ class Resting(Protocol):
 class Seat(Protocol):
     """One slot that is taken; `size` attempts sat down; `turn` is kept of those that may give it away.
 
-    It was taken for `used_us`, and since `since_us` unless it is `away`.
+    It was taken for `used_us`, and since `since_us`; while the call is `away`, it is free since then.
     """
 
     key: str

@@ -99,7 +99,7 @@ class Submissions:
         self._limits = limits
         self._calls = Calls(limits.payload_bytes)
         self._ends = Ends(reads, read)
-        self.inspector = Inspector(reads, read, lambda: loop.core)
+        self.inspector = Inspector(reads, read, lambda: loop.core, clock)
 
     async def submit(
         self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = _FROM_HERE
