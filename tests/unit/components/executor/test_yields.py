@@ -139,6 +139,18 @@ def test_of_tenants_that_share_the_one_that_had_the_least_goes_on_first() -> Non
     assert hall.yields.returns("lane") is None
 
 
+def test_a_tenant_that_comes_later_has_no_credit_for_what_a_call_had_before() -> None:
+    hall = Hall(1, Ordering(MLFQ, FairShare()))
+    task = hall.sits(1, 10, tenant="many")
+    hall.rests(task, 50_000)
+    hall.yields.goes_on((1, FENCE), 50_000)
+    hall.waits(2, 20, tenant="new")
+    hall.rests(task, 50_000)
+    rest = hall.yields.returns("lane")
+    assert rest is not None
+    assert rest.ref == (1, FENCE)
+
+
 def test_a_call_that_also_awaits_has_no_slot_until_both_are_over() -> None:
     hall = Hall(1)
     hall.rests(hall.sits(1, 10))
