@@ -148,6 +148,9 @@ class Core:
 
     def committed(self, effects: ev.Effects) -> None:
         """The commit of these effects is durable."""
+        if effects is self.book.effects:
+            # They leave now: a core that takes over must not believe that its engine never heard of them.
+            self.book.effects = ev.Effects(self.book.commit)
         self.book.unanswered.difference_update([reply.token for reply in effects.replies])
         if self._changes is not None:
             self._changes.kept()

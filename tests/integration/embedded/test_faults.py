@@ -105,6 +105,29 @@ async def test_what_runs_goes_on_when_the_core_is_rebuilt(scheduler: Scheduler) 
     assert [gate.came.count(name) for name in (1, 2)] == [1, 1]
 
 
+async def test_what_runs_is_not_started_again_when_a_renewal_of_the_lease_fails(scheduler: Scheduler) -> None:
+    gate = Gate()
+    scheduler.add_handler("gate", gate)
+    async with scheduler:
+        task = await scheduler.submit("gate", {"name": 1}, delivery="at_most_once")
+        await gate.seen(1)
+        parts = scheduler._parts  # noqa: SLF001  # the fault is put where only the driver calls
+        renew, renewals = parts.ledger.renew, iter([errors.LedgerUnavailable(parts.ledger.name, "the line was cut")])
+
+        def broken() -> None:
+            for error in renewals:
+                raise error
+            renew()
+
+        parts.ledger.renew = broken  # type: ignore[method-assign]  # a fault between driver and ledger
+        assert not await parts.loop._still_owns()  # noqa: SLF001  # what is done every third of a lease
+        await scheduler.flush()
+        gate.open()
+        assert await task.result(timeout_s=10) == 1
+        assert [line.to_state for line in await task.history()] == ["ready", "running", "succeeded"]
+    assert gate.came == [1]
+
+
 @pytest.mark.parametrize("applied", [False, True])
 async def test_a_cancel_whose_commit_failed_ends_what_runs_if_it_was_written_after_all(
     scheduler: Scheduler, applied: bool
