@@ -252,7 +252,8 @@ class Driver:
         old = self.core
         self.begin(self.ledger.reopen(self.clock.now_us()), died=False)
         heard = [report for event in events if isinstance(event, Reported) for report in event.reports]
-        self.core.inherit(old, [flight.effects for flight in flights], reports=heard)
+        coming = [report for event in self.inbox if isinstance(event, Reported) for report in event.reports]
+        self.core.inherit(old, [flight.effects for flight in flights], reports=[*heard, *coming])
         alive = self.core.heritage.alive
         rows = (self.tables.live.get(number) for number, _ in alive)
         self.met["a call runs on through a rebuild"] += sum(

@@ -12,6 +12,7 @@ from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Answer, Committed, DueAfter, ExpiringAfter, Opening, ReadyAfter
 from wsaios.kernel.policy import Ordering
 from wsaios.kernel.ports import Rng
+from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
 from wsaios.kernel.task import BatchState, Failure, Flag, Task
 from wsaios.scheduler.batches import Batches
@@ -151,6 +152,7 @@ class Core:
         if effects is self.book.effects:
             # They leave now: a core that takes over must not believe that its engine never heard of them.
             self.book.effects = ev.Effects(self.book.commit)
+        self.heritage.landed()
         self.book.unanswered.difference_update([reply.token for reply in effects.replies])
         if self._changes is not None:
             self._changes.kept()
@@ -190,10 +192,8 @@ class Core:
         What was decided last, and in effects that `failed` to be committed, never reached the engine; nor did works
         that are `unsent`. `reports` of those commits come again as events, all but those of calls that yielded.
         """
-        lost = [old.book.effects, *failed]
-        works = [*unsent, *(work for effects in lost for work in effects.works)]
-        self.heritage.take(old.heritage, old.executor, works, reports)
-        self.heritage.resume(old.heritage, (each for effects in lost for each in effects.resumes))
+        self.heritage.take(old.heritage, old.executor, [old.book.effects, *failed], unsent, reports)
+        self._reports.sizes = self.heritage.sizes
         self.executor.slots.inherit(old.executor.slots)
         for lane, handler, rows in old.executor.lent.all():
             self.executor.lent.lend(lane, handler, rows)
@@ -247,6 +247,8 @@ class Core:
         """A task that was in flight when its owner died or its core was thrown away."""
         self.executor.open(self.book.shards[task.shard], complete=False)
         if self.heritage.runs_on(task):
+            if task.body.deaths >= SUSPECT_DEATHS:
+                self.cycle.alone = (task.id, task.fence)
             return
         if self._died:
             task.body.deaths += 1

@@ -1,8 +1,9 @@
 """What a core that was thrown away leaves to the next one: the attempts that the engine still runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from wsaios.kernel.engine import AttemptRef, Ended, Freed, Report, Resumed, Unbegun, Work, WorkerLost
+from wsaios.kernel.events import Effects
 from wsaios.kernel.executor import RESTS, Executor, Yields
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Task
@@ -15,26 +16,40 @@ class Heritage:
     """The owner lives on, and so do its workers: what they run goes on, under the fence that it has.
 
     `alive` are attempts of which the engine has said nothing final that was committed; `never` are those that were
-    decided and not dispatched.
+    decided and not dispatched; `sizes` are those of micro-batches whose attempts left in vain.
     """
 
     def __init__(self) -> None:
         self.alive: set[Ref] = set()
         self.never: set[Ref] = set()
+        self.sizes: dict[AttemptRef, int] = {}
         self.resumed: list[Ref] = []
         self.yields: Yields | None = None
 
-    def take(self, before: "Heritage", executor: Executor, works: Iterable[Work], reports: Iterable[Report]) -> None:
-        """From the core `before` with this executor: `works` of it were never dispatched, `reports` come once more."""
-        self.yields = before.yields or executor.yields
-        self.never = {(attempt.task, attempt.fence) for work in works for attempt in work.attempts}
-        for ref in self.never:
-            executor.slots.leave(ref, None)
-        self.alive = {*executor.slots, *before.alive, *(ref for each in reports for ref in _over(each))} - self.never
+    def take(
+        self,
+        before: "Heritage",
+        executor: Executor,
+        lost: Sequence[Effects],
+        unsent: Iterable[Work],
+        reports: Iterable[Report],
+    ) -> None:
+        """From a core with this executor, that had a heritage itself: what it decided in `lost` left in vain.
 
-    def resume(self, before: "Heritage", resumed: Iterable[Resumed]) -> None:
-        """These calls were to go on, and the engine was not told."""
-        self.resumed = [*before.resumed, *(each.ref for each in resumed)]
+        `unsent` left and came to no engine; `reports` come once more.
+        """
+        self.yields = before.yields or executor.yields
+        works = [*unsent, *(work for effects in lost for work in effects.works)]
+        never = {(attempt.task, attempt.fence) for work in works for attempt in work.attempts}
+        for ref in never:
+            executor.slots.leave(ref, None)
+        # Whether the core before this one wrote down what never ran, nobody knows until a commit says so.
+        self.never = never | before.never
+        self.alive = {*executor.slots, *before.alive, *(ref for each in reports for ref in _over(each))} - self.never
+        self.resumed = [*before.resumed, *(each.ref for effects in lost for each in effects.resumes)]
+        self.sizes = dict(before.sizes)
+        for effects in lost:
+            self.sizes.update(effects.sizes)
 
     def runs_on(self, task: Task) -> bool:
         """Whether what a task ran with still runs, or its end is still to be heard of."""
@@ -53,7 +68,12 @@ class Heritage:
             effects.resumes.append(Resumed(AttemptRef(*ref), executor.yields.goes_on(ref, book.now_us)))
         if self.yields is not None:
             executor.yields.inherit(self.yields)
-        self.alive, self.never, self.resumed, self.yields = set(), set(), [], None
+        self.alive, self.resumed, self.yields = set(), [], None
+
+    def landed(self) -> None:
+        """A commit is durable: what never ran is written down as such."""
+        if self.never and not self.alive:
+            self.never = set()
 
 
 def _over(report: Report) -> list[Ref]:

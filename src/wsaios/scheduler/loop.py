@@ -173,6 +173,10 @@ class Loop:
         self._wake()
         return await done
 
+    def rebuilding(self) -> bool:
+        """Whether the core was thrown away and another one is to come."""
+        return self.core is None and self.running()
+
     def running(self) -> bool:
         """Whether events are taken."""
         return self._driver is not None and not self._driver.done() and not self._stopping
@@ -405,11 +409,11 @@ class Loop:
         self._steer(effects)
         if effects.works:
             self._failpoint("driver.before_dispatch")
-            # After a long pause another owner may have started the same work: the core will be thrown away.
-            if not self._ledger.holds() and not await self._still_owns():
+            # After a long pause another owner may have started the same work: then the core will be thrown away.
+            if self._ledger.holds() or await self._still_owns():
+                await self._dispatch(effects.works, None if flight.told is None else flight.told.result())
+            else:
                 self._unsent += effects.works
-                return
-            await self._dispatch(effects.works, None if flight.told is None else flight.told.result())
             self._failpoint("driver.after_dispatch")
         if effects.closed:
             self.watch.closed(effects.closed)
@@ -478,12 +482,15 @@ class Loop:
             raise error
         opening = await self._reopened()
         self.core = self._build(opening, died=False)
-        heard = [report for event in events if type(event) is Reported for report in event.reports]
+        heard = _reports(events)
         if core is not None:
-            self.core.inherit(core, [flight.effects for flight in lost], reports=heard, unsent=self._unsent)
+            coming = [*heard, *_reports(self._inbox)]
+            self.core.inherit(core, [flight.effects for flight in lost], reports=coming, unsent=self._unsent)
         self._unsent = []
         self._answers, self._again, self._wake_us, self._lost = [], True, None, None
         self._airway, self._next = Airway(self._ledger.name, self._thread, self._wake), Flight()
+        # The change that a watcher is told of is written again.
+        self._next.calls = [call for flight in lost for call in flight.calls]
         # Who yielded was given its place in line, and keeps it.
         again = Reported(None, [report for report in heard if type(report) is not Yielded])
         self._inbox[:0] = [*self._standing.values(), again]
@@ -495,7 +502,9 @@ class Loop:
         """The ledger read again; a database that is gone for a moment is waited for."""
         last: LedgerUnavailable | None = None
         # A server may be away for as long as it takes; a file that cannot be opened stays so.
-        for wait_s in chain(_REBUILD_WAITS_S, repeat(_LONGEST_WAIT_S) if self._ledger.lease_s else ()):
+        # One that opens and then takes no commit is given longer and longer, too.
+        first_s = _REBUILD_WAITS_S[min(self._failures, len(_REBUILD_WAITS_S)) - 1]
+        for wait_s in chain((first_s, *_REBUILD_WAITS_S[1:]), repeat(_LONGEST_WAIT_S) if self._ledger.lease_s else ()):
             if last is not None and self._stopping:
                 break
             await asyncio.sleep(wait_s)
@@ -577,6 +586,10 @@ def _fill(works: list[Work], told: Committed) -> None:
                 attempt.codec, attempt.payload = payload.codec, payload.data
                 if saved and (kept := saved.get(attempt.task)) is not None:
                     attempt.saved = kept.data
+
+
+def _reports(events: Sequence[Event]) -> list[Report]:
+    return [report for event in events if type(event) is Reported for report in event.reports]
 
 
 def _answer(token: Token, value: object, error: Exception | None) -> None:
