@@ -10,16 +10,15 @@ its wall-clock times (docs/adr/0036):
   clock is skipping, and twice where it shows an hour twice.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from cronsim import CronSim, CronSimError
 
 from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.trigger import Zones
 
-Zones = Callable[[str], tzinfo]
-"""The time zone of a name; ValueError or LookupError where there is none."""
 _FIELDS: Final = 5
 _LONGEST: Final = 200
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  # wall-clock times have no zone
