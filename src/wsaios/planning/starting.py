@@ -83,7 +83,10 @@ def call_of(ready: Prepared, moment: Moment, name: str, spec: HandlerSpec | None
     start = ready.start
     arguments: Any = filled(ready.given, context_of(name, moment))
     if arguments is None:
-        arguments = moment.change or (moment.event or {}).get("data") or {}
+        arguments = (moment.event or {}).get("data") or {}
+        if moment.change is not None:
+            takes = spec.accepts if spec is not None and spec.accepts is not None else moment.change.keys()
+            arguments = {name: value for name, value in moment.change.items() if name in takes}
     return _call(start.handler, arguments, start.options, spec, now_us)
 
 

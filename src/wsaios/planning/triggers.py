@@ -15,6 +15,7 @@ from wsaios.kernel.trigger import (
     OnEvent,
     OnTime,
     Overlap,
+    StartBatch,
     TriggerSpec,
     When,
 )
@@ -64,11 +65,13 @@ def armed(spec: TriggerSpec, languages: Languages) -> Armed:
         if when.where:
             where = languages.expressions.compile(when.where)
             check_names(where, _ROOTS[type(when)])
-    checked(msgspec.to_builtins(spec.start), "what it starts")
+    start = spec.start
+    checked(start.rows if isinstance(start, StartBatch) else start.arguments, "arguments or rows")
+    checked(start.options, "options")
     size = len(msgspec.json.encode(spec))
     if size > _MAX_BYTES:
         raise InvalidInput("trigger", f"has {size:,} bytes as JSON, {_MAX_BYTES:,} are the most; name a place instead")
-    return Armed(prepare(spec.start, languages.expressions.compile, _ROOTS[type(when)]), cron, where)
+    return Armed(prepare(start, languages.expressions.compile, _ROOTS[type(when)]), cron, where)
 
 
 def first_through_us(when: When, now_us: int) -> int:

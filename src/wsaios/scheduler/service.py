@@ -48,6 +48,7 @@ from wsaios.kernel.ports import Clock
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, HandlerSpec, NewTask, Outcome
 from wsaios.kernel.text import storable
+from wsaios.kernel.trigger import Languages
 from wsaios.kernel.views import BatchView
 from wsaios.planning.calls import Calls, patience
 from wsaios.planning.ordering import ordering_of
@@ -55,6 +56,7 @@ from wsaios.scheduler.ends import Ends
 from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.places import Places
+from wsaios.scheduler.triggering import TriggerService
 
 T = TypeVar("T")
 CHUNK_ROWS: Final = 2000
@@ -91,8 +93,10 @@ _FROM_HERE: Final = Sent()
 class Submissions:
     """How work comes in."""
 
-    def __init__(self, loop: Loop, reads: Reads, read: Read, clock: Clock, limits: Limits) -> None:
-        """`read` runs a call of `reads` off the loop."""
+    def __init__(
+        self, loop: Loop, reads: Reads, read: Read, clock: Clock, limits: Limits, languages: Languages | None = None
+    ) -> None:
+        """`read` runs a call of `reads` off the loop; `languages` are those of triggers."""
         self._loop = loop
         self._reads = reads
         self._read = read
@@ -101,6 +105,7 @@ class Submissions:
         self._calls = Calls(limits.payload_bytes)
         self._ends = Ends(reads, read)
         self.inspector = Inspector(reads, read, lambda: loop.core, clock)
+        self.triggers = TriggerService(self._post, limits.payload_bytes, languages)
 
     async def submit(
         self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = _FROM_HERE

@@ -8,6 +8,7 @@ import msgspec
 
 from wsaios.kernel.errors import NotPossible
 from wsaios.kernel.events import Emit
+from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Answer, IdempotencyOf, IdempotencyRow
 from wsaios.kernel.trigger import Emitted, Moment, OnEvent
 from wsaios.scheduler.book import Book
@@ -76,7 +77,7 @@ class Events:
 
     def _tell(self, event: Emitted, concerned: list[Known]) -> None:
         for known in concerned:
-            told = {"name": event.name, "id": str(event.id), "data": event.data}
+            told = {"name": event.name, "id": encode(event.id, "event"), "data": event.data}
             self._firing.fire(known, Moment(event.at_us, f"{known.spec.name}!{event.id}", event=told))
         for listener in self.listeners:
             listener(event)
@@ -87,6 +88,8 @@ class Events:
             when = known.spec.when
             if not isinstance(when, OnEvent) or when.event != event.name or known.standing.since_us > event.at_us:
                 continue
-            if self._roster.passes(known, {"event": {"name": event.name, "id": str(event.id), "data": event.data}}):
+            if self._roster.passes(
+                known, {"event": {"name": event.name, "id": encode(event.id, "event"), "data": event.data}}
+            ):
                 found.append(known)
         return found

@@ -81,11 +81,11 @@ class Roster:
 
     def load(self, facts: Sequence[tuple[str, str, Any]]) -> None:
         """Take over what is stored."""
-        standings = {key: value for component, key, value in facts if component == _STANDINGS}
-        for component, name, value in facts:
-            if component == SPECS:
-                standing = msgspec.convert(standings[name], Standing)
-                self._known[name] = self._arm(Known(msgspec.convert(value, TriggerSpec), standing))
+        specs = {key: value for component, key, value in facts if component == SPECS}
+        stored = [(key, value) for component, key, value in facts if component == _STANDINGS]
+        standings = [(name, msgspec.convert(value, Standing)) for name, value in stored]
+        for name, standing in sorted(standings, key=lambda each: (each[1].since_us, each[0])):
+            self._known[name] = self._arm(Known(msgspec.convert(specs[name], TriggerSpec), standing))
         waiting = [msgspec.convert(value, Waiting) for component, _, value in facts if component == _WAITING]
         for each in sorted(waiting, key=lambda one: one.place):
             self._known[each.trigger].waiting.append(each)
