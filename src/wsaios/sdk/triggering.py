@@ -165,22 +165,21 @@ class Declarations:
 
 def next_times(view: TriggerView, count: int) -> list[datetime]:
     """When a trigger fires next by the clock, so many times at most."""
-    whole("count", count, 1, MOST_TIMES)
     when = view.spec.when
-    if view.state != "active":
-        return []
-    if isinstance(when, OnTime):
+    if isinstance(when, OnTime) and view.state == "active":
         return [moment(when.at_us)]
-    if not isinstance(when, OnCron):
-        return []
-    cron = Cron(when.expression, zone_of(when.tz, LANGUAGES.zones))
-    return times_after(cron, int(time.time() * 1e6), count)
+    return next_of(when, count) if isinstance(when, OnCron) and view.state == "active" else []
 
 
-def times_after(cron: Cron, at_us: int, count: int) -> list[datetime]:
-    """The next times of an expression."""
-    found: list[datetime] = []
-    at: int | None = at_us
+def next_of(when: OnCron, count: int) -> list[datetime]:
+    """The next times of an expression.
+
+    Raises:
+        InvalidInput: it cannot be read, or its time zone.
+    """
+    whole("count", count, 1, MOST_TIMES)
+    cron, found = Cron(when.expression, zone_of(when.tz, LANGUAGES.zones)), list[datetime]()
+    at: int | None = int(time.time() * 1e6)
     while at is not None and len(found) < count:
         at = cron.after(at)
         if at is not None:
