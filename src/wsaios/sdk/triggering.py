@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 
 from wsaios.bootstrap import LANGUAGES
 from wsaios.door import questions as ask
-from wsaios.kernel.errors import InvalidInput, Unacknowledged
+from wsaios.kernel.errors import InvalidInput, NotRunning, Unacknowledged
 from wsaios.kernel.trigger import OnCron, OnTime, TriggerSpec, TriggerVerb, TriggerView
 from wsaios.kernel.views import moment
 from wsaios.planning import declaring
@@ -158,7 +159,8 @@ class Declarations:
     def _told(self, spec: TriggerSpec, done: Any) -> None:
         error = None if done.cancelled() else done.exception()
         if isinstance(error, Unacknowledged) and self._live:
-            self._send(spec)
+            with suppress(NotRunning):
+                self._send(spec)
         elif error is not None and self._live:
             self._failed(spec.name, error)
 

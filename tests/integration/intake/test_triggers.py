@@ -4,7 +4,6 @@ import asyncio
 
 from tests.integration.door.owners import Owner
 from tests.integration.door.test_triggers import (
-    test_events_that_are_emitted_while_owners_die_are_told_once,
     test_the_blocking_client_has_the_same_verbs,
     test_triggers_are_declared_and_events_emitted_beside_an_owner,
     test_without_an_owner_triggers_and_events_are_kept_for_the_next_one,
@@ -12,7 +11,6 @@ from tests.integration.door.test_triggers import (
 from wsaios import Scheduler
 
 __all__ = [
-    "test_events_that_are_emitted_while_owners_die_are_told_once",
     "test_the_blocking_client_has_the_same_verbs",
     "test_triggers_are_declared_and_events_emitted_beside_an_owner",
     "test_without_an_owner_triggers_and_events_are_kept_for_the_next_one",

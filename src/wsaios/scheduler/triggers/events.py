@@ -12,10 +12,12 @@ from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Answer, IdempotencyOf, IdempotencyRow
 from wsaios.kernel.trigger import Emitted, Moment, OnEvent
 from wsaios.scheduler.book import Book
-from wsaios.scheduler.intake import CLIENT, CLIENT_WINDOW_US
+from wsaios.scheduler.intake import CLIENT_WINDOW_US
 from wsaios.scheduler.triggers.firing import Firing
 from wsaios.scheduler.triggers.roster import Known, Roster
 
+EMITTED: Final = "\0event"
+"""The tenant of the keys of emitted events: each stands for the number of an event, where others have a task."""
 _LEFT: Final = "event"
 """Facts: events that were emitted where nothing fires; the next owner that fires tells them."""
 
@@ -44,7 +46,7 @@ class Events:
     def emit(self, asked: Emit) -> None:
         """Take an event in; once, where it carries a token that came before."""
         if asked.again and asked.client_token:
-            question = IdempotencyOf(((CLIENT, asked.client_token),), self._book.now_us)
+            question = IdempotencyOf(((EMITTED, asked.client_token),), self._book.now_us)
             self._book.ask(question, partial(self._told_before, asked))
         else:
             self._take(asked)
@@ -68,7 +70,7 @@ class Events:
         book.id_high = max(book.id_high, event.id)
         if asked.client_token:
             until_us = book.now_us + CLIENT_WINDOW_US
-            book.commit.keys.append(IdempotencyRow(CLIENT, asked.client_token, event.id, "", until_us))
+            book.commit.keys.append(IdempotencyRow(EMITTED, asked.client_token, event.id, "", until_us))
         if self._fires:
             self._tell(event, concerned)
         else:

@@ -37,6 +37,9 @@ class Starting:
         except (InvalidInput, ExpressionFailed, UnknownLane) as error:
             return self._turned_away(ready, error, name), str(error)
         self._intake.submit(Submit(None, [new], client_token=f"trigger {moment.key}"))
+        history = self._book.tasks[new.id].body.history
+        state, at_us, fence, reason = history[0]
+        history[0] = (state, at_us, fence, "; ".join(filter(None, (_by(name), reason))))
         return encode(new.id), ""
 
     def _batch(self, template: NewTask, rows: list[bytes], moment: Moment, name: str) -> str:
@@ -57,8 +60,12 @@ class Starting:
         tenant = ready.start.options.get("tenant") or DEFAULT_TENANT
         new = NewTask(ready.start.handler, b"{}", tenant=tenant, id=book.ids.one(book.now_us))
         task = make(book, new)
-        task.state, task.body.reason = int(State.PENDING), f"started by trigger {name}"
+        task.state, task.body.reason = int(State.PENDING), _by(name)
         start(task, book.now_us)
         book.add(task, Payload(task.id, new.codec, new.payload))
         book.close(task, State.FAILED, reason, failure=Failure(type(error).__name__, reason))
         return encode(new.id)
+
+
+def _by(name: str) -> str:
+    return f"started by trigger {name}"

@@ -110,7 +110,8 @@ class Triggers:
 
     def settle(self) -> None:
         """The commit is about to be closed: what ended since is part of it, and how every trigger stands."""
-        self._hear()
+        if len(self._roster):
+            self._hear()
         self._roster.write()
 
     def next_us(self) -> int | None:

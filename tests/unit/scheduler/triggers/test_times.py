@@ -48,7 +48,7 @@ def test_a_firing_carries_its_key_into_the_commit_of_its_task() -> None:
     (at_us,) = hours(NOW_US, 1)
     alarm.until(at_us)
     (key,) = [row for row in alarm.ledger.tables.keys.values() if row.key == f"trigger nightly@{at_us}"]
-    assert key.task in alarm.ledger.tables.live
+    assert alarm.ledger.tables.live[key.task].body.history[0][3] == "started by trigger nightly"
 
 
 @pytest.mark.parametrize("written", [False, True])
