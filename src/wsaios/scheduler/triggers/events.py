@@ -10,7 +10,7 @@ from wsaios.kernel.errors import NotPossible
 from wsaios.kernel.events import Emit
 from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Answer, IdempotencyOf, IdempotencyRow
-from wsaios.kernel.trigger import Emitted, Moment, OnEvent
+from wsaios.kernel.trigger import Emitted, Moment
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.intake import CLIENT_WINDOW_US
 from wsaios.scheduler.triggers.firing import Firing
@@ -86,9 +86,8 @@ class Events:
 
     def _concerned(self, event: Emitted) -> list[Known]:
         found = []
-        for known in self._roster.on(OnEvent):
-            when = known.spec.when
-            if not isinstance(when, OnEvent) or when.event != event.name or known.standing.since_us > event.at_us:
+        for known in self._roster.hearing(event.name):
+            if known.standing.since_us > event.at_us:
                 continue
             if self._roster.passes(
                 known, {"event": {"name": event.name, "id": encode(event.id, "event"), "data": event.data}}

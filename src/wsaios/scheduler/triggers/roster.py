@@ -8,7 +8,17 @@ import msgspec
 
 from wsaios.kernel.errors import ExpressionFailed, UnknownTrigger, WsaiosError
 from wsaios.kernel.json_value import JsonValue
-from wsaios.kernel.trigger import Languages, OnTime, Standing, TriggerSpec, TriggerView, Waiting, When
+from wsaios.kernel.trigger import (
+    Languages,
+    OnChange,
+    OnEvent,
+    OnTime,
+    Standing,
+    TriggerSpec,
+    TriggerView,
+    Waiting,
+    When,
+)
 from wsaios.kernel.views import moment, moment_or_none
 from wsaios.planning.triggers import Armed, armed, first_through_us
 from wsaios.scheduler.book import Book
@@ -41,6 +51,7 @@ class Roster:
         self._languages = languages
         self._known: dict[str, Known] = {}
         self._dirty: dict[str, None] = {}
+        self._hearing: dict[str, list[Known]] | None = None
 
     def __len__(self) -> int:
         return len(self._known)
@@ -63,9 +74,19 @@ class Roster:
             raise UnknownTrigger(name, list(self._known))
         return found
 
-    def on(self, kind: type[When]) -> list[Known]:
-        """Those that fire by something of that kind, and can."""
-        return [known for known in self._known.values() if known.armed and isinstance(known.spec.when, kind)]
+    def hearing(self, event: str) -> list[Known]:
+        """Those that fire at events of that name, and can."""
+        if self._hearing is None:
+            self._hearing = {}
+            for known in self._known.values():
+                if known.armed is not None and isinstance(known.spec.when, OnEvent):
+                    self._hearing.setdefault(known.spec.when.event, []).append(known)
+        return self._hearing.get(event, [])
+
+    def changing(self) -> list[tuple[Known, str]]:
+        """Those that fire at changes of the state, and can, each with its key."""
+        found = [known for known in self._known.values() if known.armed is not None]
+        return [(known, known.spec.when.key) for known in found if isinstance(known.spec.when, OnChange)]
 
     def passes(self, known: Known, context: Mapping[str, JsonValue]) -> bool:
         """Whether the condition of a trigger holds; one that has no value over this context does not."""
@@ -82,13 +103,20 @@ class Roster:
     def load(self, facts: Sequence[tuple[str, str, Any]]) -> None:
         """Take over what is stored."""
         specs = {key: value for component, key, value in facts if component == SPECS}
-        stored = [(key, value) for component, key, value in facts if component == _STANDINGS]
-        standings = [(name, msgspec.convert(value, Standing)) for name, value in stored]
-        for name, standing in sorted(standings, key=lambda each: (each[1].since_us, each[0])):
-            self._known[name] = self._arm(Known(msgspec.convert(specs[name], TriggerSpec), standing))
+        found: list[Known] = []
+        for component, name, value in facts:
+            if component == _STANDINGS:
+                try:
+                    found.append(Known(msgspec.convert(specs[name], TriggerSpec), msgspec.convert(value, Standing)))
+                except msgspec.ValidationError as error:
+                    # A newer version may know more kinds of them; it finds this one as it was.
+                    self._book.warn("a trigger cannot be read", trigger=name, reason=str(error))
+        for known in sorted(found, key=lambda each: (each.standing.since_us, each.spec.name)):
+            self._known[known.spec.name] = self._arm(known)
         waiting = [msgspec.convert(value, Waiting) for component, _, value in facts if component == _WAITING]
         for each in sorted(waiting, key=lambda one: one.place):
-            self._known[each.trigger].waiting.append(each)
+            if each.trigger in self._known:
+                self._known[each.trigger].waiting.append(each)
 
     def put(self, spec: TriggerSpec) -> Known:
         """Declare a trigger; one of that name goes on from where it stands, with other times from now on."""
@@ -108,7 +136,7 @@ class Roster:
 
     def remove(self, name: str) -> None:
         """Forget a trigger, and what waits in it; what it started goes on."""
-        known = self._known.pop(name)
+        known, self._hearing = self._known.pop(name), None
         self._dirty.pop(name, None)
         gone = [(SPECS, name), (_STANDINGS, name), *((_WAITING, each.moment.key) for each in known.waiting)]
         self._book.commit.facts.extend((component, key, None) for component, key in gone)
@@ -145,6 +173,7 @@ class Roster:
         standing.through_us = first_through_us(when, now_us)
 
     def _arm(self, known: Known) -> Known:
+        self._hearing = None
         if self._languages is None:
             return known
         try:

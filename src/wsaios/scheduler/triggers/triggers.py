@@ -10,7 +10,7 @@ from typing import Any, Final
 from wsaios.kernel.errors import NotPossible, UnknownTrigger
 from wsaios.kernel.events import ActOnTrigger, AskTriggers, PutTrigger
 from wsaios.kernel.faculties import Hub
-from wsaios.kernel.trigger import Moment, OnChange, OnCron, OnTime
+from wsaios.kernel.trigger import Moment, OnCron, OnTime
 from wsaios.planning.due import due
 from wsaios.planning.state_changes import Tree, changed, placed, tree_of
 from wsaios.planning.triggers import first_through_us
@@ -48,7 +48,7 @@ class Triggers:
         self.load(facts)
         if not self._fires:
             return
-        if self._roster.on(OnChange):
+        if self._roster.changing():
             self._state = tree_of((key, value["value"]) for component, key, value in facts if component == _STATE)
         self._firing.recover()
         for known in self._roster:
@@ -64,7 +64,7 @@ class Triggers:
         """Declare a trigger. What was due by its times of before is decided first."""
         self._due()
         known = self._roster.put(event.spec)
-        if self._state is None and self._roster.on(OnChange):
+        if self._state is None and self._roster.changing():
             # Whatever was said before now is no change that it could have seen.
             self._state = self._snapshot()
         self._schedule(known)
@@ -198,9 +198,8 @@ class Triggers:
         self._state = new
         if old is new:
             return
-        for known in self._roster.on(OnChange):
-            assert isinstance(known.spec.when, OnChange)
-            for change in changed(old, new, known.spec.when.key):
+        for known, pattern in self._roster.changing():
+            for change in changed(old, new, pattern):
                 told = {"key": change.key, "old": change.old, "new": change.new}
                 if self._roster.passes(known, {"change": told}):
                     standing = known.standing

@@ -246,6 +246,34 @@ def test_where_nothing_fires_triggers_can_be_declared_and_looked_at() -> None:
     assert times(alarm) == [passed]
 
 
+def test_a_trigger_of_a_newer_version_is_left_as_it_is_and_harms_no_other() -> None:
+    alarm = Alarm()
+    alarm.put(OnCron("0 * * * *"), "new", AT)
+    alarm.put(OnCron("0 * * * *"), start=AT)
+    text, version = alarm.ledger.tables.facts["trigger", "new"]
+    newer = text.replace('"cron"', '"moonrise"')
+    alarm.ledger.tables.facts["trigger", "new"] = newer, version
+    alarm.restart(MINUTE_US)
+    alarm.until(hours(NOW_US, 1)[0])
+    assert len(times(alarm)) == 1
+    assert alarm.ledger.tables.facts["trigger", "new"][0] == newer
+
+
+def test_what_cannot_be_read_here_does_not_fire_and_says_why() -> None:
+    alarm = Alarm()
+    alarm.put(OnCron("0 * * * *", "Europe/Berlin"), start=AT)
+    text, version = alarm.ledger.tables.facts["trigger", "t"]
+    alarm.ledger.tables.facts["trigger", "t"] = text.replace("Europe/Berlin", "Europe/Atlantis"), version
+    alarm.restart(MINUTE_US)
+    alarm.until(hours(NOW_US, 2)[1])
+    view = alarm.view()
+    assert (view.state, view.fired, times(alarm)) == ("broken", 0, [])
+    assert "there is no time zone 'Europe/Atlantis'" in view.fault
+    alarm.put(OnCron("0 * * * *", "Europe/Berlin"), start=AT)
+    alarm.until(hours(NOW_US, 3)[2])
+    assert len(times(alarm)) == 1
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from(["0 * * * *", "*/7 * * * *", "30 4 * * *", "*/20 * * * * *", "0 0 1 * *"]),
