@@ -53,6 +53,7 @@ from wsaios.kernel.views import BatchView
 from wsaios.planning.calls import Calls, patience
 from wsaios.planning.ordering import ordering_of
 from wsaios.scheduler.ends import Ends
+from wsaios.scheduler.fresh import Fresh
 from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.places import Places
@@ -67,7 +68,6 @@ _MOMENT_S: Final = 0.5
 _OUTCOMES: Final = 500
 _NEAR: Final = 100 << 22  # ids of a tenth of a second
 _TURN_S: Final = 0.005
-_BACKLOG: Final = 100_000
 _RUNS: Final = {"async": "coroutines", "thread": "plain functions", "process": "functions that worker processes import"}
 _FINAL: Final = "a batch takes no {}; give it to single tasks"
 
@@ -533,37 +533,6 @@ def _spans(parts: Sequence[IdRange]) -> Iterator[tuple[int, int]]:
         else:
             spans.append((part.first, part.last))
     yield from spans
-
-
-class Fresh:
-    """What ended since someone last looked; beyond a bound it is read from the ledger instead."""
-
-    def __init__(self) -> None:
-        self.signal = asyncio.Event()
-        self._ended: deque[tuple[int, int]] = deque()
-        self._missed = True
-
-    def hear(self, closed: list[Closed], places: Places) -> None:
-        """Take in what belongs to the places, and mark it there."""
-        self._missed = self._missed or not closed or len(self._ended) >= _BACKLOG
-        for each in closed if len(self._ended) < _BACKLOG else ():
-            if places.mark(each.outcome.id):
-                self._ended.append((each.outcome.id, each.outcome.state))
-        self.signal.set()
-
-    def read_again(self) -> bool:
-        """Whether something must be read from the ledger; asked once, it counts as done."""
-        missed, self._missed = self._missed, False
-        return missed
-
-    def take(self) -> Iterator[tuple[int, int]]:
-        """Remove and yield what is there."""
-        while self._ended:
-            yield self._ended.popleft()
-
-    def more(self) -> bool:
-        """Whether there is something to look at without waiting."""
-        return self._missed or bool(self._ended)
 
 
 async def _patiently(ask: Callable[[], Awaitable[T | None]], timeout_s: float, what: str) -> T:
