@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from wsaios.kernel import policy as policies
     from wsaios.kernel.policy import FairShare
     from wsaios.kernel.task import LaneSpec, Processes
+    from wsaios.kernel.trigger import TriggerView
     from wsaios.kernel.version import __version__
     from wsaios.kernel.views import BatchView, Status, Transition, Why
     from wsaios.scheduler.service import Limits
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from wsaios.sdk.scheduler import Scheduler
     from wsaios.sdk.standalone import TaskExecutor
     from wsaios.sdk.transaction import submit_in
+    from wsaios.sdk.triggering import Triggers
     from wsaios.sdk.workflows import Workflow
 
 __all__ = [
@@ -44,6 +46,8 @@ __all__ = [
     "Task",
     "TaskExecutor",
     "Transition",
+    "TriggerView",
+    "Triggers",
     "Why",
     "Workflow",
     "__version__",
@@ -76,6 +80,8 @@ _PLACES = {
     "Task": "wsaios.sdk.handles",
     "TaskExecutor": "wsaios.sdk.standalone",
     "Transition": "wsaios.kernel.views",
+    "TriggerView": "wsaios.kernel.trigger",
+    "Triggers": "wsaios.sdk.triggering",
     "Why": "wsaios.kernel.views",
     "Workflow": "wsaios.sdk.workflows",
     "submit_in": "wsaios.sdk.transaction",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, Final, get_args
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -21,6 +22,7 @@ from wsaios.engines.local.answers import GiveUp, RetryAfter
 from wsaios.engines.local.engine import LocalEngine
 from wsaios.engines.local.handlers import Handler, Handlers
 from wsaios.engines.local.process.place import place_of, refuse_while_loading
+from wsaios.expressions import Cel
 from wsaios.kernel.errors import InvalidInput, MissingExtra
 from wsaios.kernel.events import HandlerKnown
 from wsaios.kernel.faculties import Changes, Hub, load
@@ -28,6 +30,7 @@ from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.kernel.ledger import Ledger, Opening, Reads
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.task import GRADES, HandlerSpec, LaneKind, LaneSpec, Options, Processes
+from wsaios.kernel.trigger import Languages
 from wsaios.ledger.failpoint_exit import from_environment
 from wsaios.ledger.location import locate
 from wsaios.ledger.sqlite import SqliteLedger
@@ -54,6 +57,7 @@ MAX_SLOTS: Final = 100_000
 MAX_NICE: Final = 19
 MIN_IMPORT_S: Final = 0.01
 MAX_LIMIT: Final = 1 << 40
+LANGUAGES: Final = Languages(ZoneInfo, Cel())
 _GC_THRESHOLDS: Final = (20_000, 50, 100)
 _SWITCH_INTERVAL_S: Final = 0.0001
 
@@ -256,7 +260,7 @@ class Parts:
         self.reader = reader = CallThread("wsaios-reader")
         reads: Any = Lazy(self.ledger)
         read: Read = reader.call
-        self.service = Service(self.loop, reads, read, self.clock, settings.limits)
+        self.service = Service(self.loop, reads, read, self.clock, settings.limits, LANGUAGES)
         self.pruning = Pruning(self.loop, self.ledger, self.clock, self.log, settings.retention_s)
         self.lifecycle = Lifecycle(self.loop, self.engine, reader, self.pruning, settings.grace_s)
         self._rng = random.Random()  # noqa: S311  # jitter, no secret
@@ -300,7 +304,7 @@ class Parts:
             stored,
             self._rng,
             specs=(*self.lanes.values(), *self._specs.values()),
-            hub=Hub(self.components, self.changes) if pursues else None,
+            hub=Hub(self.components, self.changes, LANGUAGES) if pursues else None,
             died=died,
             recover=not self.settings.only_client,
         )

@@ -37,6 +37,7 @@ WEIGHTS: Final = {
     "hold": 1.0,
     "only": 1.0,
     "order": 0.0,
+    "alarm": 0.0,
 }
 
 
@@ -71,6 +72,7 @@ class Day:
             "hold": lambda: self._hold(self._rng.random() < 0.3),
             "only": self._only,
             "order": self._order,
+            "alarm": driver.alarms.turn,
         }
         weights = WEIGHTS | driver.scenario.weights
         self._names = list(weights)
@@ -112,7 +114,8 @@ class Day:
     def _over(self) -> bool:
         driver = self.driver
         busy = driver.inbox or driver.again or self.world.pending or not driver.engine.idle or driver.missing()
-        return not busy and not driver.tables.live and driver.core.idle() and self.shelf.empty()
+        waits = any(component.startswith("trigger_w") for component, _ in driver.tables.facts)
+        return not busy and not waits and not driver.tables.live and driver.core.idle() and self.shelf.empty()
 
     def _let_all_go(self) -> None:
         driver = self.driver
@@ -127,6 +130,8 @@ class Day:
                 self.acting.task_verb("resume", task.id)
         self.batching.finish()
         driver.purpose.finish()
+        if driver.scenario.alarmed:
+            driver.alarms.finish()
 
     def _check_drained(self) -> None:
         driver = self.driver
@@ -143,6 +148,7 @@ class Day:
         driver.purpose.check_stored()
         self._check_orders()
         self.shelf.check()
+        driver.alarms.check(driver.law)
 
     def _check_orders(self) -> None:
         """A submission of which nobody knows was taken whole or not at all, and once where it carried a token."""
@@ -225,6 +231,8 @@ class Day:
         """What a client does while no owner lives."""
         for _ in range(self._rng.randint(1, 3)):
             self._rng.choice((self.world.submit, self.acting.task, self._family))()
+        if self.driver.scenario.alarmed:
+            self.driver.alarms.emit()
 
 
 def _scope(kind: str, rest: str) -> Scope:

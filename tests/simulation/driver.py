@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from tests.simulation.alarms import LANGUAGES, Alarms, Law
 from tests.simulation.facts import After
 from tests.simulation.handlers import Handlers
 from tests.simulation.invariants import Invariants
@@ -38,6 +39,7 @@ class Flight:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.takes = 0
         self.decided = 0
         self.now_us = 0
         self.effects = Effects(Commit(0, 0))
@@ -71,7 +73,9 @@ class Driver:
         self.world = World(Random(f"world {seed}"), scenario, self.clock, self.post)
         self.world.tables = tables
         self.invariants = Invariants(tables, self.world)
-        self.purpose = Purpose(tables)
+        self.purpose = Purpose(tables, LANGUAGES if scenario.alarmed else None)
+        self.alarms = Alarms(self.world, self.purpose)
+        self.law = Law(tables)
         self.dice = Random(f"driver {seed}")
         self.again = True
         self.next = Flight()
@@ -143,10 +147,19 @@ class Driver:
         elif not self._visiting:
             self.invariants.after(self._after(flight, did=did))
             self.purpose.check()
+            self.law.after(flight.now_us)
+
+    def _written(self, flight: Flight) -> None:
+        """A commit is durable: what it says is looked at."""
+        self.invariants.committed(flight.effects, flight.events)
+        commit = flight.effects.commit
+        for number in self.law.committed(commit, flight.events, flight.now_us, takes=flight.takes):
+            self.world.accepted[number] = None
 
     def _take(self, events: list[Event]) -> None:
         """Half a step. What was decided before is not held against what came in only now."""
         self.next.events += events
+        self.next.takes += 1
         self.next.now_us = self.clock.now_us()
         answers, self._answers, self._asked = self._answers, [], []
         try:
@@ -192,7 +205,7 @@ class Driver:
         """A commit is durable."""
         effects = flight.effects
         self.core.committed(effects)
-        self.invariants.committed(effects, flight.events)
+        self._written(flight)
         die_here(death, Mishap.DEATH_COMMITTED)
         self._seat(flight)
         self._let_go(effects, told, death)
@@ -247,7 +260,7 @@ class Driver:
         silent = sorted(replies - waiting)
         require(not silent, Check.ANSWERED, "nobody would tell {}, whose replies were in the failed commit", silent)
         if written:
-            self.invariants.committed(flights[0].effects, flights[0].events)
+            self._written(flights[0])
         self.invariants.everything()
         old = self.core
         self.begin(self.ledger.reopen(self.clock.now_us()), died=False)

@@ -124,6 +124,8 @@ class Fate(Driver):
             self._visit()
         self._line_up()
         self.ledger = self._make_ledger(self.tables)
+        if self.scenario.downtime_us:
+            self.clock.advance(self.dice.randint(0, self.scenario.downtime_us))
         self.begin(self.ledger.open(self.clock.now_us(), "the next owner"), died=True)
 
     def take_over(self) -> None:
@@ -166,6 +168,8 @@ class Fate(Driver):
         """A process has its lanes, and most of its handlers, before it opens the ledger."""
         self.lanes.update((lane.name, lane) for lane in (*LANES, LATE_LANE))
         self.known.lanes.update((lane.name, lane) for lane in LANES)
+        if self.scenario.alarmed:
+            self.alarms.declare()
         self.specs = {spec.name: self.dice.choice(VARIANTS.get(spec.name, (spec,))) for spec in HANDLERS}
         early = [spec for spec in self.specs.values() if spec.name != "late" and self.dice.random() < 0.8]
         self.known.handlers.update((spec.name, spec) for spec in early)

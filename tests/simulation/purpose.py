@@ -16,6 +16,7 @@ from wsaios.components.state import StateStore
 from wsaios.kernel.faculties import Changes, Hub, load
 from wsaios.kernel.ledger import Opening
 from wsaios.kernel.task import Flag
+from wsaios.kernel.trigger import Languages
 from wsaios.simulation.ledger_store import Tables
 
 CADENCE_US = 400_000
@@ -37,8 +38,9 @@ class Faculties:
 class Purpose:
     """What a process wants: goals that it adds before it starts, and once more in every process after it."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, languages: Languages | None = None) -> None:
         self._tables = tables
+        self._languages = languages
         self._changes = Changes(lambda: None)
         self._begun: dict[str, int] = {}
         self._actions: dict[int, bool] = {}
@@ -59,7 +61,7 @@ class Purpose:
         else:
             self._changes.again()
             self._begun.clear()
-        return Hub(self.faculties, self._changes)
+        return Hub(self.faculties, self._changes, self._languages)
 
     def finish(self) -> None:
         """Nothing more is wanted."""

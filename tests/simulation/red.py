@@ -29,6 +29,7 @@ class Check(StrEnum):
     OWNER = "an owner whose epoch is over changes nothing"
     ALONE = "a task of several deaths runs alone"
     GOALS = "a goal has one plan at a time, and its plan waits for a task that lives"
+    TRIGGERS = "each time, event and change fires once, as its trigger says"
     TWINS = "the simulated and the real ledger say the same"
     DRAIN = "everything ends once the faults stop"
 

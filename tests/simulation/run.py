@@ -47,6 +47,11 @@ MUST_BE_MET: Final = frozenset(
         "a checkpoint found again",
         "a history in parts",
         "a plan begun",
+        "a firing waits",
+        "a firing is skipped",
+        "a time is missed",
+        "a change is told",
+        "times are made up for",
         "a plan carried on",
         "ended by Poison",
         "ended by TimedOut",
@@ -127,7 +132,14 @@ def _met(day: Day) -> dict[str, int]:
     _add(met, "mishap ", {mishap.name: count for mishap, count in driver.mishaps.items()})
     _add(met, "deed ", day.deeds)
     _add(met, "asked ", day.world.counts)
-    for counts in (invariants.lives.met, invariants.leaving.met, invariants.met, driver.purpose.met, driver.met):
+    for counts in (
+        invariants.lives.met,
+        invariants.leaving.met,
+        invariants.met,
+        driver.purpose.met,
+        driver.law.met,
+        driver.met,
+    ):
         _add(met, "", counts)
     met["unanswered at a death"] = day.world.counts["unanswered at a death"]
     met["stale reports refused"] = driver.stale

@@ -25,6 +25,7 @@ from wsaios.kernel.ledger import Commit, Committed
 from wsaios.kernel.policy import Plain, Priority
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Flag, Outcome, Task, clamp_priority
+from wsaios.planning.due import Due, due
 from wsaios.scheduler import intake, reports
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.core import Core
@@ -34,6 +35,8 @@ from wsaios.scheduler.leftovers import Leftovers
 from wsaios.scheduler.links import Links
 from wsaios.scheduler.pursuit import Pursuit
 from wsaios.scheduler.reports import Reports
+from wsaios.scheduler.triggers import triggers
+from wsaios.scheduler.triggers.firing import Firing
 from wsaios.scheduler.verbs import Verbs
 from wsaios.simulation.ledger import SimLedger
 
@@ -208,6 +211,11 @@ def _any_run() -> Iterator[None]:
         yield
 
 
+def _one_of_many(*asked: Any) -> Due:
+    found = due(*asked)
+    return Due(found.times[:1], found.missed)
+
+
 SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
     "reports are taken under any fence": ({Check.RESULT}, "lossy", _patched(Reports, "_holder", _no_fence)),
     "smaller priorities go first": ({Check.ORDER}, "calm", _patched(Priority, "plain", _smaller_priority_first)),
@@ -287,6 +295,8 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
         "meanwhile",
         _patched(Book, "_take_back", lambda *_: False),
     ),
+    "firings of a trigger overlap": ({Check.TRIGGERS}, "alarms", _patched(Firing, "_await", lambda *_: None)),
+    "of several times that are due one fires": ({Check.TRIGGERS}, "alarms", _patched(triggers, "due", _one_of_many)),
     "windows wake nobody": ({Check.IDLE}, "calm", _patched(TaskExecutor, "awake", lambda *_: None)),
 }
 """What is broken: the check that must turn red (or two that both see it), the scenario in which it shows, the break."""

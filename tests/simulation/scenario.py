@@ -98,8 +98,14 @@ class Scenario(msgspec.Struct, frozen=True):
     timers: int = 4
     piece: int = 2
     purge_rows: int = 3
+    downtime_us: int = 0
     lines: int = 6
     weights: dict[str, float] = {}
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether there are triggers."""
+        return bool(self.weights.get("alarm"))
 
 
 SCENARIOS: Final = (
@@ -132,6 +138,15 @@ SCENARIOS: Final = (
         death=0.02,
         longest_us=20_000,
         weights={"submit": 60, "batch": 30, "order": 5, "resize": 5, "hold": 0.2},
+    ),
+    Scenario(
+        "alarms",
+        faults=CALM,
+        busy=0.4,
+        death=0.02,
+        commit_fault=0.03,
+        downtime_us=4_000_000,
+        weights={"alarm": 80, "submit": 10, "batch": 5, "family": 2},
     ),
     Scenario("roomy", room=4096, timers=512, piece=1000, purge_rows=10_000, lines=HISTORY_KEPT),
 )

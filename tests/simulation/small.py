@@ -14,6 +14,7 @@ from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Opening
 from wsaios.kernel.policy import Ordering, Priority
 from wsaios.kernel.task import HandlerSpec, LaneSpec
+from wsaios.planning import due
 from wsaios.scheduler import batches, book, core, leftovers, links, reorder, verbs
 from wsaios.scheduler.core import Core
 
@@ -60,6 +61,7 @@ def small_pieces(scenario: Scenario) -> Iterator[None]:
         patch.object(reorder, "_PIECE", scenario.piece),
         patch.object(batches, "_FIRST_RANGE", scenario.piece),
         patch.object(core, "_DUE_AT_ONCE", scenario.piece),
+        patch.object(due, "LATE_US", 300_000),
         patch.multiple(leftovers, _WINDOWS=few, _SHARDS=few),
         patch.object(book, "HISTORY_KEPT", scenario.lines),
     ):

@@ -14,6 +14,7 @@ from wsaios.cli.policy import policy
 from wsaios.cli.simulate import simulate
 from wsaios.cli.streams import prepare
 from wsaios.cli.task import task
+from wsaios.cli.trigger import emit, trigger
 from wsaios.cli.workflow import workflow
 
 app = typer.Typer(
@@ -26,7 +27,9 @@ app = typer.Typer(
 app.add_typer(batch)
 app.add_typer(task)
 app.add_typer(workflow)
+app.add_typer(trigger)
 app.add_typer(ledger_app)
+app.command()(emit)
 app.command()(policy)
 app.command()(simulate)
 app.command()(doctor)

@@ -17,6 +17,8 @@ from wsaios.door.questions import (
     BatchRows,
     BatchSeal,
     BatchStatusOf,
+    DeclareTrigger,
+    EmitEvent,
     Flush,
     FollowEnd,
     FollowNext,
@@ -24,12 +26,14 @@ from wsaios.door.questions import (
     HistoryOf,
     ListBatches,
     ListTasks,
+    ListTriggers,
     OrderBy,
     OverviewOf,
     Ranges,
     ResultOf,
     StatusOf,
     SubmitOne,
+    TriggerAct,
     WhyOf,
 )
 from wsaios.door.streams import Feed, Follow, arguments_of
@@ -79,6 +83,10 @@ class Desk:
             ListTasks: self._tasks,
             OverviewOf: lambda _: inspector.overview(),
             Flush: lambda _: service.flush(),
+            DeclareTrigger: lambda ask: service.triggers.put(ask.spec),
+            TriggerAct: lambda ask: service.triggers.act(ask.verb, ask.name),
+            ListTriggers: lambda ask: service.triggers.views(ask.name),
+            EmitEvent: lambda ask: service.triggers.emit(ask.name, ask.data, ask.token, again=ask.again),
         }
 
     async def ask(self, ask: Ask[A]) -> A:

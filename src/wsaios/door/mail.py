@@ -26,12 +26,15 @@ from wsaios.door.questions import (
     ActOn,
     Ask,
     BatchOpen,
+    DeclareTrigger,
     Done,
+    EmitEvent,
     Failed,
     Flush,
     FollowEnd,
     FollowNext,
     FollowOpen,
+    ListTriggers,
     OrderBy,
     OverviewOf,
     Question,
@@ -39,9 +42,11 @@ from wsaios.door.questions import (
     ResultOf,
     StatusOf,
     SubmitOne,
+    TriggerAct,
     WhyOf,
     answer_type,
     repeats,
+    sent_again,
 )
 from wsaios.door.results import Results
 from wsaios.door.taking import Taking
@@ -61,7 +66,7 @@ T = TypeVar("T")
 _PAGE: Final = 2000
 _AT_ONCE_S: Final = 0.05
 _LOOK_S: Final = 1.0
-_ASKED: Final = (ActOn, Flush, OrderBy)
+_ASKED: Final = (ActOn, Flush, OrderBy, DeclareTrigger, TriggerAct, ListTriggers, EmitEvent)
 _KNOWN_BETTER: Final = (StatusOf, WhyOf)
 
 
@@ -127,7 +132,7 @@ class Mail:
         if isinstance(ask, SubmitOne):
             return cast("A", await self._submit(ask))
         if isinstance(ask, _ASKED):
-            return cast("A", await self._over_restarts(cast("Ask[Any]", ask)))
+            return cast("A", await self._asked(cast("Ask[Any]", ask)))
         if isinstance(ask, _KNOWN_BETTER):
             return cast("A", await self._known_better(cast("Ask[Any]", ask)))
         if isinstance(ask, OverviewOf):
@@ -195,6 +200,11 @@ class Mail:
         left = leave(self._calls, ask.handler, ask.arguments, ask.options, self._clock.now_us())
         return await self._made(lambda: self._outbox.leave(left))
 
+    async def _asked(self, ask: Ask[Any]) -> Any:
+        if isinstance(ask, DeclareTrigger | EmitEvent):
+            return await self._made(lambda: self._over_restarts(ask))
+        return await self._over_restarts(ask)
+
     async def _await(self, ask: Ask[A], *, patient: bool) -> A:
         if isinstance(ask, ResultOf):
             # It may have ended long ago.
@@ -255,6 +265,7 @@ class Mail:
                 if wanted is not None:
                     return cast("A", wanted)
                 await trouble.meet(error, again=repeats(ask))
+                ask = sent_again(ask)
 
     async def _talk(self, ask: Ask[A], within_s: float) -> A:
         link, answers = self._link, self._ends.answers

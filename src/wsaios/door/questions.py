@@ -8,9 +8,10 @@ from wsaios.door.faults import Fault
 from wsaios.kernel.events import Scope, Verb
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.task import Batch
+from wsaios.kernel.trigger import TriggerSpec, TriggerVerb, TriggerView
 from wsaios.kernel.views import BatchView, Overview, Status, Transition, Why
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = 3
 A = TypeVar("A")
 MAX_NUMBER: Final = (1 << 63) - 1
 Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
@@ -175,14 +176,50 @@ class Flush(Ask[None], frozen=True, tag="flush"):
     """Answered when everything said before is durable."""
 
 
+class DeclareTrigger(Ask[TriggerView], frozen=True, tag="trigger"):
+    """Declare a trigger, or change the one of that name."""
+
+    writes: ClassVar[bool] = True
+    spec: TriggerSpec
+
+
+class TriggerAct(Ask[TriggerView], frozen=True, tag="trigger_act"):
+    """Pause, resume, remove or fire a trigger."""
+
+    writes: ClassVar[bool] = True
+    verb: TriggerVerb
+    name: Token
+
+
+class ListTriggers(Ask[list[TriggerView]], frozen=True, tag="triggers"):
+    """All triggers, or the one of that name. Only a core knows how they stand: without an owner it takes the lock."""
+
+    writes: ClassVar[bool] = True
+    name: Token = ""
+
+
+class EmitEvent(Ask[int], frozen=True, tag="emit"):
+    """Emit an event; the answer is its number. `again` as in `SubmitOne`."""
+
+    writes: ClassVar[bool] = True
+    name: Token
+    data: Any
+    token: Token
+    again: bool = False
+
+
 def repeats(ask: Ask[Any]) -> bool:
     """Whether it may be asked again when the answer was lost; a second replay would run again what failed again."""
+    if isinstance(ask, TriggerAct):
+        return ask.verb in {"pause", "resume"}
     return not isinstance(ask, ActOn) or ask.verb != "replay"
 
 
 def sent_again(ask: Ask[A]) -> Ask[A]:
     """The same question, after a try whose answer may have been lost."""
-    return cast("Ask[A]", msgspec.structs.replace(ask, again=True)) if isinstance(ask, SubmitOne) else ask
+    if isinstance(ask, SubmitOne | EmitEvent):
+        return cast("Ask[A]", msgspec.structs.replace(ask, again=True))
+    return ask
 
 
 Question = (
@@ -207,6 +244,10 @@ Question = (
     | ListTasks
     | OverviewOf
     | Flush
+    | DeclareTrigger
+    | TriggerAct
+    | ListTriggers
+    | EmitEvent
 )
 
 

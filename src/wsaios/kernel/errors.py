@@ -7,6 +7,7 @@ WsaiosError
 │   │   ├── InvalidExpression   a place in an expression
 │   │   └── InvalidDefinition   all that is wrong with the definition of a workflow
 │   ├── UnknownTask · UnknownBatch · UnknownHandler · UnknownLane · UnknownModel · UnknownGoal
+│   ├── UnknownTrigger
 │   ├── IdempotencyConflict
 │   ├── NotPossible        the verb does not fit the state
 │   ├── QueueFull          try again after `retry_after_s`
@@ -146,6 +147,16 @@ class UnknownGoal(CallerError, LookupError):
     def __init__(self, goal_id: str) -> None:
         super().__init__(f"no goal {goal_id!r}; `add` returns the ids that there are")
         self.goal_id = goal_id
+
+
+class UnknownTrigger(CallerError, LookupError):
+    """No trigger has this name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        there = f"there are {', '.join(sorted(known)[:20])}" if known else "there are none"
+        super().__init__(f"no trigger {name!r:.80}; {there}")
+        self.name = name
+        self.known = known
 
 
 class IdempotencyConflict(CallerError):

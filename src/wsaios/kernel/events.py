@@ -9,6 +9,7 @@ from wsaios.kernel.engine import AttemptRef, Report, Resumed, Work
 from wsaios.kernel.ledger import Commit
 from wsaios.kernel.policy import Ordering
 from wsaios.kernel.task import Batch, HandlerSpec, LaneSpec, NewTask, Outcome
+from wsaios.kernel.trigger import TriggerSpec, TriggerVerb
 
 Token = Any
 """Whatever the driver wants back with the reply; None when nobody waits."""
@@ -155,6 +156,38 @@ class Recall(msgspec.Struct):
     """The owner ends in good order: what still runs goes back into the queue under a new fence."""
 
 
+class PutTrigger(msgspec.Struct):
+    """Declare a trigger, or change the one of that name; the reply is its TriggerView."""
+
+    token: Token
+    spec: TriggerSpec
+
+
+class ActOnTrigger(msgspec.Struct):
+    """Pause, resume, remove or fire a trigger; the reply is its TriggerView."""
+
+    token: Token
+    verb: TriggerVerb
+    name: str
+
+
+class AskTriggers(msgspec.Struct):
+    """The reply are all triggers, or those of that name, as TriggerViews."""
+
+    token: Token
+    name: str = ""
+
+
+class Emit(msgspec.Struct):
+    """Tell an event to those triggers that are there; the reply is its number. `again` as in `Submit`."""
+
+    token: Token
+    name: str
+    data: Any
+    client_token: str = ""
+    again: bool = False
+
+
 Event = (
     Recall
     | Submit
@@ -172,6 +205,10 @@ Event = (
     | Barrier
     | Hold
     | Only
+    | PutTrigger
+    | ActOnTrigger
+    | AskTriggers
+    | Emit
 )
 
 

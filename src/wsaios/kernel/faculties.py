@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from wsaios.kernel.change import Change
+from wsaios.kernel.trigger import Languages
 
 
 class OpenGoal(Protocol):
@@ -165,10 +166,11 @@ class Changes:
 
 
 class Hub(NamedTuple):
-    """The five components and what they changed."""
+    """The five components and what they changed, and what triggers are read with (None: none fires)."""
 
     faculties: Faculties
     changes: Changes
+    languages: Languages | None = None
 
 
 def load(faculties: Faculties, facts: Mapping[str, list[tuple[str, object]]]) -> None:

@@ -25,6 +25,7 @@ from wsaios.scheduler.links import Links
 from wsaios.scheduler.pursuit import Pursuit
 from wsaios.scheduler.reorder import Reordering
 from wsaios.scheduler.reports import Reports
+from wsaios.scheduler.triggers.triggers import Triggers
 from wsaios.scheduler.verbs import Verbs
 
 _LOADS: Final = (ReadyAfter, DueAfter, ExpiringAfter)
@@ -70,6 +71,9 @@ class Core:
         if hub is not None:
             self._pursuit = Pursuit(book, self._intake, hub)
         self._changes = hub.changes if hub is not None else None
+        self.triggers = Triggers(book, self._intake, self._batches, self._verbs, hub)
+        if not recover:
+            self.triggers.load(opening.facts)
         self._waiting: deque[list[tuple[Any, Callable[[Answer], None]]]] = deque()
         self._opening: Opening | None = opening if recover else None
         self._died = died
@@ -92,6 +96,10 @@ class Core:
             ev.Hold: self._hold,
             ev.Only: self._only,
             ev.Recall: self._recall,
+            ev.PutTrigger: self.triggers.put,
+            ev.ActOnTrigger: self.triggers.act,
+            ev.AskTriggers: self.triggers.ask,
+            ev.Emit: self.triggers.events.emit,
         }
 
     def step(self, events: Sequence[ev.Event], now_us: int, answer: Committed | None = None) -> ev.Effects:
@@ -125,8 +133,7 @@ class Core:
                 book.unanswered.add(token)
             self._handle[type(event)](event)
         self._timers()
-        if self._pursuit is not None:
-            self._pursuit.run()
+        self.triggers.run(self._pursuit.run() if self._pursuit is not None else ())
         self.cycle.run()
 
     def finish(self) -> ev.Effects:
@@ -134,6 +141,7 @@ class Core:
         self._batches.purge()
         if self.book.commit.releases:
             self._links.release()
+        self.triggers.settle()
         self._refill()
         effects, asked = self.book.finish()
         if effects.again:
@@ -172,7 +180,8 @@ class Core:
         """When to step again without an event (µs UTC); None: not before one."""
         executor = self.executor
         goals = self._pursuit.next_us() if self._pursuit is not None else None
-        times = (executor.due.next_us(), executor.expiring.next_us(), self.cycle.next_us(), goals)
+        triggers = self.triggers.next_us()
+        times = (executor.due.next_us(), executor.expiring.next_us(), self.cycle.next_us(), goals, triggers)
         return min((time for time in times if time is not None), default=None)
 
     def unanswered(self) -> list[ev.Token]:
@@ -242,6 +251,7 @@ class Core:
         if self._pursuit is not None:
             self._pursuit.recover(opening.facts)
         self.heritage.settle(book)
+        self.triggers.recover(opening.facts)
 
     def _revive(self, task: Task) -> None:
         """A task that was in flight when its owner died or its core was thrown away."""

@@ -192,7 +192,7 @@ class Draft:
         """Write the batches that changed; those that are finished leave memory."""
         for batch in self._touched_batches.values():
             self.commit.batches.append(batch)
-            if _finished(batch):
+            if finished(batch):
                 self.effects.batches.append(batch)
                 self.batches.pop(batch.id, None)
                 if self.called_off.pop(batch.id, None) is not None:
@@ -233,10 +233,11 @@ def shard_key(shard: Shard) -> tuple[str, str, str, int, str, int]:
     return shard.lane, shard.tenant, shard.handler, shard.batch, shard.concurrency_key, shard.grade
 
 
-def _finished(batch: Batch) -> bool:
+def finished(batch: Batch) -> bool:
+    """Whether all of its rows have ended."""
     return batch.state == BatchState.SEALED and sum(batch.ended.values()) >= batch.rows
 
 
 def _over(batch: Batch) -> bool:
     """Whether nothing will become of it any more, unless a row of it is replayed."""
-    return batch.state == BatchState.ABORTED or _finished(batch)
+    return batch.state == BatchState.ABORTED or finished(batch)

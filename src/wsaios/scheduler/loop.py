@@ -28,7 +28,6 @@ _FETCH: Final = -1
 _RENEWALS: Final = 0.3
 _STANDING: Final = (HandlerKnown, LaneKnown, Hold, Only)
 
-
 T = TypeVar("T")
 
 

@@ -53,8 +53,8 @@ class Pursuit:
                 plan = msgspec.convert(value, Plan)
                 self._plans[goal] = self._by_task[plan.task] = plan
 
-    def run(self) -> None:
-        """Carry plans on whose action ended in this step, and begin those that are due."""
+    def run(self) -> list[tuple[str, str, Any]]:
+        """Carry plans on whose action ended in this step, and begin those that are due; returns what changed."""
         for closed in list(self._book.effects.closed) if self._by_task else ():
             plan = self._by_task.pop(closed.outcome.id, None)
             if plan is not None:
@@ -62,8 +62,10 @@ class Pursuit:
         stirred = self._changes.count != self._heard
         if stirred or any(due <= self._book.now_us for due in self._due.values()):
             self._begin()
-        self._book.commit.facts.extend(self._changes.take())
+        changes = self._changes.take()
+        self._book.commit.facts.extend(changes)
         self._heard = self._changes.count
+        return changes
 
     def stir(self) -> None:
         """Something that decides what is feasible changed."""

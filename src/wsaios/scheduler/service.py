@@ -48,13 +48,16 @@ from wsaios.kernel.ports import Clock
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, HandlerSpec, NewTask, Outcome
 from wsaios.kernel.text import storable
+from wsaios.kernel.trigger import Languages
 from wsaios.kernel.views import BatchView
 from wsaios.planning.calls import Calls, patience
 from wsaios.planning.ordering import ordering_of
 from wsaios.scheduler.ends import Ends
+from wsaios.scheduler.fresh import Fresh
 from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.places import Places
+from wsaios.scheduler.triggering import TriggerService
 
 T = TypeVar("T")
 CHUNK_ROWS: Final = 2000
@@ -65,7 +68,6 @@ _MOMENT_S: Final = 0.5
 _OUTCOMES: Final = 500
 _NEAR: Final = 100 << 22  # ids of a tenth of a second
 _TURN_S: Final = 0.005
-_BACKLOG: Final = 100_000
 _RUNS: Final = {"async": "coroutines", "thread": "plain functions", "process": "functions that worker processes import"}
 _FINAL: Final = "a batch takes no {}; give it to single tasks"
 
@@ -91,8 +93,10 @@ _FROM_HERE: Final = Sent()
 class Submissions:
     """How work comes in."""
 
-    def __init__(self, loop: Loop, reads: Reads, read: Read, clock: Clock, limits: Limits) -> None:
-        """`read` runs a call of `reads` off the loop."""
+    def __init__(
+        self, loop: Loop, reads: Reads, read: Read, clock: Clock, limits: Limits, languages: Languages | None = None
+    ) -> None:
+        """`read` runs a call of `reads` off the loop; `languages` are those of triggers."""
         self._loop = loop
         self._reads = reads
         self._read = read
@@ -101,6 +105,7 @@ class Submissions:
         self._calls = Calls(limits.payload_bytes)
         self._ends = Ends(reads, read)
         self.inspector = Inspector(reads, read, lambda: loop.core, clock)
+        self.triggers = TriggerService(self._post, limits.payload_bytes, languages)
 
     async def submit(
         self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = _FROM_HERE
@@ -528,37 +533,6 @@ def _spans(parts: Sequence[IdRange]) -> Iterator[tuple[int, int]]:
         else:
             spans.append((part.first, part.last))
     yield from spans
-
-
-class Fresh:
-    """What ended since someone last looked; beyond a bound it is read from the ledger instead."""
-
-    def __init__(self) -> None:
-        self.signal = asyncio.Event()
-        self._ended: deque[tuple[int, int]] = deque()
-        self._missed = True
-
-    def hear(self, closed: list[Closed], places: Places) -> None:
-        """Take in what belongs to the places, and mark it there."""
-        self._missed = self._missed or not closed or len(self._ended) >= _BACKLOG
-        for each in closed if len(self._ended) < _BACKLOG else ():
-            if places.mark(each.outcome.id):
-                self._ended.append((each.outcome.id, each.outcome.state))
-        self.signal.set()
-
-    def read_again(self) -> bool:
-        """Whether something must be read from the ledger; asked once, it counts as done."""
-        missed, self._missed = self._missed, False
-        return missed
-
-    def take(self) -> Iterator[tuple[int, int]]:
-        """Remove and yield what is there."""
-        while self._ended:
-            yield self._ended.popleft()
-
-    def more(self) -> bool:
-        """Whether there is something to look at without waiting."""
-        return self._missed or bool(self._ended)
 
 
 async def _patiently(ask: Callable[[], Awaitable[T | None]], timeout_s: float, what: str) -> T:

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from wsaios.kernel.errors import InvalidInput
 from wsaios.sdk.handles import Batch, Task
+from wsaios.sdk.triggering import Triggers
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -224,3 +225,20 @@ async def _awaited(awaitable: Awaitable[R]) -> R:
 
 async def _next(items: AsyncGenerator[R, None], end: Any) -> Any:
     return await anext(items, end)
+
+
+class BlockingTriggers(Blocking[Triggers]):
+    """`Triggers` whose verbs return when they are done."""
+
+    cron = blocking(Triggers.cron)
+    at = blocking(Triggers.at)
+    on_event = blocking(Triggers.on_event)
+    on_change = blocking(Triggers.on_change)
+    add = blocking(Triggers.add)
+    list = blocking(Triggers.list)
+    get = blocking(Triggers.get)
+    pause = blocking(Triggers.pause)
+    resume = blocking(Triggers.resume)
+    remove = blocking(Triggers.remove)
+    fire = blocking(Triggers.fire)
+    next = blocking(Triggers.next)

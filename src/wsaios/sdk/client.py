@@ -16,16 +16,19 @@ from wsaios.door.line import RETRY_S
 from wsaios.door.lines import Going, going, line_of
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import Verb
+from wsaios.kernel.ids import encode
+from wsaios.kernel.json_value import checked
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.states import by_word
 from wsaios.kernel.views import UNOWNED, BatchView, Overview, Status, Transition, Why
 from wsaios.planning.calls import Calls, patience
 from wsaios.planning.calls import name as checked_name
-from wsaios.sdk.blocking import Blocking, BlockingBatch, BlockingTask, blocking
+from wsaios.sdk.blocking import Blocking, BlockingBatch, BlockingTask, BlockingTriggers, blocking
 from wsaios.sdk.handles import Batch, Task
 from wsaios.sdk.holder import live_owner
 from wsaios.sdk.names import Rows, number_of, scope_of
 from wsaios.sdk.outward import chunked, chunked_async, plain
+from wsaios.sdk.triggering import Triggers
 
 _MARGIN_BYTES: Final = 1 << 16
 
@@ -48,6 +51,7 @@ class AsyncClient:
         self._line = line_of(self.url, retry_s)
         self._tokens = count(1)
         self._calls = Calls(MAX_FRAME_BYTES - _MARGIN_BYTES)
+        self.triggers = Triggers(self.asked)
 
     async def __aenter__(self) -> Self:
         return self
@@ -225,6 +229,24 @@ class AsyncClient:
         """As `Scheduler.order_by`; also while no scheduler lives."""
         return await self._line.ask(ask.OrderBy(policy, fair_share))
 
+    async def emit(self, name: str, data: object = None) -> str:
+        """Tell an event to every trigger that is there; it is durable, with all that it starts. Returns its id.
+
+        While no scheduler runs it is kept for the next one, which tells it to the triggers of now. A connection that
+        breaks before the answer does not double it.
+
+        Raises:
+            InvalidInput: no name, or data that is not JSON or too large.
+            NotPossible: too much waits already in a trigger that would hear it.
+            Unacknowledged: no owner came back to say what became of it.
+        """
+        question = ask.EmitEvent(checked_name("event", name), checked(data, "data"), self._token())
+        return encode(await self._line.ask(question), "event")
+
+    async def asked(self, question: ask.Ask[ask.A], /) -> ask.A:
+        """The answer to a question as it is sent."""
+        return await self._line.ask(question)
+
     async def overview(self) -> Overview:
         """Counts over the whole ledger, and tasks that were in flight at too many deaths of their owner."""
         return await self._line.ask(ask.OverviewOf())
@@ -262,6 +284,7 @@ class Client(Blocking[AsyncClient]):
     def __init__(self, ledger: str | None = None, *, retry_s: float = RETRY_S) -> None:
         """As `AsyncClient`."""
         super().__init__(AsyncClient(ledger, retry_s=retry_s))
+        self.triggers = BlockingTriggers(self._inner.triggers, self._home)
 
     def __enter__(self) -> Self:
         return self
@@ -321,4 +344,5 @@ class Client(Blocking[AsyncClient]):
     batches = blocking(AsyncClient.batches)
     tasks = blocking(AsyncClient.tasks)
     overview = blocking(AsyncClient.overview)
+    emit = blocking(AsyncClient.emit)
     flush = blocking(AsyncClient.flush)

@@ -41,6 +41,7 @@ from wsaios.planning.calls import name as text
 from wsaios.scheduler.lifecycle import Signals
 from wsaios.scheduler.service import Limits
 from wsaios.sdk.actions import Actions
+from wsaios.sdk.declares import Declares
 from wsaios.sdk.handles import Batch, Task
 from wsaios.sdk.marshal import AtHome, Home, at_home
 from wsaios.sdk.names import Rows, number_of, scope_of
@@ -51,7 +52,7 @@ MAX_BATCH: int = 100_000
 _HANDLER_OPTIONS: Final = (*TRIES, *CALL_DEFAULTS, "preemptible")
 
 
-class Scheduler:
+class Scheduler(Declares):
     """Accepts work durably, runs it here, never loses it.
 
     Use it as ``async with Scheduler("sqlite:///work.db") as scheduler:`` or with `start` and `stop`. One
@@ -94,6 +95,7 @@ class Scheduler:
         self._specs: dict[str, HandlerSpec] = {}
         self._parts = Parts(self.url, chosen, self._handlers, self._specs)
         self._service = self._parts.service
+        self._keep_triggers(self._service, self._parts.log)
         self._door = door_of(self.url, self._parts)
         self._stands_by = chosen.serves and locate(self.url).remote
         self._started = False
@@ -233,8 +235,10 @@ class Scheduler:
         except BaseException:
             await self._parts.stop()
             raise
+        self._declarations.begin()
 
     async def _stop(self) -> None:
+        self._declarations.end()
         if self.standby is not None:
             await self.standby.close()
         await self._parts.stop(self._door.shut)

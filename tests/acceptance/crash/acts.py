@@ -121,6 +121,15 @@ async def told(client: Client, work: Work, rng: Random) -> None:
         client.told(task, await task.result(SETTLED_S))
 
 
+async def event(client: Client, work: Work, rng: Random) -> None:
+    for _ in range(2):
+        await client.emit("double", {"value": rng.randrange(1000)})
+
+
+async def clock(client: Client, work: Work, rng: Random) -> None:
+    await client.at(time.time() + rng.uniform(-0.01, 0.05), {"value": rng.randrange(1000)})
+
+
 async def batches(client: Client, work: Work, rng: Random) -> None:
     await client.submit_many("embed", lambda call: _numbers(call, 20), 20)
     await client.submit_many("tally", lambda call: _texts(call, 9), 9)
@@ -144,6 +153,7 @@ async def cancelled_batch(client: Client, work: Work, rng: Random) -> None:
 ACTS: Final[tuple[Act, ...]] = (
     *(plain, plain, plain, keyed, keyed, failing, at_most_once, at_most_once, checkpoints, crowd, family, late),
     *(cancel_running, pause_running, pause_lane, times, replayed, told, batches, wide_batch, broken_batch),
+    *(event, event, clock),
     cancelled_batch,
 )
 

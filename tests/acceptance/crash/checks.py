@@ -28,6 +28,8 @@ def lost(case: Case) -> Iterator[str]:
         there = [ended.id for ended in case.by_call.get(asked.call, [])]
         if asked.call in case.record.silent and not there:
             yield f"{asked.call} ({asked.handler}): its submit returned, and it is not in the ledger"
+        if asked.call in case.record.promised and not there:
+            yield f"{asked.call} ({asked.handler}): its event or its time was acknowledged, and it is not in the ledger"
         given = set(asked.acknowledged if asked.rows is None else asked.rows_acknowledged)
         for number in sorted(given - set(there)):
             yield f"{asked.call} ({asked.handler}): {number} was acknowledged and has no outcome"

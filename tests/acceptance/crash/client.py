@@ -55,6 +55,18 @@ class Client:
         self._acknowledge({"what": "acknowledged", "call": call, "id": task.id, "life": self.life})
         return task
 
+    async def emit(self, event: str, data: Mapping[str, Any]) -> None:
+        """Emit an event that starts one call of ``double``."""
+        call = self._begin("double", data)
+        await self.scheduler.emit(event, {**data, "call": call})
+        self._acknowledge({"what": "promised", "call": call, "life": self.life})
+
+    async def at(self, time_s: float, arguments: Mapping[str, Any]) -> None:
+        """Have one call of ``double`` started at a time."""
+        call = self._begin("double", arguments)
+        await self.scheduler.triggers.at(time_s, "double", {**arguments, "call": call}, name=call)
+        self._acknowledge({"what": "promised", "call": call, "life": self.life})
+
     async def submit_many(self, handler: str, rows: Callable[[str], Rows], length: int, **options: Any) -> Batch:
         """Submit a batch; `rows` makes them from the batch's name."""
         call = self.name()
@@ -88,6 +100,11 @@ class Client:
             await self.scheduler.submit_many(handler, rows(call))
         except Broken:
             self._say("refused", call)
+
+    def _begin(self, handler: str, arguments: Mapping[str, Any]) -> str:
+        call = self.name()
+        self._say("asked", call, handler=handler, arguments=arguments, key=None, dies=False)
+        return call
 
     def _dies(self) -> bool:
         self._submissions += 1

@@ -36,12 +36,14 @@ class Step:
 class Record:
     """Everything that processes wrote down while they lived; `done` maps a verb to the ids it was noted for.
 
-    `silent` are calls whose submit returned right before a death, `began_us` says when each life began, µs UTC.
+    `silent` are calls whose submit returned right before a death, `promised` those of which nobody was told the id,
+    `began_us` says when each life began, µs UTC.
     """
 
     asked: dict[str, Asked] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
+    promised: set[str] = field(default_factory=set)
     done: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     told: dict[str, Any] = field(default_factory=dict)
     stale: int = 0
@@ -75,8 +77,8 @@ def read_record(folder: Path) -> Record:
             _acknowledge(record.asked[call], line)
         elif what == "died behind a submit":
             record.silent.add(dying[line["life"]])
-        elif what == "refused":
-            record.refused.add(call)
+        elif what in {"promised", "refused"}:
+            getattr(record, what).add(call)
         elif what == "told":
             record.told[line["id"]] = line["result"]
         elif what == "over":

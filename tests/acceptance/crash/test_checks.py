@@ -116,6 +116,11 @@ def say_it_died_silently(remains: Remains) -> None:
     remains.lines("journal", lambda lines: [*lines, asked, {"what": "died behind a submit", "life": 9}])
 
 
+def say_an_event_was_acknowledged(remains: Remains) -> None:
+    asked = {"what": "asked", "call": "L9.8", "handler": "double", "key": None, "dies": False, "life": 9}
+    remains.lines("journal", lambda lines: [*lines, asked, {"what": "promised", "call": "L9.8", "life": 9}])
+
+
 def unreplay(remains: Remains) -> None:
     remains.in_body("mended", "$[14][3][3]", "ready")
 
@@ -127,6 +132,7 @@ LAST_UPPER = """
 FORGERIES: dict[str, tuple[str, Forgery]] = {
     "an outcome that is gone": ("lost", lambda r: r.sql("DELETE FROM outcome WHERE id = ?", r.number("upper"))),
     "a submit that returned before a death": ("lost", say_it_died_silently),
+    "an event that was acknowledged": ("lost", say_an_event_was_acknowledged),
     "a task that still waits": (
         "drained",
         lambda r: r.sql("INSERT INTO live SELECT id, shard, 2, fence, key, NULL, NULL, body FROM outcome LIMIT 1"),

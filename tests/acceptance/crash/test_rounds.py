@@ -56,7 +56,7 @@ def test_stale_outcomes_occurred_and_were_refused(summary: Summary) -> None:
 @pytest.mark.parametrize(
     "figure",
     [
-        *("acknowledged", "silent", "repeated", "taken back", "replayed", "died with its owner"),
+        *("acknowledged", "silent", "repeated", "promised", "taken back", "replayed", "died with its owner"),
         *("succeeded", "failed", "cancelled", "expired", "lost"),
     ],
 )

@@ -69,6 +69,7 @@ def _figures(case: Case) -> Counter[str]:
     figures["executions"] = sum(len(step.tasks) for step in record.steps if step.what == "start")
     figures["stale"] = record.stale
     figures["silent"] = len(record.silent)
+    figures["promised"] = len(record.promised)
     figures["taken back"] = sum(batch.state == 2 for batch in case.rows.batches)
     figures["repeated"] = sum(len(asked.acknowledged) > 1 for asked in record.asked.values())
     figures["replayed"] = sum(bool(case.noted("replayed", ended)) for ended in case.rows.ended)

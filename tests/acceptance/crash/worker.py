@@ -57,6 +57,7 @@ async def live(options: argparse.Namespace) -> None:
     scheduler = Scheduler(address(folder))
     work = Work(folder, options.life, options.dies_in)
     work.register(scheduler)
+    scheduler.on_event("double", "double", name="double at an event")
     acknowledge = journal.append_durably if options.acknowledge == "journal" else tell
     client = Client(scheduler, journal, acknowledge, options.life, options.dies_at)
     os.write(1, b"begun\n")
@@ -64,6 +65,7 @@ async def live(options: argparse.Namespace) -> None:
     # Nothing is old enough to go; but a step of pruning stands among the commits, and may be where a life ends.
     prune = scheduler._parts.pruning.round  # noqa: SLF001  # it comes by itself only every ten minutes
     await asyncio.gather(resume(client, earlier), repeat(client, earlier, rng), perform(client, work, rng), prune())
+    await fired(scheduler)
     await (drained(folder / "work.db") if address(folder).startswith("sqlite") else drained_there(address(folder)))
     core = scheduler._parts.loop.core  # noqa: SLF001  # no public figure says how many reports were refused
     assert core is not None
@@ -92,6 +94,12 @@ async def repeat(client: Client, earlier: list[Line], rng: Random) -> None:
     asked = [line for line in earlier if line["what"] == "asked" and line["key"]]
     for line in rng.sample(asked, min(REPEATED, len(asked))):
         await client.repeat(line["call"], line["handler"], line["arguments"], idempotency_key=line["key"])
+
+
+async def fired(scheduler: Scheduler) -> None:
+    """Return when no trigger waits for a time."""
+    while any(view.next_at for view in await scheduler.triggers.list()):  # noqa: ASYNC110  # nobody is told
+        await asyncio.sleep(LOOK_S)
 
 
 async def drained(ledger: Path) -> None:

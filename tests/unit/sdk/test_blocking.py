@@ -7,10 +7,11 @@ import pytest
 
 from wsaios import AsyncClient, Client
 from wsaios.kernel.errors import InvalidInput
-from wsaios.sdk.blocking import BlockingBatch, BlockingTask, LoopThread
+from wsaios.sdk.blocking import BlockingBatch, BlockingTask, BlockingTriggers, LoopThread
 from wsaios.sdk.handles import Batch, Task
+from wsaios.sdk.triggering import Triggers
 
-OF_THE_LOOP = {"aclose", "pages", "outgoing", "encoded"}
+OF_THE_LOOP = {"aclose", "pages", "outgoing", "encoded", "asked"}
 
 
 def verbs(kind: type) -> dict[str, inspect.Signature]:
@@ -21,7 +22,10 @@ def verbs(kind: type) -> dict[str, inspect.Signature]:
     }
 
 
-@pytest.mark.parametrize("face, inner", [(Client, AsyncClient), (BlockingTask, Task), (BlockingBatch, Batch)])
+@pytest.mark.parametrize(
+    "face, inner",
+    [(Client, AsyncClient), (BlockingTask, Task), (BlockingBatch, Batch), (BlockingTriggers, Triggers)],
+)
 def test_a_face_has_the_verbs_of_what_is_inside_with_the_same_parameters(face: type, inner: type) -> None:
     of_face, of_inner = verbs(face), verbs(inner)
     assert set(of_face) - {"close"} == set(of_inner)
