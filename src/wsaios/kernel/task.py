@@ -123,7 +123,10 @@ class LaneSpec(msgspec.Struct, frozen=True):
 
 
 class Body(msgspec.Struct, array_like=True, gc=False):
-    """The part of a live task that no query looks into; stored as one JSON array."""
+    """The part of a live task that no query looks into; stored as one JSON array.
+
+    `step` says of which step of a workflow it is the work: run, number of the step, item (-1: no item).
+    """
 
     accepted_us: int
     priority: int = 0
@@ -141,6 +144,7 @@ class Body(msgspec.Struct, array_like=True, gc=False):
     spilled: int = 0
     history: list[Entry] = []
     depth: int = 0
+    step: tuple[int, int, int] | None = None
 
 
 class Task(msgspec.Struct, array_like=True, gc=False):

@@ -432,8 +432,9 @@ class Service(Submissions):
             core = self._loop.core
             tasks = {} if core is None else core.book.tasks
             doubtful = [number for number in asked[place : place + _PAGE] if number not in tasks]
-            for number in await self._read(self._reads.unknown, doubtful) if doubtful else ():
-                raise UnknownTask(encode(number))
+            _, missing = await self._read(self._reads.ends, doubtful) if doubtful else ((), ())
+            if missing:
+                raise UnknownTask(encode(missing[0]))
 
     async def outcomes(self, ranges: Sequence[tuple[int, int]]) -> AsyncIterator[tuple[Outcome, bytes]]:
         """Every outcome of these ranges by id, which is input order, with its result bytes."""
