@@ -37,11 +37,14 @@ from wsaios.door.questions import (
     Question,
     Ranges,
     ResultOf,
+    RunStart,
+    SignalOn,
     StatusOf,
     SubmitOne,
     WhyOf,
     answer_type,
     repeats,
+    sent_again,
 )
 from wsaios.door.results import Results
 from wsaios.door.taking import Taking
@@ -62,7 +65,7 @@ T = TypeVar("T")
 _PAGE: Final = 2000
 _AT_ONCE_S: Final = 0.05
 _LOOK_S: Final = 1.0
-_ASKED: Final = (ActOn, Flush, OrderBy)
+_ASKED: Final = (ActOn, Flush, OrderBy, RunStart, SignalOn)
 _KNOWN_BETTER: Final = (StatusOf, WhyOf)
 
 
@@ -256,6 +259,7 @@ class Mail:
                 if wanted is not None:
                     return cast("A", wanted)
                 await trouble.meet(error, again=repeats(ask))
+                ask = sent_again(ask)
 
     async def _talk(self, ask: Ask[A], within_s: float) -> A:
         link, answers = self._link, self._ends.answers

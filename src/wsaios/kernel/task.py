@@ -13,6 +13,8 @@ DEFAULT_TENANT: Final = "default"
 MAX_PAYLOAD_BYTES: Final = 1 << 20
 IDEMPOTENCY_WINDOW_S: Final = 7 * 86_400.0
 HISTORY_KEPT: Final = 32
+API_HANDLER: Final = "wsaios.api"
+"""The handler that makes guarded calls over HTTP."""
 GRADES: Final = ("bulk", "default", "interactive")
 """The classes of work, the lowest first; a task belongs to one by its priority."""
 BULK_TO: Final = -50

@@ -413,6 +413,8 @@ class Loop:
             self.watch.closed(effects.closed)
         if effects.batches:
             self.watch.finished(effects.batches)
+        if effects.runs:
+            self.watch.finished(effects.runs)
         for message, fields in effects.warnings:
             self._log.warning(message, **fields)
         if self._notices is not None:

@@ -13,7 +13,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -45,6 +45,7 @@ from wsaios.kernel.ids import IdRange, encode
 from wsaios.kernel.ledger import Reads, Totals
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.ports import Clock
+from wsaios.kernel.run import RunState
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, HandlerSpec, NewTask, Outcome
 from wsaios.kernel.text import storable
@@ -55,6 +56,7 @@ from wsaios.scheduler.ends import Ends
 from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.places import Places
+from wsaios.scheduler.workflows import FROM_HERE, Sent, Workflows
 
 T = TypeVar("T")
 CHUNK_ROWS: Final = 2000
@@ -77,16 +79,6 @@ class Limits(msgspec.Struct, frozen=True):
     payload_bytes: int = 1 << 20
 
 
-class Sent(NamedTuple):
-    """What a client called a submission, so that the same one, sent `again`, is the same task; empty: nothing."""
-
-    token: str = ""
-    again: bool = False
-
-
-_FROM_HERE: Final = Sent()
-
-
 class Submissions:
     """How work comes in."""
 
@@ -100,9 +92,10 @@ class Submissions:
         self._calls = Calls(limits.payload_bytes)
         self._ends = Ends(reads, read)
         self.inspector = Inspector(reads, read, lambda: loop.core)
+        self.workflows = Workflows(loop, reads, read, self._post)
 
     async def submit(
-        self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = _FROM_HERE
+        self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = FROM_HERE
     ) -> int:
         """Accept one task; it is durable when this returns its id.
 
@@ -115,7 +108,7 @@ class Submissions:
         return ids[0]
 
     def submitted(
-        self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = _FROM_HERE
+        self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = FROM_HERE
     ) -> "asyncio.Future[list[int]]":
         """The same without a coroutine: what is refused at once is raised here, the rest by the future."""
         new = self._calls.build(handler, arguments, options, self._spec(handler), self._clock.now_us())
@@ -296,17 +289,19 @@ class Service(Submissions):
     """Submit, wait, inspect and act."""
 
     async def act(self, verb: Verb, scope: Scope, reason: str = "") -> str | int:
-        """Cancel, pause, resume or replay; returns the new state of a task in a word, else how many it met.
+        """Cancel, pause, resume or replay; returns the new state of a task or a run in a word, else how many it met.
 
         Pausing or resuming a batch, a lane or everything is one switch and counts as 1; a batch that is over as 0.
 
         Raises:
-            UnknownTask, UnknownBatch, UnknownLane, NotPossible: nothing changed.
+            UnknownTask, UnknownBatch, UnknownRun, UnknownLane, NotPossible: nothing changed.
         """
         if not isinstance(reason, str):
             raise InvalidInput("reason", f"must be text, not {type(reason).__name__}")
         told = storable(reason)
         answer = int(await self._ask(lambda token: Act(token, verb, scope, told)))
+        if scope.kind == "run":
+            return RunState(answer).word
         return State(answer).word if scope.kind == "task" else answer
 
     async def order_by(self, policy: str | AnyPolicy | None, *, fair_share: bool | FairShare | None) -> Ordering:
@@ -386,7 +381,7 @@ class Service(Submissions):
                 return view
             self._check_running(future)
             batch = await future
-            return None if batch is None else batch_view(batch)
+            return batch_view(batch) if isinstance(batch, Batch) else None
         finally:
             self._loop.watch.drop_batch(number, future)
 
