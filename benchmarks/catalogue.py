@@ -188,7 +188,9 @@ def _workflow(loop: str, steps: int) -> Measure:
         Figure("cpu_us", "processor time a step, of this process alone", "µs"),
         Figure("check_s", "its definition built and checked", "s"),
     )
-    return Measure(f"workflow.{loop}", "workflow", figures, {"loop": loop, "steps": steps, "width": min(steps // 4, 1_000)})
+    return Measure(
+        f"workflow.{loop}", "workflow", figures, {"loop": loop, "steps": steps, "width": min(steps // 4, 1_000)}
+    )
 
 
 def _blocked(rows: int, rounds: int) -> Measure:

@@ -299,6 +299,8 @@ class Service(Submissions):
         if not isinstance(reason, str):
             raise InvalidInput("reason", f"must be text, not {type(reason).__name__}")
         told = storable(reason)
+        if scope.kind == "run" and verb == "replay":
+            await self.workflows.ready_again(scope.number)
         answer = int(await self._ask(lambda token: Act(token, verb, scope, told)))
         if scope.kind == "run":
             return RunState(answer).word

@@ -83,6 +83,15 @@ class Workflows:
         size = len(new.input) + len(plan.content)
         return int(await self._post(lambda token: StartRun(token, new, sent.token, again=sent.again), 1, size))
 
+    async def ready_again(self, number: int) -> None:
+        """Make known whatever a run calls that is tried once more.
+
+        Raises:
+            UnknownRun, UnknownHandler: it cannot be.
+        """
+        run = await self._run(number)
+        self.ready(await self.plan(run.version))
+
     def check(self, content: bytes) -> Plan:
         """The plan of a definition that came from elsewhere, checked anew; may take seconds for a very large one.
 

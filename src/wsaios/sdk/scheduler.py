@@ -183,7 +183,7 @@ class Scheduler:
         if preemptible:
             spec = msgspec.structs.replace(spec, preemptible=True)
         self._specs[name] = spec
-        if self._started:
+        if self._parts.loop.running():
             self._parts.know(spec)
 
     async def start(self) -> None:
