@@ -1,7 +1,7 @@
 """``wsaios workflow``: run a definition, and look at and act on its runs."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, such as run_0s9vgx7540800.")]
 StepsOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many steps are shown at most.")]
-RUN_ID = "run_"
+RUN_ID: Final = "run_"
+_SHOWN: Final = 50
 
 runs = typer.Typer()
 """Commands that stand beside those of `wsaios.cli.workflow`."""
@@ -33,9 +34,7 @@ def run(
     ] = None,
     priority: Annotated[int, typer.Option("--priority", help="Larger first; added to that of each step.")] = 0,
     tenant: Annotated[str | None, typer.Option("--tenant", help="On whose account it runs.")] = None,
-    key: Annotated[str | None, typer.Option("--key", help="The same key is the same run, for seven days.")] = None,
     ledger: LedgerOption = None,
-    limit: StepsOption = 50,
     *,
     detach: Annotated[bool, typer.Option("--detach", help="Begin it and leave; a scheduler carries it on.")] = False,
     as_json: JsonOption = False,
@@ -48,8 +47,8 @@ def run(
     from wsaios.cli.following import carried, going_on
 
     with told(as_json=as_json):
-        begin = going_on(file) if file.startswith(RUN_ID) else _beginning(file, given or [], priority, tenant, key)
-    carried(ledger, begin, limit=limit, as_json=as_json, detach=detach)
+        begin = going_on(file) if file.startswith(RUN_ID) else _beginning(file, given or [], priority, tenant)
+    carried(ledger, begin, limit=_SHOWN, as_json=as_json, detach=detach)
 
 
 @runs.command("list")
@@ -178,14 +177,14 @@ def signal(
             print_lines([f"{run_id}: {took} step{'' if took == 1 else 's'} went on"])
 
 
-def _beginning(file: str, given: list[str], priority: int, tenant: str | None, key: str | None) -> Any:
+def _beginning(file: str, given: list[str], priority: int, tenant: str | None) -> Any:
     from wsaios.sdk.workflows import read_plan
 
     plan = read_plan(file)
     values = dict(_input(plan, each) for each in given)
 
     async def begin(verbs: Any) -> "Run":
-        made: Run = await verbs.run_workflow(plan, input=values, priority=priority, tenant=tenant, idempotency_key=key)
+        made: Run = await verbs.run_workflow(plan, input=values, priority=priority, tenant=tenant)
         return made
 
     return begin

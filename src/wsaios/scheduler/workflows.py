@@ -307,7 +307,8 @@ def _step_view(step: Step, rows: list[StepRow], tasks: Mapping[int, Task | Outco
         ended = max((last for last in ends if last), default=None) if state >= _ENDED else None
         failure = next((found for row in items if (found := _failure(row, tasks)) is not None), None)
         word = "running" if state < _ENDED else state.word
-        word = StepState.CANCELLED.word if over and state < _ENDED else word
+        if over and state < _ENDED:
+            word = (StepState.FAILED if bad else StepState.CANCELLED).word
         return msgspec.structs.replace(
             plain,
             state=word,
