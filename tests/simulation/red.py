@@ -30,6 +30,7 @@ class Check(StrEnum):
     ALONE = "a task of several deaths runs alone"
     GOALS = "a goal has one plan at a time, and its plan waits for a task that lives"
     TWINS = "the simulated and the real ledger say the same"
+    STEPS = "a step begins when all before it ended, once, and a run ends with them"
     DRAIN = "everything ends once the faults stop"
 
 

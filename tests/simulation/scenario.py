@@ -133,6 +133,7 @@ SCENARIOS: Final = (
         longest_us=20_000,
         weights={"submit": 60, "batch": 30, "order": 5, "resize": 5, "hold": 0.2},
     ),
+    Scenario("flows", faults=FAILING, busy=0.4, death=0.03, weights={"flow": 40, "flow verb": 25, "signal": 20}),
     Scenario("roomy", room=4096, timers=512, piece=1000, purge_rows=10_000, lines=HISTORY_KEPT),
 )
 

@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import msgspec
 
+from tests.simulation.flows import LANGUAGE
 from tests.simulation.scenario import US_PER_POINT, Scenario
 from wsaios.components.executor import timers
 from wsaios.components.executor.executor import TaskExecutor
@@ -14,7 +15,7 @@ from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Opening
 from wsaios.kernel.policy import Ordering, Priority
 from wsaios.kernel.task import HandlerSpec, LaneSpec
-from wsaios.scheduler import batches, book, core, leftovers, links, reorder, verbs
+from wsaios.scheduler import batches, book, core, leftovers, links, reorder, runs, steps, verbs
 from wsaios.scheduler.core import Core
 
 
@@ -46,7 +47,9 @@ def small_core(known: Known, scenario: Scenario, opening: Opening, rng: Random, 
         executor.lane(lane)
     for handler in known.handlers.values():
         executor.handler(handler)
-    return Core(executor, opening, rng, hub=hub, died=died, recover=hub is not None)
+    made = Core(executor, opening, rng, hub=hub, died=died, recover=hub is not None)
+    made.runs.speak(LANGUAGE)
+    return made
 
 
 @contextmanager
@@ -59,6 +62,8 @@ def small_pieces(scenario: Scenario) -> Iterator[None]:
         patch.object(verbs, "_PIECE", scenario.piece),
         patch.object(reorder, "_PIECE", scenario.piece),
         patch.object(batches, "_FIRST_RANGE", scenario.piece),
+        patch.multiple(steps, _AT_ONCE=scenario.piece, _PIECE=scenario.piece),
+        patch.object(runs, "_LOADED", scenario.piece),
         patch.object(core, "_DUE_AT_ONCE", scenario.piece),
         patch.multiple(leftovers, _WINDOWS=few, _SHARDS=few),
         patch.object(book, "HISTORY_KEPT", scenario.lines),
