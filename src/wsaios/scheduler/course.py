@@ -29,6 +29,7 @@ _READ_AS: Final = {
     int(StepState.CANCELLED): "failed",
     int(StepState.SKIPPED): "skipped",
 }
+_encode: Final = msgspec.json.Encoder().encode
 _LARGE: Final = 64 << 10
 _MEMORY: Final = 32 << 20
 
@@ -73,6 +74,7 @@ class Sheet:
         self.users = 0
         self._prepared: dict[int, Prepared] = {}
         self.payloads: dict[int, bytes] = {}
+        """Arguments, as JSON, that are the same in every run."""
 
     def prepared(self, number: int, language: Expressions) -> Prepared:
         """One step, ready to run."""
@@ -80,6 +82,13 @@ class Sheet:
         if found is None:
             found = self._prepared[number] = Prepared(self.plan.steps[number], language)
         return found
+
+    def plain(self, number: int) -> bool:
+        """Whether nothing must be computed for a step, as for most of large workflows."""
+        step = self.plan.steps[number]
+        if step.when or step.foreach or step.wait_for is not None or step.http is not None:
+            return False
+        return not step.args or b"${" not in _encode(step.args)
 
     def output(self, language: Expressions) -> Output:
         """What a run gives back."""

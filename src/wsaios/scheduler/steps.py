@@ -234,10 +234,15 @@ class Steps:
         if state >= ENDED or state in {_TASK, StepState.WAITING}:
             return 1
         try:
-            prepared = course.sheet.prepared(number, self.language)
-            if prepared.plain:
-                self._begin_plain(course, number, prepared)
+            sheet = course.sheet
+            payload = sheet.payloads.get(number)
+            if payload is None and sheet.plain(number):
+                step = course.plan.steps[number]
+                payload = sheet.payloads[number] = self._encoded(step, step.args)
+            if payload is not None:
+                self._task(course, number, WHOLE, payload, None)
                 return 1
+            prepared = sheet.prepared(number, self.language)
             if state == StepState.LIST:
                 return self._pump(course, number, prepared, told, room)
             return self._begin(course, number, prepared, told, room)
@@ -249,15 +254,6 @@ class Steps:
 
     def _where(self, course: Course, number: int) -> str:
         return f"step {course.id_of(number)!r}, "
-
-    def _begin_plain(self, course: Course, number: int, prepared: Prepared) -> None:
-        """Nothing to compute, as of most steps of large workflows."""
-        payloads = course.sheet.payloads
-        payload = payloads.get(number)
-        if payload is None:
-            arguments = prepared.arguments({})
-            payload = payloads[number] = self._encoded(prepared.step, arguments)
-        self._task(course, number, WHOLE, payload, None)
 
     def _begin(self, course: Course, number: int, prepared: Prepared, told: Told, room: int) -> int:
         context, missing = self.read(course, prepared.reads, told)

@@ -308,7 +308,7 @@ def _step_view(step: Step, rows: list[StepRow], tasks: Mapping[int, Task | Outco
         failure = next((found for row in items if (found := _failure(row, tasks)) is not None), None)
         word = "running" if state < _ENDED else state.word
         if over and state < _ENDED:
-            word = (StepState.FAILED if bad else StepState.CANCELLED).word
+            word = (StepState.FAILED if StepState.FAILED in done else StepState.CANCELLED).word
         return msgspec.structs.replace(
             plain,
             state=word,

@@ -16,8 +16,7 @@ class Prepared:
     """A step whose expressions are compiled.
 
     `reads` are the ids of the steps whose result or state they read; of these, `argument_reads` those for its
-    arguments, `filter_reads` those for its filter. `plain`: its arguments are the same whatever the context, and it has
-    no condition, list or event.
+    arguments, `filter_reads` those for its filter.
     """
 
     def __init__(self, step: Step, language: Expressions) -> None:
@@ -38,7 +37,6 @@ class Prepared:
         self._http = prepared({name: value for name, value in call.items() if value is not None}, compiled)
         alone = [each for each in (self._when, self._foreach, self._filter) if each is not None]
         filled_in = [*expressions_in(self._args), *expressions_in(self._http)]
-        self.plain = not filled_in and not alone and wait_for is None
         self.argument_reads = reads(filled_in)
         self.filter_reads = reads([] if self._filter is None else [self._filter])
         self.reads = reads([*alone, *filled_in]) if alone else self.argument_reads
