@@ -187,8 +187,8 @@ class Course:
 
         def result(task: int) -> Any:
             data = memory.get(task)
-            if data is None:
-                data = None if told is None else told.get(task, b"null")
+            if data is None and told is not None:
+                data = told.get(task)
             if data is None:
                 missing.append(task)
                 return None

@@ -27,7 +27,7 @@ from wsaios.scheduler.book import Book
 from wsaios.scheduler.course import Course, Sheet
 from wsaios.scheduler.intake import CLIENT, CLIENT_WINDOW_US, Intake, Pair
 from wsaios.scheduler.recall import done_again, ready_again, recalled
-from wsaios.scheduler.steps import Refused, Steps
+from wsaios.scheduler.steps import Steps, Told
 from wsaios.scheduler.verbs import Verbs
 from wsaios.scheduler.waits import Waits
 
@@ -115,7 +115,7 @@ class Runs:
             self._load()
         if self._effects is not book.effects:
             self._effects, self._heard = book.effects, 0
-        if not self._courses:
+        if not self._courses and not self._steps.more():
             self._heard = len(book.effects.closed)
             return
         self._waits.run()
@@ -331,7 +331,7 @@ class Runs:
         course.run.state = int(state)
         self._touched[course.run.id] = course.run
 
-    def _finish(self, course: Course, told: dict[int, bytes] | None = None) -> None:
+    def _finish(self, course: Course, told: Told = None) -> None:
         """Nothing is left to do: say how the run ended."""
         run = course.run
         if run.state == RunState.CANCELLING:
@@ -343,15 +343,15 @@ class Runs:
         else:
             self._give_back(course, told)
 
-    def _give_back(self, course: Course, told: dict[int, bytes] | None) -> None:
+    def _give_back(self, course: Course, told: Told) -> None:
         try:
             output = course.sheet.output(self._steps.language)
             context, missing = self._steps.read(course, output.reads, told)
             if missing:
-                self._book.ask(ResultsOf(tuple(sorted(set(missing)))), partial(self._told, course, missing))
+                self._book.ask(ResultsOf(tuple(sorted(set(missing)))), partial(self._told, course, missing, told))
                 return
             text = msgspec.json.encode(output.value(context))
-        except (WsaiosError, Refused) as error:
+        except Exception as error:  # noqa: BLE001  # a fault of one expression must not end the scheduler
             self._end(course, RunState.FAILED, Failure("OutputFailed", f"output: {error}"))
             return
         if len(text) > OUTPUT_BYTES:
@@ -361,9 +361,9 @@ class Runs:
         course.run.output = text.decode()
         self._end(course, RunState.SUCCEEDED, None)
 
-    def _told(self, course: Course, missing: list[int], answer: Answer) -> None:
-        told = dict.fromkeys(missing, b"null") | {payload.id: payload.data for payload in answer.results}
-        self._finish(course, told)
+    def _told(self, course: Course, missing: list[int], before: Told, answer: Answer) -> None:
+        found = {payload.id: payload.data for payload in answer.results}
+        self._finish(course, {**(before or {}), **dict.fromkeys(missing, b"null"), **found})
 
     def _end(self, course: Course, state: RunState, failure: Failure | None) -> None:
         run = course.run

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from wsaios.kernel.errors import ExpressionFailed, InvalidExpression, InvalidInput, MissingExtra, WsaiosError
+from wsaios.kernel.errors import ExpressionFailed, InvalidExpression, InvalidInput, MissingExtra
 from wsaios.kernel.expression import Expression, Expressions
 from wsaios.kernel.ledger import Answer, ById, ResultsOf
 from wsaios.kernel.run import WHOLE, StepRow, StepState
@@ -63,7 +63,7 @@ class Steps:
         self.waits: Callable[[Course, int], None]
         self.rows: dict[tuple[int, int, int], StepRow] = {}
         self._ready: deque[tuple[Course, int, Told]] = deque()
-        self._wanting: list[tuple[Course, int, list[int]]] = []
+        self._wanting: list[tuple[Course, int, list[int], Told]] = []
 
     def offer(self, course: Course, number: int) -> None:
         """A step may go on as soon as its run allows it."""
@@ -207,24 +207,25 @@ class Steps:
 
     def _ask(self) -> None:
         """Results that are not in memory, for as many steps as can be read at once."""
-        wanting: list[tuple[Course, int, list[int]]] = []
+        wanting: list[tuple[Course, int, list[int], Told]] = []
         tasks: dict[int, None] = {}
         room = 2 * READ_BYTES
-        for course, number, missing in self._wanting:
+        for course, number, missing, before in self._wanting:
             reads = course.sheet.prepared(number, self.language).reads
             room -= course.size_of(reads)
             if wanting and room < 0:
-                self._ready.append((course, number, None))
+                self._ready.append((course, number, before))
             else:
-                wanting.append((course, number, missing))
+                wanting.append((course, number, missing, before))
                 tasks.update(dict.fromkeys(missing))
         self._wanting = []
 
         def found(answer: Answer) -> None:
             told = {payload.id: payload.data for payload in answer.results}
-            for course, number, missing in wanting:
+            for course, number, missing, before in wanting:
+                # What was told before stays: by now it may have left memory.
                 mine = {task: told.get(task, b"null") for task in missing}
-                self._ready.appendleft((course, number, mine))
+                self._ready.appendleft((course, number, {**(before or {}), **mine}))
 
         self._book.ask(ResultsOf(tuple(sorted(tasks))), found)
 
@@ -258,7 +259,7 @@ class Steps:
     def _begin(self, course: Course, number: int, prepared: Prepared, told: Told, room: int) -> int:
         context, missing = self.read(course, prepared.reads, told)
         if missing:
-            self._wanting.append((course, number, missing))
+            self._wanting.append((course, number, missing, told))
             return 1
         step = prepared.step
         if course.states[number] != StepState.TOLD:
@@ -301,7 +302,7 @@ class Steps:
             context, missing = self.read(course, prepared.argument_reads, told)
             if missing:
                 fan.queued = True
-                self._wanting.append((course, number, missing))
+                self._wanting.append((course, number, missing, told))
                 return 1
             if fan.event is not None:
                 context["event"] = msgspec.json.decode(fan.event)
@@ -341,6 +342,8 @@ class Steps:
             payload = _encode(arguments)
         except InvalidInput as error:
             raise Refused(f"{_field(step)}: {error.reason}") from error
+        except (OverflowError, TypeError, ValueError, RecursionError) as error:
+            raise Refused(f"{_field(step)}: {error}") from error
         if len(payload) > ARGUMENT_BYTES:
             most = f"{ARGUMENT_BYTES >> 20} MiB are the most"
             raise Refused(f"{_field(step)}: {len(payload):,} bytes, {most}; pass on where the data is instead of it")
@@ -391,5 +394,5 @@ def _valued(field: str, compute: Callable[[], Any]) -> Any:
         return compute()
     except ExpressionFailed as error:
         raise Refused(f"{field}: {error}") from error
-    except WsaiosError as error:
-        raise Refused(f"{field}: {error}") from error
+    except Exception as error:  # a fault of one expression must not end the scheduler
+        raise Refused(f"{field}: {type(error).__name__}: {error}") from error

@@ -1,5 +1,6 @@
 """Steps that wait for an event: who waits for which, until when, and what becomes of an event that comes."""
 
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any, Final
 
@@ -84,7 +85,7 @@ class Waits:
             elif asked:
                 takes.append(place)
         if missing:
-            book.ask(ResultsOf(tuple(sorted(set(missing)))), lambda answer: self._again(event, answer))
+            book.ask(ResultsOf(tuple(sorted(set(missing)))), partial(self._again, event, missing, told))
             return
         for run, number in takes:
             self._tell(self._courses[run], number, event.data)
@@ -94,8 +95,13 @@ class Waits:
         else:
             book.reply(event.token, len(takes))
 
-    def _again(self, event: Signal, answer: Answer) -> None:
-        self.signal(event, {payload.id: payload.data for payload in answer.results})
+    def _again(self, event: Signal, missing: list[int], told: Told, answer: Answer) -> None:
+        if event.run and event.run not in self._courses:
+            name = encode(event.run, "run")
+            self._book.reply(event.token, error=NotPossible("signal", name, "over", "it has ended"))
+            return
+        found = {payload.id: payload.data for payload in answer.results}
+        self.signal(event, {**(told or {}), **dict.fromkeys(missing, b"null"), **found})
 
     def _meant(self, event: Signal) -> list[Place] | None:
         """Who waits for it; None: it was refused."""

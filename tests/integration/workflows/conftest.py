@@ -9,6 +9,7 @@ import pytest
 
 from wsaios import Scheduler, Settings
 from wsaios.kernel.views import StepView
+from wsaios.scheduler.runs import Runs
 from wsaios.sdk.handles import Run
 
 
@@ -69,6 +70,13 @@ async def site(url: str) -> AsyncIterator[Site]:
     made = Site(url)
     yield made
     await made.close()
+
+
+def runs_of(scheduler: Scheduler) -> Runs:
+    """What its core has of runs."""
+    core = scheduler._parts.loop.core  # noqa: SLF001  # nothing else says what is left over in memory
+    assert core is not None
+    return core.runs
 
 
 async def states(run: Run) -> dict[str, str]:

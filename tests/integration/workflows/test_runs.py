@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.workflows.conftest import Site, states, until
+from tests.integration.workflows.conftest import Site, runs_of, states, until
 from wsaios import Workflow
 from wsaios.kernel.errors import (
     IdempotencyConflict,
@@ -17,6 +17,7 @@ from wsaios.kernel.errors import (
     UnknownHandler,
     UnknownRun,
 )
+from wsaios.scheduler.course import Memory
 
 SOON = 20.0
 
@@ -413,6 +414,34 @@ async def test_more_items_than_one_step_of_the_core_begins(site: Site) -> None:
     run = await scheduler.run_workflow(flow, input={"n": list(range(6_000))})
     assert await run.result(60) == 6_000
     assert len(site.calls) == 6_000
+
+
+async def test_results_are_read_again_however_little_memory_there_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = await site.open()
+    monkeypatch.setattr(runs_of(scheduler)._steps, "memory", Memory(1_000))  # noqa: SLF001  # no setting says it
+    flow = Workflow("little", output="${steps.all.result}")
+    for name in "abcdef":
+        flow.step(name, handler="echo", args={"value": f"{name * 900}"})
+    flow.step(
+        "all",
+        handler="plain",
+        args={"values": "${[size(steps.a.result), size(steps.c.result), size(steps.f.result)]}"},
+        depends_on=list("abcdef"),
+    )
+    assert await (await scheduler.run_workflow(flow)).result(SOON) == 2_700
+
+
+async def test_when_all_runs_are_over_nothing_is_left_to_do(site: Site) -> None:
+    scheduler = await site.open()
+    site.fail.add(0)
+    flow = Workflow("wide")
+    flow.step("bad", handler="echo", args={"value": 0}, max_attempts=1)
+    flow.step("many", handler="echo", foreach="[1, 2, 3, 4, 5, 6]", args={"value": "${item}"}, max_parallel=1)
+    assert (await (await scheduler.run_workflow(flow)).wait(SOON)).state == "failed"
+    await scheduler.flush()
+    assert runs_of(scheduler).next_us() is None
 
 
 async def test_large_results_are_asked_from_the_ledger(site: Site) -> None:
