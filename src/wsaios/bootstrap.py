@@ -339,7 +339,7 @@ def ledger_of(url: str, settings: Settings, failpoint: Failpoint = nothing) -> L
         # Its driver is an extra, and takes 0.1 s to import.
         from wsaios.ledger.postgres.ledger import PostgresLedger, VisitedPostgresLedger  # noqa: PLC0415  # see above
     except ModuleNotFoundError as error:
-        raise MissingExtra("asyncpg, the driver of PostgreSQL,", "pip install 'wsaios[postgres]'") from error
+        raise MissingExtra("asyncpg, the driver of PostgreSQL,", "postgres") from error
     kind = VisitedPostgresLedger if settings.only_client else PostgresLedger
     return kind(url, failpoint=failpoint, lease_s=settings.lease_s)
 

@@ -85,6 +85,12 @@ def test_every_error_of_the_kernel_descends_from_the_one_root(kinds: list[type[B
     assert set(defined) <= set(kinds)
 
 
+def test_every_error_outside_the_kernel_is_of_a_call_to_another_service(kinds: list[type[BaseException]]) -> None:
+    """What people and programs are told by its type is a public name."""
+    inner = [kind for kind in kinds if kind.__module__ != errors.__name__]
+    assert {kind.__module__ for kind in inner} == {"wsaios.engines.http.errors"}
+
+
 def test_the_tree_at_the_top_of_the_file_names_every_error() -> None:
     tree = errors.__doc__ or ""
     names = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}

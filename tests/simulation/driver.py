@@ -18,10 +18,11 @@ from tests.simulation.red import Check, Red, require
 from tests.simulation.scenario import Scenario
 from tests.simulation.small import Known, small_core
 from tests.simulation.world import World
-from wsaios.kernel.engine import Attempt, Ended, Receipt, Report, Verdict, Work
+from wsaios.kernel.engine import Attempt, Ended, Receipt, Report, Verdict, Work, Yielded
 from wsaios.kernel.errors import Fenced, LedgerBroken, LedgerUnavailable, Unacknowledged
 from wsaios.kernel.events import Effects, Event, HandlerKnown, Hold, LaneKnown, Only, Reported
 from wsaios.kernel.ledger import Commit, Committed, Ledger, Opening, Question
+from wsaios.kernel.states import State
 from wsaios.kernel.task import Failure, LaneSpec
 from wsaios.scheduler.core import Core
 from wsaios.simulation.clock import SimClock
@@ -245,15 +246,22 @@ class Driver:
         replies = {reply.token for flight in flights for reply in flight.effects.replies}
         silent = sorted(replies - waiting)
         require(not silent, Check.ANSWERED, "nobody would tell {}, whose replies were in the failed commit", silent)
-        self.engine.cancel(self.core.held(), self.clock.now_us())
         if written:
             self.invariants.committed(flights[0].effects, flights[0].events)
         self.invariants.everything()
         old = self.core
         self.begin(self.ledger.reopen(self.clock.now_us()), died=False)
-        self.core.inherit(old, [flight.effects for flight in flights])
+        heard = [report for event in events if isinstance(event, Reported) for report in event.reports]
+        coming = [report for event in self.inbox if isinstance(event, Reported) for report in event.reports]
+        self.core.inherit(old, [flight.effects for flight in flights], reports=[*heard, *coming])
+        alive = self.core.heritage.alive
+        rows = (self.tables.live.get(number) for number, _ in alive)
+        self.met["a call runs on through a rebuild"] += sum(
+            row is not None and row.state == State.RUNNING and (row.id, row.fence) in alive for row in rows
+        )
         self._hear(events)
-        standing: list[Event] = [Hold(self.held), Only(self.only)]
+        again = Reported(None, [report for report in heard if not isinstance(report, Yielded)])
+        standing: list[Event] = [Hold(self.held), Only(self.only), again]
         self.inbox[:0] = standing
         # A core that is built anew hears all that holds on in its first step, as from the live loop.
         self._together = len(standing)

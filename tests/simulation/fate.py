@@ -11,7 +11,7 @@ from tests.simulation.red import Check, require
 from tests.simulation.scenario import HANDLERS, LANES, LATE_LANE, VARIANTS, Scenario
 from tests.simulation.small import Known
 from wsaios.kernel.engine import Report, WorkerLost
-from wsaios.kernel.errors import Fenced
+from wsaios.kernel.errors import Fenced, LedgerUnavailable
 from wsaios.kernel.events import Effects, HandlerKnown, LaneKnown, Recall, Reported
 from wsaios.kernel.states import State
 from wsaios.kernel.task import BatchState, HandlerSpec
@@ -45,6 +45,9 @@ class Fate(Driver):
             self.die(Mishap.DEATH_IDLE)
         elif not self.calm and self.dice.random() < self.scenario.takeover:
             self.take_over()
+        elif not self.calm and self.dice.random() < self.scenario.commit_fault / 2:
+            self.mishaps[Mishap.RENEWAL_FAILED] += 1
+            self._rebuild([], LedgerUnavailable("simulated", "the renewal failed"), written=False)
         reports = self.engine.reports(self.clock.now_us())
         if self.dice.random() < 0.1 or not self._next_us():
             reports.extend(self._probe())

@@ -9,6 +9,7 @@ class Mishap(StrEnum):
 
     COMMIT_LOST = "a commit failed and nothing of it was written"
     COMMIT_UNKNOWN = "a commit was written and its word was lost"
+    RENEWAL_FAILED = "the lease could not be renewed while no commit was on its way"
     DEATH_IDLE = "the owner died between two steps"
     DEATH_DECIDED = "the owner died before its commit"
     DEATH_COMMITTED = "the owner died between its commit and the acknowledgements"

@@ -26,6 +26,7 @@ MUST_BE_MET: Final = frozenset(
         *(f"deed {deed}" for deed in WEIGHTS),
         "a call gives its slot away",
         "a call goes on",
+        "a call runs on through a rebuild",
         "a call is asked to make room",
         *(
             f"asked {verb} {kind}"

@@ -25,14 +25,16 @@ from wsaios.kernel.ledger import Commit, Committed
 from wsaios.kernel.policy import Plain, Priority
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Flag, Outcome, Task, clamp_priority
-from wsaios.scheduler import intake, reports
+from wsaios.scheduler import intake, reports, runs
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.cycle import Cycle
+from wsaios.scheduler.heritage import Heritage
 from wsaios.scheduler.leftovers import Leftovers
 from wsaios.scheduler.links import Links
 from wsaios.scheduler.pursuit import Pursuit
 from wsaios.scheduler.reports import Reports
+from wsaios.scheduler.runs import Runs
 from wsaios.scheduler.verbs import Verbs
 from wsaios.simulation.ledger import SimLedger
 
@@ -227,7 +229,16 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
     "a slot is freed twice": ({Check.SLOTS}, "lossy", _patched(Slots, "leave", _leave_twice)),
     "what may run once waits beyond the slots": ({Check.SLOTS}, "calm", _any_run),
     "more waits beyond the slots than may": ({Check.SLOTS}, "calm", _patched(Lent, "rows", lambda *_: 9)),
-    "a rebuilt core believes every slot free": ({Check.SLOTS}, "lossy", _patched(Core, "inherit", lambda *_: None)),
+    "a rebuilt core believes every slot free": (
+        {Check.SLOTS},
+        "lossy",
+        _patched(Core, "inherit", lambda *_, **__: None),
+    ),
+    "what was never sent runs on through a rebuild": (
+        {Check.DRAIN},
+        "lossy",
+        _patched(Heritage, "runs_on", lambda self, task: (task.id, task.fence) in self.alive | self.never),
+    ),
     "a key counts one too few": (
         {Check.KEYS},
         "calm",
@@ -277,6 +288,12 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
         "meanwhile",
         _patched(Book, "_take_back", lambda *_: False),
     ),
+    "steps begin before what they depend on": (
+        {Check.STEPS},
+        "flows",
+        _patched(runs, "ready_again", lambda course: list(range(len(course.states)))),
+    ),
+    "runs of a dead owner are forgotten": ({Check.DRAIN}, "flows", _patched(Runs, "recover", lambda *_: None)),
     "windows wake nobody": ({Check.IDLE}, "calm", _patched(TaskExecutor, "awake", lambda *_: None)),
 }
 """What is broken: the check that must turn red (or two that both see it), the scenario in which it shows, the break."""

@@ -85,7 +85,7 @@ class Alone:
 
     def _check(self, ask: ActOn | OrderBy | SignalOn) -> None:
         if self._identity() == "":
-            raise LedgerUnavailable(self._name, "there is no such ledger; a scheduler makes it when it starts")
+            raise LedgerUnavailable.missing(self._name)
         if isinstance(ask, ActOn) and ask.scope.kind == "lane":
             raise NoOwner(self._name, "only a scheduler knows what belongs to a lane")
         if isinstance(ask, SignalOn) or (isinstance(ask, ActOn) and ask.scope.kind == "run"):

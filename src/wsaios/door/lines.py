@@ -51,7 +51,7 @@ def line_of(url: str, retry_s: float) -> Line:
         # The driver is an extra, and takes 0.1 s to import.
         from wsaios.door.mail import Mail  # noqa: PLC0415  # see above
     except ModuleNotFoundError as error:
-        raise MissingExtra("asyncpg, the driver of PostgreSQL,", "pip install 'wsaios[postgres]'") from error
+        raise MissingExtra("asyncpg, the driver of PostgreSQL,", "postgres") from error
     mail: Any = Mail(url, retry_s)
     found: Line = mail
     return found

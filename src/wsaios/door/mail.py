@@ -54,7 +54,6 @@ from wsaios.kernel.json_value import checked
 from wsaios.ledger.location import locate
 from wsaios.ledger.postgres.link import Link
 from wsaios.ledger.postgres.looking import LinkReads
-from wsaios.ledger.postgres.schema import NotMade
 from wsaios.planning.calls import Calls
 from wsaios.planning.leaving import leave, leave_rows
 from wsaios.scheduler.places import Places
@@ -81,6 +80,10 @@ class Afar:
     def running(self) -> bool:
         """Whoever waits here goes on waiting; the line sees to it that this ends."""
         return True
+
+    def rebuilding(self) -> bool:
+        """What another process does at the moment is not known here: the ledger can be asked."""
+        return False
 
 
 class Mail:
@@ -294,7 +297,7 @@ class Mail:
             try:
                 return await work()
             except LedgerUnavailable as error:
-                if time.monotonic() > until_s or isinstance(error, NotMade) or not self._link.doubtful:
+                if time.monotonic() > until_s or error.unmade or not self._link.doubtful:
                     raise
             await asyncio.sleep(_AT_ONCE_S)
 
@@ -302,7 +305,9 @@ class Mail:
         """What the work brings, on a ledger that is made for it when there is none."""
         try:
             return await work()
-        except NotMade:
+        except LedgerUnavailable as error:
+            if not error.unmade:
+                raise
             async with self._making:
                 if not self._visited:
                     with suppress(LedgerOwned):

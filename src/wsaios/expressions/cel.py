@@ -179,6 +179,6 @@ def _library() -> Callable[[str], _Program]:
     try:
         from cel import compile as compiled  # noqa: PLC0415  # it takes a while to import
     except ImportError as error:
-        raise MissingExtra("CEL, the language of expressions,", "pip install 'wsaios[workflows]'") from error
+        raise MissingExtra("CEL, the language of expressions,", "workflows") from error
     library: Callable[[str], _Program] = compiled
     return library

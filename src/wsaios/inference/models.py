@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from wsaios.inference.weights import MINILM, MINILM_INSTALL, minilm_folder
+from wsaios.inference.weights import MINILM, MINILM_EXTRA, MINILM_WEIGHTS, minilm_folder
 from wsaios.kernel.errors import MissingExtra, UnknownModel
 
 BatchedFunction = Callable[[list[dict[str, object]]], list[list[float]]]
@@ -56,5 +56,6 @@ def _minilm() -> ModelHandler:
     try:
         from wsaios.inference.minilm import MiniLm  # noqa: PLC0415  # an extra, needed only by who asks for this model
     except ModuleNotFoundError as error:
-        raise MissingExtra(f"{error.name}, which the model {MINILM} needs,", MINILM_INSTALL) from error
+        what = f"{error.name}, which the model {MINILM} needs,"
+        raise MissingExtra(what, MINILM_EXTRA, MINILM_WEIGHTS) from error
     return ModelHandler(name=MINILM, function=MiniLm(minilm_folder()), argument="text", batch_size=32, lane="thread")

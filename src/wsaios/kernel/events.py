@@ -227,7 +227,7 @@ class Effects(msgspec.Struct):
 
     `again` asks for a step right after the answers; with `alone` nothing may be taken before it. Attempts in `works`
     whose payload is empty find it in the answer, by task id. `ended` has the states of the tasks in `closed`, `runs`
-    are those that ended.
+    are those that ended. `sizes` are those of the micro-batches whose attempts left.
     """
 
     commit: Commit
@@ -241,6 +241,7 @@ class Effects(msgspec.Struct):
     runs: list[Run] = []
     warnings: list[tuple[str, dict[str, Any]]] = []
     ended: Mapping[int, int] = {}
+    sizes: dict[AttemptRef, int] = {}
     wake_us: int | None = None
     again: bool = False
     alone: bool = False

@@ -168,13 +168,18 @@ class Resting(Protocol):
 
 
 class Seat(Protocol):
-    """One slot that is taken; `size` attempts sat down; `turn` is kept of those that may give it away."""
+    """One slot that is taken; `size` attempts sat down; `turn` is kept of those that may give it away.
+
+    It was taken for `used_us`, and since `since_us`; while the call is `away`, it is free since then.
+    """
 
     key: str
     size: int
     lane: str
     shard: Shard
     away: int
+    since_us: int
+    used_us: int
     turn: Turn | None
 
 
@@ -302,8 +307,8 @@ class Yields(Protocol):
     def renew(self, task: Task, key: int) -> None:
         """Give a running call another place from which it may go on, at the top level."""
 
-    def refs(self) -> list[Ref]:
-        """Calls that have a place of their own: those that rest, and those that may have to make room."""
+    def inherit(self, old: "Yields") -> None:
+        """Take over which calls may have to make room, and which stand in line: by the ordering of now."""
 
     def quantum_us(self, level: int = 0) -> int | None:
         """How long a call of a level runs until it yields; None: until it is asked to."""

@@ -188,6 +188,20 @@ class Mlfq(msgspec.Struct, frozen=True, tag="mlfq", tag_field="policy"):
         """How long a call of a level runs until it lets others go first; at the lowest one they take turns."""
         return int(self.quanta_ms[min(level, len(self.quanta_ms) - 1)] * _MS)
 
+    def again(self, key: int, used_us: int, now_us: int) -> int:
+        """The place of a task that had a slot for `used_us` from the place `key` on, and comes to run again.
+
+        It keeps its place unless it used up the time of its level: then it stands behind what is there now, as many
+        levels lower as its time makes.
+        """
+        span, levels = int(self.boost_s * S), len(self.quanta_ms)
+        period, was = divmod(key // span, levels)
+        level = was = was if period == now_us // span else 0
+        while level < levels and used_us >= self.quantum_us(level):
+            used_us -= self.quantum_us(level)
+            level += 1
+        return key if level == was else self.key(Facts(0, now_us, level=level))
+
 
 AnyPolicy = Fcfs | Priority | Multifactor | Deadline | Mlfq
 

@@ -42,7 +42,7 @@ class Flag:
     ONCE: Final = 8
 
 
-class Options(msgspec.Struct, frozen=True, array_like=True):
+class CallOptions(msgspec.Struct, frozen=True):
     """How a task is tried; None means: as the handler says, else the default of `effective`.
 
     Times are in seconds. `backoff` is full jitter: uniform in 0 … min(max, initial × factor^(attempt − 1)).
@@ -55,6 +55,10 @@ class Options(msgspec.Struct, frozen=True, array_like=True):
     backoff_max_s: float | None = None
     delivery: Delivery | None = None
     concurrency_limit: int | None = None
+
+
+class Options(CallOptions, frozen=True, array_like=True):
+    """The same as an array, which is how ledgers keep it."""
 
 
 class Effective(msgspec.Struct, frozen=True):

@@ -53,7 +53,8 @@ class Why(msgspec.Struct, frozen=True):
     """Why a task is where it is.
 
     `waits_for` is one of intake, dependency, time, seal, pause, slot, order, limit, handler, lane, alone, nothing;
-    `ahead` is how many tasks of its lane stand before it (None: not waiting in line), counted up to 10,000.
+    `ahead` is how many tasks of its lane stand before it (None: not waiting in line), counted up to 10,000; calls that
+    stopped at a checkpoint and wait to go on stand in that line too. `starts_in_s` is a guess (None: nobody knows).
     """
 
     id: str

@@ -20,6 +20,7 @@ _POLL_S: Final = 0.01
 _WRITING_S: Final = 0.2
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_DEAD: Final = frozenset("ZXx")
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -54,13 +55,15 @@ def boot_id() -> str:
 
 
 def process_started(pid: int) -> str:
-    """When a process of this machine began, in clock ticks after boot; empty when it is gone or nobody says."""
+    """When a process of this machine began, in clock ticks after boot; empty when it is dead or nobody says."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return ""
     # The name of the program comes second, in parentheses, and may hold spaces: count from its end.
-    return stat.rpartition(")")[2].split()[19]
+    state, *rest = stat.rpartition(")")[2].split()
+    # A dead process stands there until its parent has asked how it ended, and some parents never do.
+    return "" if state in _DEAD else rest[18]
 
 
 def myself(kind: Kind, who: str, now_us: int) -> Holder:

@@ -83,7 +83,7 @@ def given(policy: str | None, values: list[str]) -> AnyPolicy | None:
     """The policy of a name with some of its values set, each as ``name=value``.
 
     Raises:
-        InvalidInput: there is no such policy or value.
+        InvalidInput: there is no such policy or value, or one that takes a number gets none, or several.
     """
     if policy is None:
         if values:
@@ -99,12 +99,20 @@ def given(policy: str | None, values: list[str]) -> AnyPolicy | None:
             hint = f"; did you mean {close[0]!r}?" if close else ""
             there = ", ".join(known) or "none"
             raise InvalidInput("set", f"policy {policy!r} has no value {field!r}; there are {there}{hint}")
-        try:
-            parts = [float(part) for part in value.split(",")]
-        except ValueError:
-            raise InvalidInput(f"set {field}", f"must be a number, not {value!r:.80}") from None
-        changes[field] = tuple(parts) if field == "quanta_ms" else parts[0]
+        if field in changes:
+            raise InvalidInput(f"set {field}", "is set twice; leave one of them away")
+        changes[field] = _value(field, value)
     return _policy(msgspec.structs.replace(chosen, **changes))
+
+
+def _value(field: str, text: str) -> float | tuple[float, ...]:
+    many = field == "quanta_ms"
+    try:
+        return tuple(float(part) for part in text.split(",")) if many else float(text)
+    except ValueError:
+        wanted, such = ("numbers with commas between", "8,32,128") if many else ("one number", "60")
+        reason = f"must be {wanted}, such as {field}={such}, not {text!r:.80}"
+        raise InvalidInput(f"set {field}", reason) from None
 
 
 def shares(weights: list[str], *, fair_share: bool | None) -> bool | FairShare | None:

@@ -177,6 +177,8 @@ class Book(Draft):
             executor.resting.leave(ref)
         if seat is not None and seat.key:
             self.key_freed(seat.key)
+        if seat is not None and seat.size > 1:
+            self.effects.sizes[AttemptRef(*ref)] = seat.size
         return seat
 
     def replay(self, outcome: Outcome) -> Task:

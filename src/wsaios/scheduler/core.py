@@ -6,17 +6,19 @@ from functools import partial
 from typing import Any, Final
 
 from wsaios.kernel import events as ev
-from wsaios.kernel.engine import AttemptRef, Resumed
-from wsaios.kernel.executor import RESTS, Executor, Timer, Window
+from wsaios.kernel.engine import AttemptRef, Report, Work
+from wsaios.kernel.executor import Executor, Timer, Window
 from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Answer, Committed, DueAfter, ExpiringAfter, Opening, ReadyAfter
 from wsaios.kernel.policy import Ordering
 from wsaios.kernel.ports import Rng
+from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
 from wsaios.kernel.task import BatchState, Failure, Flag, Task
 from wsaios.scheduler.batches import Batches
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.cycle import Cycle
+from wsaios.scheduler.heritage import Heritage
 from wsaios.scheduler.intake import Intake
 from wsaios.scheduler.leftovers import Leftovers
 from wsaios.scheduler.links import Links
@@ -74,7 +76,7 @@ class Core:
         self._opening: Opening | None = opening if recover else None
         self._died = died
         self.wanted: Ordering | None = None
-        self._orphans: list[AttemptRef] = []
+        self.heritage = Heritage()
         self._handle: dict[type, Callable[[Any], None]] = {
             ev.Submit: self._intake.submit,
             ev.TakeIn: self._intake.take_in,
@@ -116,10 +118,6 @@ class Core:
         if self._opening is not None:
             self._recover(self._opening)
             self._opening = None
-        if self._orphans:
-            book.effects.cancels += self._orphans
-            book.effects.resumes += [Resumed(ref, None) for ref in self._orphans]
-            self._orphans = []
         if self.wanted is not None:
             self.reordering.set(self.wanted)
             self.wanted = None
@@ -157,6 +155,10 @@ class Core:
 
     def committed(self, effects: ev.Effects) -> None:
         """The commit of these effects is durable."""
+        if effects is self.book.effects:
+            # They leave now: a core that takes over must not believe that its engine never heard of them.
+            self.book.effects = ev.Effects(self.book.commit)
+        self.heritage.landed()
         self.book.unanswered.difference_update([reply.token for reply in effects.replies])
         if self._changes is not None:
             self._changes.kept()
@@ -183,22 +185,22 @@ class Core:
         """Those who still wait for a reply that needs the ledger's answer first."""
         return list(self.book.unanswered)
 
-    def inherit(self, old: "Core", failed: Iterable[ev.Effects] = ()) -> None:
-        """Take over the slots that the engine still fills for a core that was thrown away.
+    def inherit(
+        self,
+        old: "Core",
+        failed: Iterable[ev.Effects] = (),
+        *,
+        reports: Iterable[Report] = (),
+        unsent: Iterable[Work] = (),
+    ) -> None:
+        """Take over what the engine still runs for a core that was thrown away by a living owner.
 
-        What was decided last, and in effects that `failed` to be committed, never reached the engine.
+        What was decided last, and in effects that `failed` to be committed, never reached the engine; nor did works
+        that are `unsent`. `reports` of those commits come again as events, all but those of calls that yielded.
         """
-        slots, lost = old.executor.slots, [old.book.effects, *failed]
-        for effects in lost:
-            for work in effects.works:
-                for attempt in work.attempts:
-                    slots.leave((attempt.task, attempt.fence), None)
-        self.executor.slots.inherit(slots)
-        # Their tasks are tried anew, and nobody would ever let these calls go on.
-        resting = [AttemptRef(*ref) for ref in old.executor.resting.refs()]
-        self._orphans = resting + [ref for effects in lost for ref, _ in effects.resumes]
-        for ref in self._orphans:
-            self.executor.slots.stand(ref, aside=False, now_us=self.book.now_us, why=RESTS)
+        self.heritage.take(old.heritage, old.executor, [old.book.effects, *failed], unsent, reports)
+        self._reports.sizes = self.heritage.sizes
+        self.executor.slots.inherit(old.executor.slots)
         for lane, handler, rows in old.executor.lent.all():
             self.executor.lent.lend(lane, handler, rows)
 
@@ -246,13 +248,22 @@ class Core:
         self.runs.recover(opening.runs)
         if self._pursuit is not None:
             self._pursuit.recover(opening.facts)
+        self.heritage.settle(book)
 
     def _revive(self, task: Task) -> None:
         """A task that was in flight when its owner died or its core was thrown away."""
         self.executor.open(self.book.shards[task.shard], complete=False)
+        if self.heritage.runs_on(task):
+            if task.body.deaths >= SUSPECT_DEATHS:
+                self.cycle.alone = (task.id, task.fence)
+            return
         if self._died:
             task.body.deaths += 1
-        self._again(task, "its owner died while it ran" if self._died else "the core was rebuilt while it ran")
+            self._again(task, "its owner died while it ran")
+        elif (task.id, task.fence) in self.heritage.never:
+            self._again(task, "the core was rebuilt before it ran", ran=False)
+        else:
+            self._again(task, "the core was rebuilt while it ran")
 
     def _recall(self, _: ev.Recall) -> None:
         for task in [task for task in self.book.tasks.values() if task.state == State.RUNNING]:

@@ -9,29 +9,26 @@ from wsaios.kernel.errors import UnknownBatch, UnknownTask
 from wsaios.kernel.ids import IdRange, encode
 from wsaios.kernel.intake import LEFT
 from wsaios.kernel.ledger import Reads, TaskView
+from wsaios.kernel.ports import Clock
 from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, BatchState, Entry, Outcome, Task
 from wsaios.kernel.views import UNOWNED, BatchView, Overview, Status, Transition, Why, amount, moment, moment_or_none
+from wsaios.scheduler import outlook
 from wsaios.scheduler.core import Core
 
 AHEAD_COUNTED: Final = 10_000
 Read = Callable[..., Awaitable[Any]]
-_PARKED: Final = {
-    "pause": ("pause", "its batch is paused"),
-    "seal": ("seal", "its batch is not sealed yet"),
-    "only": ("pause", "this process runs another batch only"),
-    "fill": ("order", "its micro-batch still fills up"),
-}
 
 
 class Inspector:
     """Answers status, history and why. Reads go through `read`, which runs them off the loop."""
 
-    def __init__(self, reads: Reads, read: Read, core: Callable[[], Core | None]) -> None:
+    def __init__(self, reads: Reads, read: Read, core: Callable[[], Core | None], clock: Clock) -> None:
         self._reads = reads
         self._read = read
         self._core = core
+        self._clock = clock
         self._sealed: Batch | None = None
 
     async def view(self, number: int) -> TaskView:
@@ -103,20 +100,36 @@ class Inspector:
             return _ended(view.outcome)
         task = view.live
         assert task is not None
-        since = moment(task.body.history[-1][1])
-        kind, detail = self._left(task) or await self._waits_for(view, task)
-        ahead = None
-        if kind in {"slot", "order", "limit"}:
-            ahead = await self._ahead(view, task)
-            if kind == "slot" and ahead and self._core() is not None:
-                kind, detail = "order", f"waits for its turn in lane {self._lane(view)!r}"
-        word = State.PENDING.word if kind == "seal" else State(task.state).word
-        core, wait_s = self._core(), None
-        if core is not None and ahead is not None and kind != "limit":
-            wait_s = _wait_s(core, self._lane(view), ahead)
+        core = self._core()
+        rest = outlook.rests(core, task) if core is not None and task.state == State.RUNNING else None
+        why = await (self._waits(view, task) if core is None or rest is None else self._rests(core, view, task, rest))
         if core is not None and core.reordering.busy:
-            detail += "; the order is being changed, and not all of what waits has its new place yet"
-        return Why(encode(task.id), word, kind, detail, since, ahead, wait_s)
+            late = "; the order is being changed, and not all of what waits has its new place yet"
+            why = msgspec.structs.replace(why, detail=why.detail + late)
+        return why
+
+    async def _rests(self, core: Core, view: TaskView, task: Task, rest: tuple[outlook.Place, int]) -> Why:
+        """Of a call that waits to go on. How long others run until they let it, nobody knows."""
+        place, since_us = rest
+        where = outlook.where_kept(core, self._lane(view), view.shard.grade)
+        detail = f"attempt {task.body.attempts} stopped at a checkpoint, and waits to go on in {where}"
+        ahead = await self._ahead(view, place)
+        kind = "order" if ahead else "slot"
+        return Why(encode(task.id), State.RUNNING.word, kind, detail, moment(since_us), ahead)
+
+    async def _waits(self, view: TaskView, task: Task) -> Why:
+        kind, detail = self._left(task) or await self._waits_for(view, task)
+        core, lane, ahead, wait_s = self._core(), self._lane(view), None, None
+        if core is not None and lane not in core.executor.lanes:
+            core = None
+        if kind in {"slot", "order", "limit"}:
+            ahead = await self._ahead(view, (task.key, task.id))
+            if kind == "slot" and ahead and core is not None:
+                kind, detail = "order", f"waits for its turn in {outlook.where_kept(core, lane, view.shard.grade)}"
+        word = State.PENDING.word if kind == "seal" else State(task.state).word
+        if core is not None and ahead is not None and kind != "limit":
+            wait_s = outlook.starts_in_s(core, lane, view.shard.grade, ahead, self._clock.now_us())
+        return Why(encode(task.id), word, kind, detail, moment(task.body.history[-1][1]), ahead, wait_s)
 
     async def batch(self, number: int) -> BatchView:
         """Where a batch stands, by the last commit: what the core counts may not be durable yet.
@@ -189,24 +202,23 @@ class Inspector:
         core = self._core()
         if core is None:
             return "slot", UNOWNED
-        lane, slots = self._lane(view), core.executor.slots
-        held = _missing(core, view, lane) or _parked(core, view, task)
-        if held is not None:
-            return held
-        return "slot", f"{slots.slots(lane) - slots.free(lane)} of {slots.slots(lane)} slots of lane {lane!r} are taken"
+        lane = self._lane(view)
+        held = outlook.missing(core, view, lane) or outlook.parked(core, view, task)
+        return held or ("slot", outlook.taken(core, lane, view.shard.grade))
 
-    async def _ahead(self, view: TaskView, task: Task) -> int:
+    async def _ahead(self, view: TaskView, place: outlook.Place) -> int:
         core, lane = self._core(), self._lane(view)
-        shards = [view.shard.id]
+        shards, resting = [view.shard.id], 0
         if core is not None:
+            resting = outlook.rest_before(core, lane, place)
             shards = [
                 window.shard.id
                 for window in core.executor.windows.values()
                 if window.lane == lane and window.parked in {"", "fill"}
             ]
             shards = sorted({*shards, view.shard.id})
-        found = await self._read(self._reads.ahead, shards, task.key, task.id, AHEAD_COUNTED)
-        return int(found)
+        found = await self._read(self._reads.ahead, shards, *place, AHEAD_COUNTED)
+        return min(int(found) + resting, AHEAD_COUNTED)
 
     async def _staged(self, view: TaskView) -> bool:
         if view.live is None or view.live.state != State.READY or not view.shard.batch:
@@ -241,44 +253,6 @@ class Inspector:
         core = self._core()
         spec = core.executor.handlers.get(handler) if core is not None else None
         return spec.lane if spec is not None else ""
-
-
-def _missing(core: Core, view: TaskView, lane: str) -> tuple[str, str] | None:
-    """What people switched off, or have not brought yet."""
-    paused = core.book.paused
-    if "all:*" in paused:
-        return "pause", "everything is paused"
-    if f"lane:{lane}" in paused:
-        return "pause", f"lane {lane!r} is paused"
-    if view.shard.batch and f"batch:{view.shard.batch}" in paused:
-        return "pause", f"its batch {encode(view.shard.batch, 'batch')} is paused"
-    if view.shard.handler not in core.executor.handlers:
-        return "handler", f"no handler {view.shard.handler!r} is registered in the scheduler's process"
-    if lane not in core.executor.lanes:
-        return "lane", f"the scheduler has no lane {lane!r}"
-    return None
-
-
-def _wait_s(core: Core, lane: str, ahead: int) -> float | None:
-    """When a task starts that so many stand before, by how long calls held their slots lately; None: nobody knows."""
-    took_us, slots = core.executor.lane_us(lane), core.executor.slots.slots(lane)
-    return None if took_us is None or not slots else (ahead + 1) * took_us / slots / 1e6
-
-
-def _tasks(count: int) -> str:
-    return "a task" if count == 1 else f"{count} tasks"
-
-
-def _parked(core: Core, view: TaskView, task: Task) -> tuple[str, str] | None:
-    """What keeps the whole shard, or this one task, from its turn."""
-    if task.id in core.executor.suspects:
-        return "alone", "it was in flight at several deaths of its owner and runs alone, when nothing else runs"
-    window = core.executor.windows.get(view.shard.id)
-    if window is None:
-        return None
-    if window.parked == "key":
-        return "limit", f"concurrency key {view.shard.concurrency_key!r} is at its limit"
-    return _PARKED.get(window.parked)
 
 
 def batch_view(batch: Batch) -> BatchView:

@@ -51,8 +51,9 @@ class Lifecycle:
             # The step before this one may just be starting tasks: the engine must have them before it is drained.
             over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self._loop.post(Barrier(over))
-            await asyncio.gather(over, return_exceptions=True)
-            await self._engine.drain(self._grace_s)
+            # While the ledger is away nothing takes a step, and a stop must not wait for it for longer than for work.
+            done, _ = await asyncio.wait((asyncio.gather(over, return_exceptions=True),), timeout=self._grace_s)
+            await self._engine.drain(self._grace_s if done else 0.0)
             if self._loop.running():
                 self._loop.post(Recall())
         closing()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import Any, Final, Protocol, TypeVar
 
-from wsaios.kernel.engine import Ended, Engine, Receipt, Report, Verdict, Work
+from wsaios.kernel.engine import Ended, Engine, Receipt, Report, Verdict, Work, Yielded
 from wsaios.kernel.errors import Fenced, LedgerUnavailable, NotRunning, Unacknowledged, WsaiosError
 from wsaios.kernel.events import Barrier, Effects, Event, HandlerKnown, Hold, LaneKnown, Only, Reported, Token
 from wsaios.kernel.failpoints import Failpoint, nothing
@@ -27,8 +27,6 @@ _SPLIT: Final = 64
 _FETCH: Final = -1
 _RENEWALS: Final = 0.3
 _STANDING: Final = (HandlerKnown, LaneKnown, Hold, Only)
-
-
 T = TypeVar("T")
 
 
@@ -92,6 +90,7 @@ class Loop:
         self._answers: list[Committed] = []
         self._again = True
         self._kept_back = False
+        self._unsent: list[Work] = []
         self._wake_us: int | None = None
         self._home: asyncio.AbstractEventLoop | None = None
         self._home_thread = 0
@@ -171,6 +170,10 @@ class Loop:
         self._chores.append((done, function, arguments))
         self._wake()
         return await done
+
+    def rebuilding(self) -> bool:
+        """Whether the core was thrown away and another one is to come."""
+        return self.core is None and self.running()
 
     def running(self) -> bool:
         """Whether events are taken."""
@@ -404,17 +407,16 @@ class Loop:
         self._steer(effects)
         if effects.works:
             self._failpoint("driver.before_dispatch")
-            # After a long pause another owner may have started the same work: the core will be thrown away.
-            if not self._ledger.holds() and not await self._still_owns():
-                return
-            await self._dispatch(effects.works, None if flight.told is None else flight.told.result())
+            # After a long pause another owner may have started the same work: then the core will be thrown away.
+            if self._ledger.holds() or await self._still_owns():
+                await self._dispatch(effects.works, None if flight.told is None else flight.told.result())
+            else:
+                self._unsent += effects.works
             self._failpoint("driver.after_dispatch")
         if effects.closed:
             self.watch.closed(effects.closed)
-        if effects.batches:
-            self.watch.finished(effects.batches)
-        if effects.runs:
-            self.watch.finished(effects.runs)
+        if effects.batches or effects.runs:
+            self.watch.finished([*effects.batches, *effects.runs])
         for message, fields in effects.warnings:
             self._log.warning(message, **fields)
         if self._notices is not None:
@@ -461,7 +463,7 @@ class Loop:
         await self._rebuild([*lost, self._next], error)
 
     async def _rebuild(self, lost: list[Flight], error: Exception) -> None:
-        """Throw the core away and make another from what the ledger says.
+        """Throw the core away and make another from what the ledger says; what the engine runs goes on.
 
         Those who waited are told that nobody knows.
         """
@@ -474,18 +476,22 @@ class Loop:
         if core is not None:
             for token in core.unanswered():
                 _answer(token, None, reason)
-            self._engine.cancel(core.held())
         if self._failures > _MOST_FAILURES:
             raise error
         opening = await self._reopened()
         self.core = self._build(opening, died=False)
+        heard = _reports(events)
         if core is not None:
-            self.core.inherit(core, [flight.effects for flight in lost])
+            coming = [*heard, *_reports(self._inbox)]
+            self.core.inherit(core, [flight.effects for flight in lost], reports=coming, unsent=self._unsent)
+        self._unsent = []
         self._answers, self._again, self._wake_us, self._lost = [], True, None, None
         self._airway, self._next = Airway(self._ledger.name, self._thread, self._wake), Flight()
-        # Reports of old attempts still free the slots that were inherited.
-        reports = [Reported(None, event.reports) for event in events if type(event) is Reported]
-        self._inbox[:0] = [*self._standing.values(), *reports]
+        # The change that a watcher is told of is written again.
+        self._next.calls = [call for flight in lost for call in flight.calls]
+        # Who yielded was given its place in line, and keeps it.
+        again = Reported(None, [report for report in heard if type(report) is not Yielded])
+        self._inbox[:0] = [*self._standing.values(), again]
         for flight in lost:
             self._unload(flight)
         self.watch.missed()
@@ -494,7 +500,9 @@ class Loop:
         """The ledger read again; a database that is gone for a moment is waited for."""
         last: LedgerUnavailable | None = None
         # A server may be away for as long as it takes; a file that cannot be opened stays so.
-        for wait_s in chain(_REBUILD_WAITS_S, repeat(_LONGEST_WAIT_S) if self._ledger.lease_s else ()):
+        # One that opens and then takes no commit is given longer and longer, too.
+        first_s = _REBUILD_WAITS_S[min(self._failures, len(_REBUILD_WAITS_S)) - 1]
+        for wait_s in chain((first_s, *_REBUILD_WAITS_S[1:]), repeat(_LONGEST_WAIT_S) if self._ledger.lease_s else ()):
             if last is not None and self._stopping:
                 break
             await asyncio.sleep(wait_s)
@@ -576,6 +584,10 @@ def _fill(works: list[Work], told: Committed) -> None:
                 attempt.codec, attempt.payload = payload.codec, payload.data
                 if saved and (kept := saved.get(attempt.task)) is not None:
                     attempt.saved = kept.data
+
+
+def _reports(events: Sequence[Event]) -> list[Report]:
+    return [report for event in events if type(event) is Reported for report in event.reports]
 
 
 def _answer(token: Token, value: object, error: Exception | None) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from wsaios.kernel.engine import AttemptRef
 from wsaios.kernel.events import Reorder
+from wsaios.kernel.executor import RESTS
 from wsaios.kernel.ids import IdRange
 from wsaios.kernel.ledger import Answer, LiveAfter
 from wsaios.kernel.policy import Ordering
@@ -54,16 +55,16 @@ class Reordering:
     def _running(self, *, timed: bool) -> None:
         """Calls that rest or may have to make room stand by the new policy too, and learn their time from it."""
         book, executor = self._book, self._book.executor
-        for ref in executor.yields.refs():
-            task = book.tasks.get(ref[0])
-            if task is not None and task.state == State.RUNNING and task.fence == ref[1]:
+        timed = timed and executor.yields.quantum_us() is not None
+        for ref in executor.slots:
+            seat, task = executor.slots.seat(ref), book.tasks.get(ref[0])
+            if seat is None or task is None or task.state != State.RUNNING or task.fence != ref[1]:
+                continue
+            if seat.turn is not None:
                 executor.yields.renew(task, executor.place(book.shards[task.shard], task.body, book.now_us))
-        if timed and executor.yields.quantum_us() is not None:
-            # They learn it when they are resumed. What rests already is told then.
-            for ref in executor.slots:
-                seat = executor.slots.seat(ref)
-                if seat is not None and executor.kinds.get(seat.lane) == "async" and ref not in executor.resting:
-                    book.effects.preempts.append(AttemptRef(*ref))
+            if timed and executor.kinds.get(seat.lane) == "async" and not seat.away & RESTS:
+                # They learn it when they are resumed. What rests already is told then.
+                book.effects.preempts.append(AttemptRef(*ref))
 
     def sealed(self, batch: Batch) -> None:
         """Rows that were staged before the policy changed exist from now on."""

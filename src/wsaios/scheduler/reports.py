@@ -23,6 +23,7 @@ from wsaios.kernel.engine import (
 )
 from wsaios.kernel.executor import Seat
 from wsaios.kernel.ledger import Payload
+from wsaios.kernel.policy import Mlfq
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.retry import POISON_LOSSES, backoff_s, exhausted, half, wait_us
 from wsaios.kernel.states import State
@@ -37,11 +38,15 @@ _NO_FAILURE: Final = Failure("Unknown", "the engine gave no reason")
 
 
 class Reports:
-    """Applies reports to tasks and slots."""
+    """Applies reports to tasks and slots.
+
+    `sizes` are those of micro-batches whose seats a core before this one gave away in vain.
+    """
 
     def __init__(self, book: Book, rng: Rng) -> None:
         self._book = book
         self._rng = rng
+        self.sizes: dict[AttemptRef, int] = {}
 
     def take(self, reports: Sequence[Report]) -> None:
         """A slot is freed exactly once, an outcome counts only under the current fence."""
@@ -88,10 +93,12 @@ class Reports:
             return
         failure = _storable(report.failure or _NO_FAILURE)
         options = self._options(task)
+        self._charge(task, seat)
         if report.verdict == Verdict.FAILED:
             self._failed(task, options, failure)
         elif report.verdict == Verdict.TIMED_OUT:
-            self._timed_out(task, options, failure, seat)
+            size = self.sizes.pop(AttemptRef(*ref), 1) if seat is None else seat.size
+            self._timed_out(task, options, failure, size)
         elif report.verdict == Verdict.RETRY_AFTER:
             task.body.attempts -= 1
             self._retry(task, report.retry_after_s, f"the handler asked to be called again: {failure.message}")
@@ -100,6 +107,14 @@ class Reports:
         else:
             self._failed(task, options, failure if report.failure else _UNASKED)
 
+    def _charge(self, task: Task, seat: Seat | None) -> None:
+        """Feedback queues: what runs again stands where the time that it used puts it; a coroutine has its level."""
+        book = self._book
+        policy = book.executor.ordering.policy
+        if isinstance(policy, Mlfq) and seat is not None and book.executor.kinds.get(seat.lane) != "async":
+            used_us = seat.used_us + (0 if seat.away else book.now_us - seat.since_us)
+            task.key = policy.again(task.key, used_us, book.now_us)
+
     def _failed(self, task: Task, options: Effective, failure: Failure) -> None:
         reason = str(failure)
         if exhausted(options, task.body.attempts):
@@ -107,10 +122,10 @@ class Reports:
         else:
             self._retry(task, backoff_s(options, task.body.attempts, self._rng), reason)
 
-    def _timed_out(self, task: Task, options: Effective, failure: Failure, seat: Seat | None) -> None:
-        if seat is not None and seat.size > 1 and not task.body.flags & Flag.ONCE:
-            task.body.cap = half(seat.size)
-            self._requeue(task, f"its micro-batch of {seat.size} timed out; tried again in halves")
+    def _timed_out(self, task: Task, options: Effective, failure: Failure, size: int) -> None:
+        if size > 1 and not task.body.flags & Flag.ONCE:
+            task.body.cap = half(size)
+            self._requeue(task, f"its micro-batch of {size} timed out; tried again in halves")
         elif exhausted(options, task.body.attempts):
             self._book.close(task, State.FAILED, str(failure), failure=failure, fence=True)
         else:

@@ -56,6 +56,7 @@ from wsaios.scheduler.ends import Ends
 from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.places import Places
+from wsaios.scheduler.watch import Whole
 from wsaios.scheduler.workflows import FROM_HERE, Sent, Workflows
 
 T = TypeVar("T")
@@ -63,6 +64,7 @@ CHUNK_ROWS: Final = 2000
 CHUNK_BYTES: Final = 1 << 20
 _CHUNKS_SENT: Final = 2
 _PAGE: Final = 5000
+_MOMENT_S: Final = 0.5
 _OUTCOMES: Final = 500
 _NEAR: Final = 100 << 22  # ids of a tenth of a second
 _TURN_S: Final = 0.005
@@ -91,7 +93,7 @@ class Submissions:
         self._limits = limits
         self._calls = Calls(limits.payload_bytes)
         self._ends = Ends(reads, read)
-        self.inspector = Inspector(reads, read, lambda: loop.core)
+        self.inspector = Inspector(reads, read, lambda: loop.core, clock)
         self.workflows = Workflows(loop, reads, read, self._post)
 
     async def submit(
@@ -313,6 +315,9 @@ class Service(Submissions):
             InvalidInput: there is no such policy, or it has a value that no policy could work with.
             NotRunning: nothing decides here.
         """
+        while self._loop.rebuilding():
+            # An answer to anything says that there is a core again.
+            await asyncio.gather(self._ask(Barrier), return_exceptions=True)
         core = self._loop.core
         if core is None:
             raise NotRunning
@@ -344,7 +349,7 @@ class Service(Submissions):
     def end_soon(self, number: int) -> "asyncio.Future[Closed | None]":
         """How a task ended, without a coroutine; None: ask `ended`, which waits. Cancel it when nobody wants it."""
         watch = self._loop.watch
-        if not self._loop.will_end(number) or not self._loop.running():
+        if not self._loop.running() or not (self._loop.will_end(number) or self._loop.rebuilding()):
             return self._ends.of(number)
         future = watch.task(number)
         future.add_done_callback(lambda done: watch.drop(number, done) if done.cancelled() else None)
@@ -366,8 +371,11 @@ class Service(Submissions):
     async def _end_of(self, number: int) -> Closed | None:
         future = self._loop.watch.task(number)
         try:
-            if not self._loop.will_end(number):
-                closed = await self._ends.of(number)
+            if not self._loop.will_end(number) and not self._loop.rebuilding():
+                try:
+                    closed = await self._ends.of(number)
+                except LedgerUnavailable as error:
+                    return await self._meanwhile(future, error)
                 if closed is not None and not future.done():
                     return closed
             self._check_running(future)
@@ -378,14 +386,30 @@ class Service(Submissions):
     async def _finish_of(self, number: int) -> BatchView | None:
         future = self._loop.watch.batch(number)
         try:
-            view = await self.inspector.batch(number)
-            if view.finished:
-                return view
+            if not self._loop.rebuilding():
+                try:
+                    view = await self.inspector.batch(number)
+                except LedgerUnavailable as error:
+                    late: Whole | None = await self._meanwhile(future, error)
+                    return batch_view(late) if isinstance(late, Batch) else None
+                if view.finished:
+                    return view
             self._check_running(future)
             batch = await future
             return batch_view(batch) if isinstance(batch, Batch) else None
         finally:
             self._loop.watch.drop_batch(number, future)
+
+    async def _meanwhile(self, future: "asyncio.Future[T | None]", error: LedgerUnavailable) -> T | None:
+        """The ledger cannot be read, and its owner has not given up: what is waited for, or None after a moment.
+
+        Raises:
+            LedgerUnavailable: the owner has ended.
+        """
+        if not self._loop.running():
+            raise error
+        await asyncio.wait((future,), timeout=_MOMENT_S)
+        return future.result() if future.done() else None
 
     def _check_running(self, future: "asyncio.Future[Any]") -> None:
         if not future.done() and not self._loop.running():

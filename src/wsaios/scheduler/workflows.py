@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from wsaios.kernel.errors import InvalidInput, NotRunning, RunFailed, UnknownRun
+from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, NotRunning, RunFailed, UnknownRun
 from wsaios.kernel.events import Event, Signal, StartRun
 from wsaios.kernel.expression import Expressions
 from wsaios.kernel.ids import encode
@@ -29,6 +29,7 @@ from wsaios.scheduler.steps import NoLanguage
 Read = Callable[..., Awaitable[Any]]
 OPTIONS: Final = ("priority", "tenant", "idempotency_key")
 _PAGE: Final = 5000
+_MOMENT_S: Final = 0.1
 _FAR: Final = (1 << 63) - 1
 _SORTED: Final = msgspec.json.Encoder(order="sorted")
 _ENDED: Final = int(StepState.SUCCEEDED)
@@ -207,9 +208,17 @@ class Workflows:
         watch = self._loop.watch
         future = watch.batch(number)
         try:
-            view = await self.view(number)
-            if view.ended:
-                return view
+            if not self._loop.rebuilding():
+                try:
+                    view = await self.view(number)
+                except LedgerUnavailable:
+                    # It cannot be read, and its owner has not given up.
+                    if not self._loop.running():
+                        raise
+                    await asyncio.wait((future,), timeout=_MOMENT_S)
+                    return None
+                if view.ended:
+                    return view
             if not future.done() and not self._loop.running():
                 raise NotRunning
             run = await future

@@ -36,7 +36,7 @@ def _side(url: str, failpoint: Failpoint) -> Side:
         # Its driver is an extra, and takes 0.1 s to import.
         from wsaios.ledger.postgres.side import PostgresSide  # noqa: PLC0415  # see above
     except ModuleNotFoundError as error:
-        raise MissingExtra("asyncpg, the driver of PostgreSQL,", "pip install 'wsaios[postgres]'") from error
+        raise MissingExtra("asyncpg, the driver of PostgreSQL,", "postgres") from error
     return PostgresSide(url, WHO, failpoint)
 
 

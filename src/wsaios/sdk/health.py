@@ -118,7 +118,7 @@ def _examine_remote(url: str, name: str) -> Health:
 def _file_of(url: str) -> Path:
     place = locate(url)
     if place.path is None or not place.path.exists():
-        raise LedgerUnavailable(place.name, "there is no such ledger; a scheduler makes it when it starts")
+        raise LedgerUnavailable.missing(place.name)
     return place.path
 
 

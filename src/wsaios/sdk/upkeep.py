@@ -114,4 +114,4 @@ def require_file(place: Location) -> None:
     if place.path is None:
         raise InvalidInput("ledger", "one in memory is inside its process; name a file")
     if not place.path.exists():
-        raise LedgerUnavailable(place.name, "there is no such ledger; a scheduler makes it when it starts")
+        raise LedgerUnavailable.missing(place.name)

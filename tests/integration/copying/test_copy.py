@@ -1,5 +1,6 @@
 """A ledger that is copied to another one is the same ledger, whatever kills the copy meanwhile."""
 
+import json
 import random
 import signal
 import subprocess
@@ -7,11 +8,13 @@ import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Final
 
 import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from tests.architecture.modules import ROOT
 from tests.conformance.ledger.desk import shard, task
@@ -19,6 +22,7 @@ from tests.integration.copying.content import FIRST, TABLES, desk_at, fill, raw
 from tests.integration.copying.victim import AT_THE_END, ONCE, REPEATED, Deaf
 from tests.servers.postgres import PostgresServer
 from wsaios import Client, Scheduler
+from wsaios.cli import app
 from wsaios.kernel.errors import InvalidInput, LedgerBroken, LedgerOwned, LedgerUnavailable, NotPossible
 from wsaios.ledger.copying import Copied
 from wsaios.ledger.postgres.address import is_postgres
@@ -134,6 +138,38 @@ def test_half_a_copy_lets_nobody_in_and_is_no_original(ends: tuple[str, str], fr
         copy(target, fresh("sqlite"))
     copy(source, target)
     desk_at(target).ledger.close()
+
+
+LOOKING: Final = (
+    ("task", "list"),
+    ("task", "show", "task_1000000000000"),
+    ("batch", "list"),
+    ("ledger", "check"),
+    ("ledger", "prune"),
+    ("policy",),
+    ("policy", "fcfs"),
+    ("simulate", "--policy", "fcfs", "--slots", "1", "--from-ledger"),
+)
+
+
+def test_every_command_says_that_half_a_copy_is_to_be_finished_first(ends: tuple[str, str], tmp_path: Path) -> None:
+    source, target = ends
+    _interrupted(source, target, "copy.added", 4)
+    backup = str(tmp_path / "backup.db")
+    asked = [*LOOKING, *([("ledger", "backup", backup)] if target.endswith(".db") else [])]
+    for words in asked:
+        there = [target] if words[0] == "simulate" else ["--ledger", target]
+        done = CliRunner().invoke(app, [*words, *there])
+        said = f"it is an unfinished copy of {source}; finish it first: wsaios ledger copy {source} {target}"
+        assert (words, done.exit_code, done.stdout) == (words, 2, "")
+        assert said in done.stderr, words
+    assert not Path(backup).exists()
+    looked = CliRunner().invoke(app, ["doctor", "--json", "--ledger", target])
+    found = json.loads(looked.stdout)
+    assert (looked.exit_code, found["live"], found["ended"]) == (1, {}, {})
+    assert f"finish it first: wsaios ledger copy {source} {target}" in [each["remedy"] for each in found["wrong"]]
+    copy(source, target)
+    assert contradictions(target) == []
 
 
 def test_an_original_that_was_worked_on_meanwhile_is_told_apart(ends: tuple[str, str], fresh: Fresh) -> None:

@@ -1,12 +1,16 @@
-"""A scheduler on a ledger of its own, and gates that let tests decide when handlers go on."""
+"""A scheduler on a ledger of its own, gates that let tests decide when handlers go on, and calls that take long."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from wsaios import Scheduler
+from wsaios import Context, LaneSpec, Scheduler, Settings, policies
+
+QUICK = policies.Mlfq(quanta_ms=(2.0, 4.0, 8.0), boost_s=60.0)
 
 
 class Gate:
@@ -32,6 +36,41 @@ class Gate:
         """Wait until so many came."""
         async with self._arrived:
             await self._arrived.wait_for(lambda: len(self.came) >= count)
+
+
+def narrow(url: str, *lanes: LaneSpec, **settings: Any) -> Scheduler:
+    """A scheduler with one slot for coroutines, unless `lanes` says otherwise."""
+    chosen = (LaneSpec("default", 1), *lanes)
+    return Scheduler(url, settings=Settings(lanes=chosen, grace_s=5, **settings))
+
+
+class Long:
+    """A coroutine that computes in pieces until it is told to end."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self.pieces = 0
+        self.began = asyncio.Event()
+
+    async def __call__(self, context: Context) -> int:
+        self.began.set()
+        while not self.over:
+            until = time.perf_counter() + 0.0005
+            while time.perf_counter() < until:
+                pass
+            self.pieces += 1
+            await context.checkpoint()
+        return self.pieces
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110  # a call in a lane tells nobody how far it is
+            await asyncio.sleep(0.005)
+
+
+async def quick(number: int) -> int:
+    return number
 
 
 @pytest.fixture

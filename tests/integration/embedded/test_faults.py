@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.embedded.conftest import Gate
-from wsaios import Scheduler, errors
+from wsaios import Context, Scheduler, errors
 from wsaios.kernel.ledger import Commit, Committed
+from wsaios.kernel.task import Delivery
 
 
 class Faults:
@@ -63,7 +64,10 @@ async def test_a_failed_commit_is_told_and_the_next_call_works(scheduler: Schedu
 
 
 @pytest.mark.parametrize("applied", [False, True])
-async def test_an_outcome_whose_commit_failed_is_made_again_or_kept(scheduler: Scheduler, applied: bool) -> None:
+@pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
+async def test_an_outcome_whose_commit_failed_is_written_with_the_next_one(
+    scheduler: Scheduler, applied: bool, delivery: Delivery
+) -> None:
     ran: list[int] = []
 
     def count() -> int:
@@ -74,12 +78,129 @@ async def test_an_outcome_whose_commit_failed_is_made_again_or_kept(scheduler: S
     async with scheduler:
         faults = Faults(scheduler)
         faults.break_next(lambda batch: bool(batch.ended), applied=applied)
-        task = await scheduler.submit("count")
+        task = await scheduler.submit("count", delivery=delivery)
         result = await task.result(timeout_s=10)
         status = await task.status()
     assert faults.hit == 1
-    assert (result, status.state, status.attempt) == (len(ran), "succeeded", 1)
-    assert len(ran) == (1 if applied else 2)
+    assert (result, status.state, status.attempt, len(ran)) == (1, "succeeded", 1, 1)
+
+
+async def test_what_runs_goes_on_when_the_core_is_rebuilt(scheduler: Scheduler) -> None:
+    gate = Gate()
+    scheduler.add_handler("gate", gate)
+    async with scheduler:
+        faults = Faults(scheduler)
+        tasks = [await scheduler.submit("gate", {"name": 1}, delivery="at_most_once")]
+        tasks.append(await scheduler.submit("gate", {"name": 2}))
+        await gate.seen(2)
+        for applied in (False, True):
+            faults.break_next(lambda batch: bool(batch.accepted), applied=applied)
+            with pytest.raises(errors.Unacknowledged):
+                await scheduler.submit("gate", {"name": 3})
+        gate.open()
+        for task in tasks:
+            await task.result(timeout_s=10)
+            assert [line.to_state for line in await task.history()] == ["ready", "running", "succeeded"]
+    assert faults.hit == 2
+    assert [gate.came.count(name) for name in (1, 2)] == [1, 1]
+
+
+async def test_what_runs_is_not_started_again_when_a_renewal_of_the_lease_fails(scheduler: Scheduler) -> None:
+    gate = Gate()
+    scheduler.add_handler("gate", gate)
+    async with scheduler:
+        task = await scheduler.submit("gate", {"name": 1}, delivery="at_most_once")
+        await gate.seen(1)
+        parts = scheduler._parts  # noqa: SLF001  # the fault is put where only the driver calls
+        renew, renewals = parts.ledger.renew, iter([errors.LedgerUnavailable(parts.ledger.name, "the line was cut")])
+
+        def broken() -> None:
+            for error in renewals:
+                raise error
+            renew()
+
+        parts.ledger.renew = broken  # type: ignore[method-assign]  # a fault between driver and ledger
+        assert not await parts.loop._still_owns()  # noqa: SLF001  # what is done every third of a lease
+        await scheduler.flush()
+        gate.open()
+        assert await task.result(timeout_s=10) == 1
+        assert [line.to_state for line in await task.history()] == ["ready", "running", "succeeded"]
+    assert gate.came == [1]
+
+
+@pytest.mark.parametrize("applied", [False, True])
+async def test_a_cancel_whose_commit_failed_ends_what_runs_if_it_was_written_after_all(
+    scheduler: Scheduler, applied: bool
+) -> None:
+    ended: list[str] = []
+    began, go = asyncio.Event(), asyncio.Event()
+
+    @scheduler.handler("waits")
+    async def waits() -> None:
+        began.set()
+        try:
+            await go.wait()
+            ended.append("by itself")
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    async with scheduler:
+        faults = Faults(scheduler)
+        task = await scheduler.submit("waits")
+        await began.wait()
+        faults.break_next(lambda batch: bool(batch.ended), applied=applied)
+        with pytest.raises(errors.Unacknowledged):
+            await scheduler.cancel(task.id)
+        await scheduler.flush()
+        if applied:
+            async with asyncio.timeout(10):
+                while not ended:  # noqa: ASYNC110  # a cancelled call tells nobody
+                    await asyncio.sleep(0.005)
+        go.set()
+        await asyncio.wait([asyncio.ensure_future(task.result(timeout_s=10))])
+        status = await task.status()
+    assert (status.state, ended) == (("cancelled", ["cancelled"]) if applied else ("succeeded", ["by itself"]))
+
+
+async def test_a_call_that_waits_to_go_on_keeps_its_place_when_the_core_is_rebuilt(url: str) -> None:
+    scheduler, gate = Scheduler(url, lanes={"default": 1}, grace_s=5), Gate()
+    scheduler.add_handler("gate", gate)
+    pieces: list[int] = []
+    over, began = asyncio.Event(), asyncio.Event()
+
+    @scheduler.handler("long", preemptible=True)
+    async def long(context: Context) -> int:
+        began.set()
+        while not over.is_set():
+            await asyncio.sleep(0.001)
+            await context.checkpoint()
+            pieces.append(1)
+        return len(pieces)
+
+    async with scheduler:
+        faults = Faults(scheduler)
+        bulk = await scheduler.submit("long", priority=-60)
+        await began.wait()
+        urgent = await scheduler.submit("gate", {"name": 1}, priority=60)
+        await gate.seen(1)
+        faults.break_next(lambda batch: bool(batch.accepted), applied=False)
+        with pytest.raises(errors.Unacknowledged):
+            await scheduler.submit("gate", {"name": 2})
+        await scheduler.flush()
+        before = len(pieces)
+        later = await scheduler.submit("gate", {"name": 3}, priority=60)
+        gate.open()
+        await asyncio.gather(urgent.result(timeout_s=10), later.result(timeout_s=10))
+        async with asyncio.timeout(10):
+            while len(pieces) <= before + 1:  # noqa: ASYNC110  # a call in a lane tells nobody how far it is
+                await asyncio.sleep(0.005)
+        over.set()
+        assert await bulk.result(timeout_s=10) == len(pieces)
+        assert [line.to_state for line in await bulk.history()] == ["ready", "running", "succeeded"]
+        core = scheduler._parts.loop.core  # noqa: SLF001  # nothing leaks
+        assert core is not None
+        assert not core.executor.slots.taken()
 
 
 async def test_what_was_sent_behind_a_failed_commit_is_not_written(scheduler: Scheduler) -> None:

@@ -1,13 +1,14 @@
 """What starts next: policies chosen at the start or while work waits, and tenants that share."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.integration.embedded.conftest import Gate
-from wsaios import FairShare, LaneSpec, Scheduler, Settings, policies
+from wsaios import Context, FairShare, LaneSpec, RetryAfter, Scheduler, Settings, policies
 from wsaios.kernel.errors import InvalidInput
 
 
@@ -171,3 +172,35 @@ def test_slots_are_kept_for_classes_that_there_are_and_not_all_of_them(
 ) -> None:
     with pytest.raises(InvalidInput, match=field):
         Scheduler(url, settings=Settings(lanes=(LaneSpec("default", 4, reserved=reserved),)))
+
+
+async def test_a_function_that_used_up_its_time_under_feedback_queues_comes_again_behind_the_others(url: str) -> None:
+    # There is no boost within an hour.
+    policy = policies.Mlfq(quanta_ms=(2.0, 10_000.0), boost_s=3600.0)
+    scheduler = Scheduler(url, lanes={"process": 1}, policy=policy, grace_s=5)
+    for name in (slices, answers):
+        scheduler.add_handler(name.__name__, name, lane="process")
+    async with scheduler:
+        await scheduler.pause("all")
+        long = await scheduler.submit("slices", {"seconds": 0.02})
+        others = [await scheduler.submit("answers") for _ in range(5)]
+        await scheduler.resume("all")
+        ends = {}
+        for task in (long, *others):
+            await task.result(timeout_s=20)
+            ends[task.id] = (await task.history())[-1].at
+    in_order = sorted(ends, key=lambda task: ends[task])
+    assert in_order[-1] == long.id
+
+
+def slices(context: Context, seconds: float) -> int:
+    """Works for a while, and asks to be called again once."""
+    time.sleep(seconds)
+    if context.saved is None:
+        context.save(1)
+        raise RetryAfter(0.0)
+    return 1
+
+
+def answers() -> str:
+    return "here"

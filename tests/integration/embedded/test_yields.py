@@ -1,52 +1,12 @@
 """Calls that give their slots away while they run: at the end of their time, or to work of a higher class."""
 
 import asyncio
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.integration.embedded.conftest import Gate
-from wsaios import Context, LaneSpec, Scheduler, Settings, policies
-from wsaios.kernel.errors import InvalidInput, TaskFailed
-
-QUICK = policies.Mlfq(quanta_ms=(2.0, 4.0, 8.0), boost_s=60.0)
-
-
-def narrow(url: str, *lanes: LaneSpec, **settings: Any) -> Scheduler:
-    chosen = (LaneSpec("default", 1), *lanes)
-    return Scheduler(url, settings=Settings(lanes=chosen, grace_s=5, **settings))
-
-
-class Long:
-    """A coroutine that computes in pieces until it is told to end."""
-
-    def __init__(self) -> None:
-        self.over = False
-        self.pieces = 0
-        self.began = asyncio.Event()
-
-    async def __call__(self, context: Context) -> int:
-        self.began.set()
-        while not self.over:
-            until = time.perf_counter() + 0.0005
-            while time.perf_counter() < until:
-                pass
-            self.pieces += 1
-            await context.checkpoint()
-        return self.pieces
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110  # a call in a lane tells nobody how far it is
-            await asyncio.sleep(0.005)
-
-
-async def quick(number: int) -> int:
-    return number
+from tests.integration.embedded.conftest import QUICK, Gate, Long, narrow, quick, until
+from wsaios import Context, Scheduler, policies
+from wsaios.kernel.errors import TaskFailed
 
 
 async def test_short_calls_pass_a_long_one_that_used_up_its_time(url: str) -> None:
@@ -203,41 +163,157 @@ async def test_a_stop_lets_what_waits_to_go_on_end(url: str) -> None:
         assert (await second.status(urgent.id)).state == "succeeded"
 
 
-def sleeps(path: str, seconds: float) -> str:
-    """Leaves a mark, and goes on for a while."""
-    with Path(path).open("a", encoding="utf-8") as marks:
-        marks.write("began\n")
-    time.sleep(seconds)
-    return "done"
+async def test_a_call_may_stop_at_a_checkpoint_and_await_a_child_at_once(url: str) -> None:
+    scheduler, gate = narrow(url), Gate()
+    stops, awaits = asyncio.Event(), asyncio.Event()
 
+    @scheduler.handler("child")
+    async def child() -> str:
+        return "here"
 
-def answers() -> str:
-    return "here"
+    @scheduler.handler("parent", preemptible=True)
+    async def parent(context: Context) -> str:
+        async def pieces() -> None:
+            while not awaits.is_set():
+                stops.set()
+                await context.checkpoint()
 
+        async def result() -> str:
+            task = await scheduler.submit("child", priority=-90)
+            # It begins to await while the other part has stopped.
+            await awaits.wait()
+            found: str = await task.result()
+            return found
 
-async def test_a_process_is_ended_for_work_of_a_higher_class_and_its_task_runs_again(url: str, tmp_path: Path) -> None:
-    marks = tmp_path / "marks"
-    scheduler = narrow(url, LaneSpec("process", 1, "process"))
-    scheduler.add_handler("sleeps", sleeps, lane="process", preemptible=True, max_attempts=1)
-    scheduler.add_handler("answers", answers, lane="process")
+        _, found = await asyncio.gather(pieces(), result())
+        return found
+
+    scheduler.add_handler("gate", gate)
     async with scheduler:
-        bulk = await scheduler.submit("sleeps", {"path": str(marks), "seconds": 4.0}, priority=-60)
-        await until(marks.exists)
-        urgent = await scheduler.submit("answers", priority=60)
-        assert await urgent.result(timeout_s=20) == "here"
-        assert (await bulk.status()).state in {"ready", "running"}
-        assert await bulk.result(timeout_s=30) == "done"
-        status, history = await bulk.status(), await bulk.history()
-    assert status.attempt == 1
-    assert [line.to_state for line in history] == ["ready", "running", "ready", "running", "succeeded"]
-    assert history[2].reason == "gave its slot to work of a higher class"
-    assert [line.fence for line in history] == [1, 2, 3, 4, 4]
-    assert marks.read_text("utf-8") == "began\n" * 2
+        task = await scheduler.submit("parent")
+        await stops.wait()
+        urgent = await scheduler.submit("gate", {"name": 1}, priority=60)
+        await gate.seen(1)
+        awaits.set()
+        await asyncio.sleep(0.02)
+        gate.open()
+        await urgent.result(timeout_s=10)
+        assert await task.result(timeout_s=10) == "here"
+        assert await (await scheduler.submit("child")).result(timeout_s=10) == "here"
 
 
-def test_a_thread_cannot_be_interrupted(url: str) -> None:
-    scheduler = Scheduler(url)
-    with pytest.raises(InvalidInput, match="preemptible"):
-        scheduler.add_handler("answers", answers, preemptible=True)
-    with pytest.raises(InvalidInput, match="preemptible"):
-        scheduler.add_handler("quick", quick, preemptible="yes")
+async def test_all_parts_of_a_call_that_stopped_stop_and_go_on_together(url: str) -> None:
+    scheduler, gate = narrow(url), Gate()
+    began, over, passed = asyncio.Event(), asyncio.Event(), [0, 0, 0]
+
+    @scheduler.handler("parts", preemptible=True)
+    async def parts(context: Context) -> None:
+        async def part(place: int) -> None:
+            while not over.is_set():
+                began.set()
+                passed[place] += 1
+                await context.checkpoint()
+
+        await asyncio.gather(*(part(place) for place in range(3)))
+
+    scheduler.add_handler("gate", gate)
+    async with scheduler:
+        task = await scheduler.submit("parts", priority=-60)
+        await began.wait()
+        urgent = await scheduler.submit("gate", {"name": 1}, priority=60)
+        await gate.seen(1)
+        await asyncio.sleep(0.02)
+        stood = list(passed)
+        await asyncio.sleep(0.02)
+        assert passed == stood
+        gate.open()
+        await urgent.result(timeout_s=10)
+        await until(lambda: all(now > then for now, then in zip(passed, stood, strict=True)))
+        over.set()
+        await task.result(timeout_s=10)
+
+
+async def test_a_call_that_waits_to_go_on_stands_where_a_policy_chosen_later_puts_it(url: str) -> None:
+    scheduler, long, gate = narrow(url, policy=QUICK), Long(), Gate()
+    scheduler.add_handler("long", long)
+    scheduler.add_handler("gate", gate)
+    scheduler.add_handler("quick", quick)
+    async with scheduler:
+        task = await scheduler.submit("long")
+        await long.began.wait()
+        holds = await scheduler.submit("gate", {"name": 1})
+        await gate.seen(1)
+        await scheduler.order_by("fcfs")
+        later = await scheduler.submit("quick", {"number": 1})
+        pieces = long.pieces
+        gate.open()
+        await holds.result(timeout_s=10)
+        await until(lambda: long.pieces > pieces + 1)
+        # The older one goes first, and has no time that it could use up.
+        assert (await later.status()).state == "ready"
+        long.over = True
+        await asyncio.gather(task.result(timeout_s=10), later.result(timeout_s=10))
+
+
+async def test_a_call_that_runs_learns_that_its_time_is_limited_from_now_on(url: str) -> None:
+    scheduler, long = narrow(url, policy="fcfs"), Long()
+    scheduler.add_handler("long", long)
+    scheduler.add_handler("quick", quick)
+    async with scheduler:
+        task = await scheduler.submit("long")
+        await long.began.wait()
+        await scheduler.order_by(QUICK)
+        for number in range(5):
+            short = await scheduler.submit("quick", {"number": number})
+            assert await short.result(timeout_s=10) == number
+        assert (await task.status()).state == "running"
+        long.over = True
+        await task.result(timeout_s=10)
+
+
+async def test_tenants_share_the_slot_and_not_the_number_of_their_calls(url: str) -> None:
+    scheduler = narrow(url, policy=QUICK, fair_share=True)
+    calls = {tenant: [Long() for _ in range(count)] for tenant, count in (("many", 20), ("one", 1))}
+    for tenant, each in calls.items():
+        for place, call in enumerate(each):
+            scheduler.add_handler(f"{tenant}-{place}", call)
+
+    def pieces(tenant: str) -> int:
+        return sum(call.pieces for call in calls[tenant])
+
+    async with scheduler:
+        tasks = [
+            await scheduler.submit(f"{tenant}-{place}", tenant=tenant)
+            for tenant, each in calls.items()
+            for place in range(len(each))
+        ]
+        await until(lambda: pieces("many") + pieces("one") > 1500)
+        shares = pieces("many"), pieces("one")
+        for each in calls.values():
+            for call in each:
+                call.over = True
+        await asyncio.gather(*(task.result(timeout_s=20) for task in tasks))
+    # By calls it would be a twenty-first.
+    assert shares[1] > sum(shares) / 4
+
+
+@pytest.mark.parametrize("what", ["lane:default", "all"])
+async def test_what_runs_already_goes_on_where_nothing_may_start(url: str, what: str) -> None:
+    scheduler, long, gate = narrow(url, policy=QUICK), Long(), Gate()
+    scheduler.add_handler("long", long)
+    scheduler.add_handler("gate", gate)
+    scheduler.add_handler("quick", quick)
+    async with scheduler:
+        task = await scheduler.submit("long")
+        await long.began.wait()
+        holds = await scheduler.submit("gate", {"name": 1})
+        await gate.seen(1)
+        better = await scheduler.submit("quick", {"number": 1})
+        await scheduler.pause(what)
+        long.over = True
+        gate.open()
+        await holds.result(timeout_s=10)
+        await task.result(timeout_s=10)
+        assert (await better.status()).state == "ready"
+        await scheduler.resume(what)
+        await better.result(timeout_s=10)

@@ -94,6 +94,9 @@ async def test_what_a_scheduler_cannot_accept_fails_and_says_why(owner: Owner, c
         assert [line.to_state for line in await task.history()] == ["pending", "failed"]
     batch = await client.submit_many("shout", [{"text": "a"}, {"word": "b"}, {"text": "c"}])
     assert (await batch.wait(timeout_s=20)).ended == {"succeeded": 2, "failed": 1}
+    waits = await client.submit("nobody", {})
+    await client.flush()
+    assert (await waits.why()).detail == "no handler 'nobody' is registered in the scheduler's process"
 
 
 async def test_what_a_client_refuses_leaves_nothing(postgres: PostgresServer, url: str, client: AsyncClient) -> None:

@@ -1,14 +1,20 @@
 """A scheduler on PostgreSQL, from the outside: the same verbs as on SQLite."""
 
 import asyncio
+import contextlib
 import sys
+from collections.abc import Callable
 
+import asyncpg
 import pytest
 
+from tests.integration.copying.victim import Deaf
+from tests.integration.embedded.conftest import Gate
 from tests.servers.postgres import PostgresServer
-from wsaios import Client, Scheduler
+from wsaios import AsyncClient, Client, Scheduler
 from wsaios.bootstrap import Settings
-from wsaios.kernel.errors import InvalidInput, LedgerOwned, MissingExtra
+from wsaios.kernel.errors import InvalidInput, LedgerOwned, MissingExtra, Unacknowledged
+from wsaios.sdk.copying import copy
 from wsaios.sdk.health import contradictions, examine
 from wsaios.sdk.holder import live_owner
 
@@ -49,6 +55,30 @@ async def test_tasks_and_batches_run_and_are_there_after_a_restart(postgres: Pos
         assert second.state.get("seen") == {"rows": [500]}
         assert (await second.status(later.id)).state == "pending"
         await second.cancel(later.id)
+    assert contradictions(url) == []
+
+
+async def test_what_runs_goes_on_when_every_connection_is_cut(postgres: PostgresServer) -> None:
+    url = postgres.fresh()
+    scheduler, gate = Scheduler(url), Gate()
+    scheduler.add_handler("gate", gate)
+    async with scheduler:
+        tasks = [await scheduler.submit("gate", {"name": name}, delivery="at_most_once") for name in range(3)]
+        await gate.seen(3)
+        connection = await asyncpg.connect(postgres.url())
+        cut = await connection.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'wsaios%'"
+        )
+        await connection.close()
+        assert cut
+        with contextlib.suppress(Unacknowledged):
+            tasks.append(await scheduler.submit("gate", {"name": 3}, idempotency_key="more"))
+        more = await scheduler.submit("gate", {"name": 3}, idempotency_key="more")
+        gate.open()
+        for task in (*tasks, more):
+            await task.result(timeout_s=30)
+            assert [line.to_state for line in await task.history()] == ["ready", "running", "succeeded"]
+    assert sorted(gate.came, key=str) == [0, 1, 2, 3]
     assert contradictions(url) == []
 
 
@@ -121,14 +151,20 @@ def test_a_server_that_is_away_is_no_riddle_to_doctor() -> None:
     assert "secret" not in f"{trouble}"
 
 
-def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("uses", [Scheduler, AsyncClient, lambda url: copy(url, "work.db", Deaf())])
+def test_without_its_extra_it_says_what_to_install(
+    uses: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "asyncpg"]:
         monkeypatch.delitem(sys.modules, name)
-    for name in [name for name in sys.modules if name.startswith("wsaios.ledger.postgres.")]:
+    for name in [name for name in sys.modules if name.startswith(("wsaios.ledger.postgres.", "wsaios.door.mail"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "asyncpg", None)
-    with pytest.raises(MissingExtra, match=r"wsaios\[postgres\]"):
-        Scheduler("postgresql://db/work")
+    with pytest.raises(MissingExtra) as caught:
+        uses("postgresql://db/work")
+    assert str(caught.value) == (
+        "asyncpg, the driver of PostgreSQL, is not installed; run: pip install '/path/to/the/clone[postgres]'"
+    )
 
 
 @pytest.mark.parametrize("lease_s", [0.1, float("nan"), "long"])

@@ -1,16 +1,23 @@
 """A ledger on PostgreSQL is made, brought up to date, or refused."""
 
+import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
+import apsw
 import asyncpg
 import pytest
+from typer.testing import CliRunner
 
 from tests.conformance.ledger.desk import NOW_US, Desk, outcome, shard, task
 from tests.servers.postgres import PostgresServer
+from wsaios.cli import app
 from wsaios.kernel.errors import LedgerBroken, LedgerTooNew, LedgerUnavailable
 from wsaios.kernel.ledger import Commit
 from wsaios.ledger.postgres.ledger import PostgresLedger
 from wsaios.ledger.postgres.session import Session, named
+from wsaios.ledger.sqlite.ledger import SqliteLedger
 from wsaios.ledger.statements import migrations
 
 KNOWN = len(migrations("postgres"))
@@ -54,6 +61,41 @@ async def test_a_schema_of_another_program_is_refused_and_left_alone(postgres: P
 def test_reads_of_what_is_not_there_say_so(postgres: PostgresServer) -> None:
     with pytest.raises(LedgerUnavailable, match="no such ledger"):
         PostgresLedger(postgres.fresh()).reads()
+
+
+LOOKS = (("task", "list"), ("task", "show", "task_1000000000000"), ("ledger", "check"))
+
+
+def _told(url: str, verb: tuple[str, ...]) -> tuple[str, str]:
+    done = CliRunner().invoke(app, [*verb, "--json", "--ledger", url])
+    error = json.loads(done.stdout)["error"]
+    assert done.exit_code == 2
+    return error["type"], error["message"].partition(": ")[2]
+
+
+@pytest.mark.parametrize("verb", [*LOOKS, ("policy", "fcfs")], ids=" ".join)
+def test_programs_are_told_the_same_of_both_databases(
+    postgres: PostgresServer, tmp_path: Path, verb: tuple[str, ...]
+) -> None:
+    reason = "there is no such ledger; a scheduler makes it when it starts"
+    for url in (postgres.fresh(), f"sqlite:///{tmp_path}/work.db"):
+        assert _told(url, verb) == ("LedgerUnavailable", reason)
+
+
+@pytest.mark.parametrize("verb", LOOKS, ids=" ".join)
+async def test_programs_are_told_the_same_of_an_older_schema(
+    postgres: PostgresServer, tmp_path: Path, verb: tuple[str, ...]
+) -> None:
+    url, file = postgres.fresh(), tmp_path / "work.db"
+    ledger = PostgresLedger(url)
+    for made in (ledger, SqliteLedger(str(file))):
+        made.open(1, "me")
+        made.close()
+    await _sql(ledger, f"DELETE FROM migration WHERE version = {KNOWN}")
+    apsw.Connection(str(file)).pragma("user_version", len(migrations("sqlite")) - 1)
+    for each, known in ((url, KNOWN), (str(file), len(migrations("sqlite")))):
+        reason = f"it has schema {known - 1}, this version reads {known}; start a scheduler on it once"
+        assert await asyncio.to_thread(_told, each, verb) == ("LedgerUnavailable", reason)
 
 
 async def test_an_empty_schema_that_was_made_before_is_taken(postgres: PostgresServer) -> None:

@@ -130,6 +130,27 @@ def grow(mib: int) -> int:
 KEPT: list[bytearray] = []
 
 
+def fork(how: str, context: Context) -> int:
+    """The exit status of a process that comes back out of this call."""
+    if child := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    context.progress(0.5, "forked")
+    context.save("forked")
+    context.logger.warning("forked")
+    logging.getLogger("handlers").warning("forked")
+    if how == "raise":
+        raise ValueError("forked")
+    if how == "exit":
+        sys.exit(4)
+    return -1
+
+
+def fork_rows(rows: list[dict[str, int]]) -> list[int]:
+    if child := os.fork():
+        return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) + row["i"] for row in rows]
+    return []
+
+
 def settings() -> tuple[int, list[int], bool]:
     return os.nice(0), sorted(os.sched_getaffinity(0)), os.getpgid(0) == os.getpid()
 

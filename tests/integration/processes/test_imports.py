@@ -139,6 +139,16 @@ async def test_what_a_module_prints_is_no_output_of_the_first_call(modules: Modu
         assert "hello" not in end.failure.traceback
 
 
+async def test_a_process_that_an_import_forked_runs_no_call(modules: Modules) -> None:
+    there = "if child := _os.fork():\n    assert _os.waitpid(child, 0)[1] == 0"
+    async with workers() as served:
+        pid = await served.value("pid")
+        served.handlers.add("forking", modules.function("forking_module", there), lane="pool")
+        assert await served.value("forking") == "worked"
+        assert [await served.value("pid") for _ in range(3)] == [pid] * 3
+        assert len([report for report in served.reports if isinstance(report, Ended)]) == 5
+
+
 async def test_a_worker_that_dies_in_an_import_says_which(modules: Modules) -> None:
     async with workers() as served:
         served.handlers.add("fatal", modules.function("fatal_module", "_os._exit(5)"), lane="pool")

@@ -24,7 +24,7 @@ PATIENCE_S = 60.0
 LOOK_S = 0.005
 SINGLE = [
     *("pid", "imported", "double", "die", "hold", "heed", "born", "talk", "flood", "remember", "steps", "grow"),
-    *("settings", "sleep"),
+    *("settings", "sleep", "fork"),
 ]
 
 
@@ -34,7 +34,7 @@ async def workers(slots: int = 2, grace_s: float = 0.2, **options: Any) -> Async
     async with running(lanes=lanes, grace_s=grace_s) as served:
         for name in SINGLE:
             served.handlers.add(name, getattr(handlers, name), lane="pool")
-        for name in ("rows", "rows_die"):
+        for name in ("rows", "rows_die", "fork_rows"):
             served.handlers.add(name, getattr(handlers, name), lane="pool", batched=True)
         yield served
 
@@ -327,6 +327,21 @@ async def test_large_arguments_and_results_pass() -> None:
         text = "x" * 900_000
         ends = await served.ends(*[served.work("echo", {"i": text[:500_000]}) for _ in range(8)])
         assert {len(end.result) for end in ends} == {1_000_002}
+
+
+@pytest.mark.parametrize("how, status", [("return", 0), ("raise", 1), ("exit", 4)])
+async def test_a_process_that_a_call_forked_answers_nothing(
+    how: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with workers(slots=1) as served:
+        worker = await served.value("pid")
+        (end,) = await served.ends(served.work("fork", {"how": how}))
+        assert (end.verdict, end.result, end.failure) == (Verdict.SUCCEEDED, b"%d" % status, None)
+        rows = await served.ends(served.work("fork_rows", {"i": 1}, {"i": 2}))
+        assert [row.result for row in rows] == [b"1", b"2"]
+        assert [await served.value("pid") for _ in range(20)] == [worker] * 20
+        assert len([report for report in served.reports if isinstance(report, Ended)]) == 24
+        assert (served.notes(), lost(served), caplog.records) == ([], [], [])
 
 
 async def test_stopping_ends_idle_and_busy_workers(tmp_path: Path) -> None:

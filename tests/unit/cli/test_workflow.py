@@ -97,4 +97,4 @@ def test_a_package_that_is_missing_is_told_with_what_to_install(right: str) -> N
             timeout=60,
         )
         assert done.returncode == 2, done.stderr
-        assert "pip install 'wsaios[workflows]'" in done.stderr
+        assert "is not installed; run: pip install '/path/to/the/clone[workflows]'" in done.stderr

@@ -130,3 +130,15 @@ def test_within_a_period_the_level_decides_and_the_next_period_begins_anew(
     assert (policy.key(first) < policy.key(second)) == ((one, one_us) < (other, other_us))
     boosted = Facts(0, start_us + 1_000_000, level=0)
     assert policy.key(first) < policy.key(boosted)
+
+
+@given(st.integers(0, 2**50), st.integers(0, 10_000_000), st.integers(0, 5_000_000))
+def test_who_comes_again_sinks_by_the_time_that_he_used(at_us: int, used_us: int, later_us: int) -> None:
+    policy, levels = Mlfq(), (4_000, 12_000, 28_000)
+    key, now_us = policy.key(Facts(0, at_us)), at_us + later_us
+    again = policy.again(key, used_us, now_us)
+    sunk = sum(used_us >= each for each in levels)
+    assert again == (policy.key(Facts(0, now_us, level=sunk)) if sunk else key)
+    assert again >= key
+    if now_us // 1_000_000 == at_us // 1_000_000 and sunk == 1:
+        assert policy.again(again, 8_000, now_us) == policy.key(Facts(0, now_us, level=2))

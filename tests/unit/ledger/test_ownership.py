@@ -1,6 +1,7 @@
 """The lock file: one owner, named to the others, and gone with its process."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from wsaios.kernel.errors import LedgerOwned, LedgerUnavailable
-from wsaios.ledger.ownership import Holder, Kind, OwnerLock, myself
+from wsaios.ledger.ownership import Holder, Kind, OwnerLock, myself, process_started
 from wsaios.ledger.sqlite import SqliteLedger
 
 ROOT = Path(__file__).parents[3]
@@ -169,6 +170,27 @@ def test_what_a_dead_owner_wrote_is_not_believed(tmp_path: Path) -> None:
 )
 def test_a_holder_is_gone_when_its_process_is(fields: dict[str, object], gone: bool) -> None:
     assert msgspec.structs.replace(myself("owner", "me", 1), **fields).gone() is gone
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says which process is which")
+def test_a_dead_process_is_gone_although_its_parent_does_not_ask_how_it_ended() -> None:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.read(reader, 1)
+        os._exit(0)
+    try:
+        holder = msgspec.structs.replace(myself("owner", "child", 1), pid=child, started=process_started(child))
+        assert holder.started
+        assert not holder.gone()
+        os.kill(child, signal.SIGKILL)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        assert Path(f"/proc/{child}/stat").exists()
+        assert holder.gone()
+    finally:
+        os.waitpid(child, 0)
+        os.close(reader)
+        os.close(writer)
 
 
 def test_a_folder_that_is_missing_or_no_folder_is_named(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any, NamedTuple
 
-from wsaios.kernel.engine import Ended, Report, Verdict, Work
+from wsaios.kernel.engine import AttemptRef, Ended, Report, Resumed, Verdict, Work
 from wsaios.kernel.events import Effects, Event, Reported, Submit
 from wsaios.kernel.ledger import Committed
 from wsaios.kernel.policy import Ordering
@@ -29,7 +29,7 @@ class Launched(NamedTuple):
 
 
 class Rig:
-    """Steps until nothing more is to be asked; `replies` by token, `works` as they start."""
+    """Steps until nothing more is to be asked; `replies` by token, `works` and the rest as the engine is told it."""
 
     def __init__(self, specs: Iterable[LaneSpec | HandlerSpec] = SPECS) -> None:
         self.ledger = SimLedger()
@@ -38,6 +38,9 @@ class Rig:
         self.core = self._core()
         self.replies: dict[Any, object] = {}
         self.works: list[Work] = []
+        self.cancels: list[AttemptRef] = []
+        self.preempts: list[AttemptRef] = []
+        self.resumes: list[Resumed] = []
         self.told: list[Committed] = []
 
     def _core(self) -> Core:
@@ -68,6 +71,9 @@ class Rig:
             answer = write()
             self.core.committed(effects)
             self.works.extend(effects.works)
+            self.cancels.extend(effects.cancels)
+            self.preempts.extend(effects.preempts)
+            self.resumes.extend(effects.resumes)
             self.replies.update((reply.token, reply.error or reply.value) for reply in effects.replies)
             pending, told = (), answer if effects.commit.questions or effects.commit.purged else None
             if not effects.again:

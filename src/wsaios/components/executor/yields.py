@@ -5,6 +5,7 @@ from typing import Final
 
 from wsaios.components.executor.shelf import Shelf
 from wsaios.kernel.executor import RESTS, Ref, Rest, Span, Turn, Window
+from wsaios.kernel.executor import Yields as PortYields
 from wsaios.kernel.policy import Facts, Mlfq, Ordering
 from wsaios.kernel.task import Shard, Task
 
@@ -19,7 +20,7 @@ class Yields:
     def __init__(self, shelf: Shelf, ordering: Callable[[], Ordering]) -> None:
         self._shelf = shelf
         self._ordering = ordering
-        self._preemptible: dict[str, dict[Ref, None]] = {}
+        self.preemptible: dict[str, dict[Ref, None]] = {}
         self._again_us: int | None = None
 
     def rest(self, task: Task, shard: Shard, now_us: int, *, used_up: bool) -> None:
@@ -68,9 +69,14 @@ class Yields:
         if ref in self._shelf.resting:
             self._line_up(ref, key)
 
-    def refs(self) -> list[Ref]:
-        """Calls that have a place of their own: those that rest, and those that may have to make room."""
-        return [*self._shelf.resting.refs(), *(ref for seats in self._preemptible.values() for ref in seats)]
+    def inherit(self, old: PortYields) -> None:
+        """Take over which calls may have to make room, and which stand in line: by the ordering of now."""
+        if isinstance(old, Yields):
+            self.preemptible = old.preemptible
+        for ref in self._shelf.slots:
+            seat = self._shelf.slots.seat(ref)
+            if seat is not None and seat.away & RESTS and seat.turn is not None:
+                self._line_up(ref, seat.turn.key)
 
     def returns(self, lane: str) -> Rest | None:
         """The call that goes on next in a lane, if it comes before all that has not begun."""
@@ -116,17 +122,17 @@ class Yields:
     @property
     def any(self) -> bool:
         """Whether some handler's calls may have to give their slots away."""
-        return bool(self._preemptible)
+        return bool(self.preemptible)
 
     def may_yield(self, lane: str, ref: Ref, key: int) -> None:
         """A call that stood at `key` began, and may have to give its slot to work of a higher class."""
         seat = self._shelf.slots.seat(ref)
         if seat is not None:
             seat.turn = Turn(key)
-        seats = self._preemptible.setdefault(lane, {})
+        seats = self.preemptible.setdefault(lane, {})
         seats[ref] = None
         if len(seats) > _SLACK + 2 * self._shelf.slots.slots(lane):
-            self._preemptible[lane] = {ref: None for ref in seats if self._shelf.slots.seat(ref) is not None}
+            self.preemptible[lane] = {ref: None for ref in seats if self._shelf.slots.seat(ref) is not None}
 
     def next_us(self) -> int | None:
         """When another call is to be asked, where one that was asked did not react; None: never."""
@@ -134,7 +140,7 @@ class Yields:
 
     def waits(self, lane: str) -> Window | None:
         """The window of the best task in a lane in which calls may have to give their slots away."""
-        head = self._shelf.lanes[lane].best() if self._preemptible.get(lane) else None
+        head = self._shelf.lanes[lane].best() if self.preemptible.get(lane) else None
         return None if head is None else self._shelf.windows[head[2]]
 
     def begin(self) -> None:
@@ -147,7 +153,7 @@ class Yields:
         As many as find no free slot, less those that were asked a moment ago. Of the lowest class first, and of those
         the one that began last.
         """
-        seats, found, asked = self._preemptible[lane], [], []
+        seats, found, asked = self.preemptible[lane], [], []
         slots, grade, head = self._shelf.slots, window.shard.grade, window.head()
         if head is None:
             return []

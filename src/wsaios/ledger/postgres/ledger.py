@@ -129,15 +129,17 @@ class PostgresLedger:
         """As `Ledger.reads`; also without `open`. All that it gives out share one connection.
 
         Raises:
-            LedgerUnavailable: there is no ledger yet, or it has an older schema.
+            LedgerUnavailable: there is no ledger yet, it has an older schema, or it is half a copy.
         """
         with self._gate:
             if self._reader is None:
                 self._reader = PostgresReads(self._address, self._sql)
             return self._reader
 
-    def check(self) -> list[str]:
+    def check(self, *, half: bool = False) -> list[str]:
         """What is wrong inside the ledger, in words with counts; empty when nothing is. Reads everything.
+
+        With `half` also in a copy that is not finished.
 
         Raises:
             LedgerBroken, LedgerTooNew, LedgerUnavailable: it cannot be read at all.
@@ -145,7 +147,7 @@ class PostgresLedger:
         bridge = Bridge()
         try:
             with translated(self.name):
-                return bridge.run(self._check())
+                return bridge.run(self._check(half=half))
         finally:
             bridge.close()
 
@@ -291,10 +293,12 @@ class PostgresLedger:
         self._owned, self._epoch, self._renewed_s = owned, epoch, began_s
         return opening
 
-    async def _check(self) -> list[str]:
+    async def _check(self, *, half: bool) -> list[str]:
         session = await Session.open(self._address, self._sql, "upkeep")
         try:
             await require(session, self.name, self._address.schema)
+            if not half:
+                await refuse_half(session, self.name)
             return await contradictions(session)
         finally:
             await session.close()

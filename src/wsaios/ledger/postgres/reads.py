@@ -11,7 +11,7 @@ from wsaios.ledger.postgres import looking
 from wsaios.ledger.postgres.address import Address
 from wsaios.ledger.postgres.bridge import Bridge
 from wsaios.ledger.postgres.errors import LOST, translated
-from wsaios.ledger.postgres.schema import require
+from wsaios.ledger.postgres.schema import refuse_half, require
 from wsaios.ledger.postgres.session import Session, Statement
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ class PostgresReads:
         """Connect.
 
         Raises:
-            LedgerUnavailable: there is no ledger yet, or it has an older schema.
+            LedgerUnavailable: there is no ledger yet, it has an older schema, or it is half a copy.
         """
         self._address = address
         self._ledger = address.name
@@ -116,6 +116,7 @@ class PostgresReads:
             session = await Session.open(self._address, self._sql, "reader")
             try:
                 await require(session, self._ledger, self._address.schema)
+                await refuse_half(session, self._ledger)
             except BaseException:
                 await session.close()
                 raise

@@ -8,10 +8,6 @@ from wsaios.ledger.statements import migrations
 from wsaios.ledger.transfer import unfinished
 
 
-class NotMade(LedgerUnavailable):
-    """The schema is not there, or older: only an owner may change that."""
-
-
 async def found(session: Session, ledger: str, schema: str) -> int:
     """Which migrations the schema has: the number of the last one, 0 for none.
 
@@ -60,10 +56,9 @@ async def require(session: Session, ledger: str, schema: str) -> None:
     """
     known, version = len(migrations("postgres")), await found(session, ledger, schema)
     if version == 0:
-        raise NotMade(ledger, "there is no such ledger; a scheduler makes it when it starts")
+        raise LedgerUnavailable.missing(ledger)
     if version < known:
-        reason = f"it has schema {version}, this version reads {known}; start a scheduler on it once"
-        raise NotMade(ledger, reason)
+        raise LedgerUnavailable.older(ledger, version, known)
 
 
 async def refuse_half(session: Session, ledger: str) -> None:

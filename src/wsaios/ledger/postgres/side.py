@@ -92,7 +92,7 @@ class PostgresSide:
 
     def check(self) -> list[str]:
         """As `Side.check`."""
-        return PostgresLedger(self._url).check()
+        return PostgresLedger(self._url).check(half=True)
 
     def finish(self, heights: Heights) -> None:
         """As `Side.finish`."""

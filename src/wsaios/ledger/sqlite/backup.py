@@ -13,7 +13,7 @@ import apsw
 from wsaios.kernel.errors import InvalidInput, LedgerBroken
 from wsaios.ledger.location import Location
 from wsaios.ledger.sqlite.connection import connect_reader, translated
-from wsaios.ledger.sqlite.schema import APPLICATION_ID
+from wsaios.ledger.sqlite.schema import APPLICATION_ID, refuse_half
 
 Advance = Callable[[int, int], None]
 STEP_PAGES: Final = 256
@@ -44,6 +44,7 @@ def backup(location: Location, file: str, advance: Advance) -> int:
         with translated(location.name):
             if source.pragma("application_id") != APPLICATION_ID:
                 raise LedgerBroken(location.name, "it is a SQLite database of another program; name another file")
+            refuse_half(source, location.name)
         partial = _beside(target, ".partial")
         with _aside(partial, ledger.stat().st_mode & 0o777) as number:
             with translated(str(target)):

@@ -27,10 +27,9 @@ from wsaios.ledger.sqlite.commit import CommitWriter
 from wsaios.ledger.sqlite.connection import Synchronous, connect, connect_reader, translated, write_ahead
 from wsaios.ledger.sqlite.reads import SqliteReads
 from wsaios.ledger.sqlite.rows import MAKERS
-from wsaios.ledger.sqlite.schema import require, upgrade
+from wsaios.ledger.sqlite.schema import refuse_half, require, upgrade
 from wsaios.ledger.sqlite.upkeep import Pruner, contradictions
 from wsaios.ledger.statements import statements
-from wsaios.ledger.transfer import unfinished
 
 _SHARDS: Final = msgspec.json.Decoder(list[Shard])
 _BATCHES: Final = msgspec.json.Decoder(list[Batch])
@@ -132,7 +131,7 @@ class SqliteLedger:
         """As `Ledger.reads`; of a file also without `open`.
 
         Raises:
-            LedgerUnavailable: there is no ledger yet, or it has an older schema.
+            LedgerUnavailable: there is no ledger yet, it has an older schema, or it is half a copy.
         """
         path = self._location.path
         with self._gate:
@@ -143,8 +142,10 @@ class SqliteLedger:
             self._readers.add(reader)
             return reader
 
-    def check(self) -> list[str]:
+    def check(self, *, half: bool = False) -> list[str]:
         """What is wrong inside the ledger, in words with counts; empty when nothing is. Reads everything.
+
+        With `half` also in a copy that is not finished.
 
         Raises:
             LedgerBroken, LedgerTooNew, LedgerUnavailable: it cannot be read at all.
@@ -152,7 +153,7 @@ class SqliteLedger:
         with self._gate, translated(self.name):
             if self._location.path is None:
                 return contradictions(self._sound().connection, self._sql)
-            connection = self._reader(self._location.path)
+            connection = self._reader(self._location.path, half=half)
             try:
                 return contradictions(connection, self._sql)
             finally:
@@ -232,13 +233,15 @@ class SqliteLedger:
         self._epoch = opening.epoch
         return opening
 
-    def _reader(self, path: Path) -> apsw.Connection:
+    def _reader(self, path: Path, *, half: bool = False) -> apsw.Connection:
         if not path.exists():
-            raise LedgerUnavailable(self.name, "there is no such ledger; a scheduler makes it when it starts")
+            raise LedgerUnavailable.missing(self.name)
         with translated(self.name):
             connection = connect_reader(path)
             try:
                 require(connection, self.name)
+                if not half:
+                    refuse_half(connection, self.name)
             except BaseException:
                 connection.close(force=True)
                 raise
@@ -248,17 +251,13 @@ class SqliteLedger:
         connection = connect(self._location.path, self._synchronous)
         try:
             upgrade(connection, self.name, self._failpoint)
-            self._refuse_half(connection)
+            refuse_half(connection, self.name)
             write_ahead(connection)
             self._failpoint("open.migrated")
         except BaseException:
             connection.close(force=True)
             raise
         return connection
-
-    def _refuse_half(self, connection: apsw.Connection) -> None:
-        if connection.execute(self._sql["copying_there"]).get:
-            raise unfinished(self.name, connection.execute(self._sql["copying_source"]).get)
 
     def _take(self, connection: apsw.Connection, holder: Holder) -> Opening:
         sql = self._sql

@@ -6,7 +6,8 @@ import apsw
 
 from wsaios.kernel.errors import LedgerBroken, LedgerTooNew, LedgerUnavailable
 from wsaios.kernel.failpoints import Failpoint, nothing
-from wsaios.ledger.statements import migrations
+from wsaios.ledger.statements import migrations, statements
+from wsaios.ledger.transfer import unfinished
 
 APPLICATION_ID: Final = 0x57534149
 """What marks a SQLite file as a ledger: "WSAI" in its header."""
@@ -39,8 +40,18 @@ def require(connection: apsw.Connection, ledger: str) -> None:
     known = len(migrations("sqlite"))
     found = _inspect(connection, ledger, known)
     if found < known:
-        reason = f"it has schema {found}, this version reads {known}; start a scheduler on it once"
-        raise LedgerUnavailable(ledger, reason)
+        raise LedgerUnavailable.older(ledger, found, known)
+
+
+def refuse_half(connection: apsw.Connection, ledger: str) -> None:
+    """Make sure that this is no copy that was begun and not finished.
+
+    Raises:
+        LedgerUnavailable: it is.
+    """
+    sql = statements("sqlite", "opening")
+    if connection.execute(sql["copying_there"]).get:
+        raise unfinished(ledger, connection.execute(sql["copying_source"]).get)
 
 
 def _inspect(connection: apsw.Connection, ledger: str, known: int) -> int:

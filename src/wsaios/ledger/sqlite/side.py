@@ -44,7 +44,7 @@ class SqliteSide:
     def enter(self, *, make: bool) -> str:
         """As `Side.enter`."""
         if not make and not self._path.exists():
-            raise LedgerUnavailable(self.name, "there is no such ledger; a scheduler makes it when it starts")
+            raise LedgerUnavailable.missing(self.name)
         self._lock.acquire(myself("client", self._who, time.time_ns() // 1000), _WAIT_S)
         try:
             with translated(self.name):
@@ -131,7 +131,7 @@ class SqliteSide:
 
     def check(self) -> list[str]:
         """As `Side.check`."""
-        return SqliteLedger(self._path).check()
+        return SqliteLedger(self._path).check(half=True)
 
     def finish(self, heights: Heights) -> None:
         """As `Side.finish`."""

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from wsaios.kernel.task import Delivery, Options
+from wsaios.kernel.task import CallOptions, Options
 
 OnFailure = Literal["fail", "continue"]
 WORK: Final = ("handler", "http", "model")
@@ -38,8 +38,8 @@ class WaitFor(_Part, frozen=True, gc=False):
     timeout_s: float | None = None
 
 
-class Step(_Part, frozen=True, gc=False):
-    """One step; the names from `max_attempts` to `concurrency_limit` are those of `Options`, None leaves them open."""
+class Step(_Part, CallOptions, frozen=True, gc=False, kw_only=True):
+    """One step, with the options of its calls."""
 
     id: str
     handler: str | None = None
@@ -55,13 +55,6 @@ class Step(_Part, frozen=True, gc=False):
     lane: str = ""
     priority: int = 0
     concurrency_key: str = ""
-    max_attempts: int | None = None
-    timeout_s: float | None = None
-    backoff_initial_s: float | None = None
-    backoff_factor: float | None = None
-    backoff_max_s: float | None = None
-    delivery: Delivery | None = None
-    concurrency_limit: int | None = None
 
     @property
     def options(self) -> Options | None:

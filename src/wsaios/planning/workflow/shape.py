@@ -68,7 +68,7 @@ def validator(schema: Mapping[str, Any]) -> Validator:
     try:
         from jsonschema_rs import Draft202012Validator  # noqa: PLC0415  # only where a definition is checked
     except ImportError as error:
-        raise MissingExtra("jsonschema-rs, which checks definitions,", "pip install 'wsaios[workflows]'") from error
+        raise MissingExtra("jsonschema-rs, which checks definitions,", "workflows") from error
     made: Validator = Draft202012Validator(dict(schema))
     return made
 

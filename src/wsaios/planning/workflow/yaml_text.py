@@ -257,7 +257,9 @@ def _yaml() -> Any:
     try:
         import yaml  # noqa: PLC0415  # it takes a while to import
     except ImportError as error:
-        raise MissingExtra("PyYAML, which reads definitions,", "pip install 'wsaios[workflows]'") from error
+        raise MissingExtra("PyYAML, which reads definitions,", "workflows") from error
     if not hasattr(yaml, "CSafeLoader"):
-        raise MissingExtra("PyYAML with libyaml", "pip install --force-reinstall --only-binary :all: PyYAML")
+        raise MissingExtra(
+            "PyYAML with libyaml", "workflows", "pip install --force-reinstall --only-binary :all: PyYAML"
+        )
     return yaml

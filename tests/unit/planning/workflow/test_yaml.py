@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.planning.workflow.texts import flaws
+from wsaios.kernel.errors import MissingExtra
 from wsaios.planning.workflow.finding import Findings
 from wsaios.planning.workflow.json_text import locate_json, read_json
 from wsaios.planning.workflow.yaml_text import MAX_BYTES, MAX_VALUES, locate_yaml, read_yaml
@@ -129,3 +130,13 @@ def test_a_deep_json_is_refused() -> None:
     for declaration in ('{"default": %s}' % ("[" * 400 + "]" * 400), '{"items": ' * 300 + "{}" + "}" * 300):
         assert "levels deep" in str(flaws(declared % declaration, "json")[0])
     assert "nested too deeply" in str(flaws(deep % ("[" * 50_000, "]" * 50_000), "json")[0])
+
+
+def test_a_pyyaml_without_libyaml_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(yaml, "CSafeLoader")
+    with pytest.raises(MissingExtra) as caught:
+        value_of("a: 1")
+    assert caught.value.command == (
+        "pip install '/path/to/the/clone[workflows]' && pip install --force-reinstall --only-binary :all: PyYAML"
+    )
+    assert str(caught.value) == f"PyYAML with libyaml is not installed; run: {caught.value.command}"

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -67,6 +68,24 @@ class Unmade:
         """Nothing."""
 
 
+class Unforked:
+    """Around code of the user: a process that was forked in there and comes back out of it ends here.
+
+    The pipes belong to the process that entered. Its exit status is what Python would give it.
+    """
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+
+    def __enter__(self) -> None:
+        """Nothing: this process is the worker."""
+
+    def __exit__(self, _: object, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Without a flush: what stands in buffers is of the process that entered, too."""
+        if os.getpid() != self._pid:
+            os._exit(_status(error))
+
+
 class Child:
     """Runs jobs in the main thread; another thread hears orders meanwhile."""
 
@@ -77,6 +96,7 @@ class Child:
         os.set_blocking(woken, False)
         self._wake = wake
         self._voice = Voice(answers, woken)
+        self._unforked = Unforked()
         self._kept = Kept()
         self._writer = JsonWriter(boot.max_result_bytes)
         self._functions = Functions()
@@ -136,7 +156,8 @@ class Child:
                 self._voice.send(Begun(job.seq))
             return known
         try:
-            function = self._functions.find(known.place)
+            with self._unforked:
+                function = self._functions.find(known.place)
         except BaseException as error:  # noqa: BLE001  # modules are code of the user; SystemExit too ends the attempt alone
             return _unloaded(known.place, error)
         found = Handler(known.name, function, "", coroutine=False, batched=known.batched, context=known.context)
@@ -171,7 +192,9 @@ class Child:
 
     def _single(self, run: Run) -> list[Ended]:
         try:
-            return [returned(run.attempts[0], run.handler.function(**self._arguments(run)), self._writer)]
+            with self._unforked:
+                value = run.handler.function(**self._arguments(run))
+            return [returned(run.attempts[0], value, self._writer)]
         except BaseException as error:  # noqa: BLE001  # a handler may raise SystemExit; that ends its attempt, not the worker
             return raised(run.attempts, error)
 
@@ -180,7 +203,9 @@ class Child:
         while (ask := call.next()) is not None:
             part, rows = ask
             try:
-                call.returned(part, run.handler.function(rows, **self._context(run, part)))
+                with self._unforked:
+                    values = run.handler.function(rows, **self._context(run, part))
+                call.returned(part, values)
             except BaseException as error:  # noqa: BLE001  # as above
                 call.raised(part, error)
         return call.over()
@@ -281,6 +306,15 @@ def _settle(boot: Boot) -> None:
     # When memory runs out, a worker should go before the scheduler.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_EASY_TO_KILL, "ascii")
+
+
+def _status(error: BaseException | None) -> int:
+    """The exit status of a process that ends with this exception."""
+    if not isinstance(error, SystemExit):
+        return int(error is not None)
+    if isinstance(error.code, int):
+        return error.code & 0xFF
+    return int(error.code is not None)
 
 
 def _unloaded(place: Place, error: BaseException) -> Failure:

@@ -20,11 +20,15 @@ _KEEP_S: Final = 0.001
 
 
 class Voice:
-    """The way back: frames on one pipe, from any thread; what is said often goes at most fifty times a second."""
+    """The way back: frames on one pipe, from any thread; what is said often goes at most fifty times a second.
+
+    A process that a handler forked has none: nothing it says is written.
+    """
 
     def __init__(self, descriptor: int, wake: int) -> None:
         self._descriptor = descriptor
         self._wake = wake
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._said_s = 0.0
         self._kept_s = 0.0
@@ -33,6 +37,9 @@ class Voice:
 
     def send(self, answer: object) -> None:
         """Write it; a parent that is gone needs no worker."""
+        # Before the lock, which another thread may have held when this process was forked.
+        if os.getpid() != self._pid:
+            return
         data = memoryview(framed(answer))
         with self._lock:
             try:
@@ -66,6 +73,8 @@ class Voice:
                 self._tell(self._waiting.popitem()[0])
 
     def _tell(self, context: Context) -> None:
+        if os.getpid() != self._pid:
+            return
         with self._telling:
             notes = context.unsent()
             if notes:

@@ -86,7 +86,7 @@ DELETE FROM shard WHERE tasks = 0 AND batch <> 0 AND NOT EXISTS (SELECT 1 FROM b
 -- Idempotency keys that are over.
 -- now_us, limit
 DELETE FROM idempotency WHERE (tenant, key) IN (
-    SELECT tenant, key FROM idempotency WHERE until_us <= :now_us::bigint ORDER BY until_us LIMIT :limit::bigint
+    SELECT tenant, key FROM idempotency WHERE until_us <= :now_us::bigint ORDER BY until_us, tenant, key LIMIT :limit::bigint
 );
 
 -- name: clock_of

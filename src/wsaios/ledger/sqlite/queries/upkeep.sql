@@ -65,7 +65,7 @@ DELETE FROM shard WHERE tasks = 0 AND batch <> 0 AND NOT EXISTS (SELECT 1 FROM b
 -- Idempotency keys that are over.
 -- now_us, limit
 DELETE FROM idempotency WHERE (tenant, key) IN (
-    SELECT tenant, key FROM idempotency INDEXED BY idempotency_by_end WHERE until_us <= :now_us ORDER BY until_us LIMIT :limit
+    SELECT tenant, key FROM idempotency INDEXED BY idempotency_by_end WHERE until_us <= :now_us ORDER BY until_us, tenant, key LIMIT :limit
 );
 
 -- name: clock_of
