@@ -39,6 +39,7 @@ def catalogue(rows: int | None = None, *, quick: bool = False) -> list[Measure]:
     measures += [_fan(loop, 5 if quick else 50) for loop in LOOPS]
     measures += [_batch_run(handler, 4_000 if quick else 100_000) for handler in HANDLERS]
     measures += [_definitions(form, n // 100 if quick else n) for form, n in (("json", 100_000), ("yaml", 10_000))]
+    measures += [_workflow(loop, 400 if quick else 10_000) for loop in LOOPS]
     return [*measures, _blocked(max(1_000, many // 10), 50 if quick else 300), _waiting(many)]
 
 
@@ -179,6 +180,17 @@ def _definitions(form: str, steps: int) -> Measure:
         Figure("load_s", "the same from the ledger's text, checked before", "s"),
     )
     return Measure(f"definitions.{form}", "definitions", figures, {"form": form, "steps": steps}, durable=False)
+
+
+def _workflow(loop: str, steps: int) -> Measure:
+    figures = (
+        Figure("per_s", f"a run of {steps:,} steps that do nothing, in layers, durable", "/s", 15_000.0),
+        Figure("cpu_us", "processor time a step, of this process alone", "µs"),
+        Figure("check_s", "its definition built and checked", "s"),
+    )
+    return Measure(
+        f"workflow.{loop}", "workflow", figures, {"loop": loop, "steps": steps, "width": min(steps // 4, 1_000)}
+    )
 
 
 def _blocked(rows: int, rounds: int) -> Measure:

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from wsaios.kernel.task import LaneSpec, Processes
     from wsaios.kernel.trigger import TriggerView
     from wsaios.kernel.version import __version__
-    from wsaios.kernel.views import BatchView, Status, Transition, Why
+    from wsaios.kernel.views import BatchView, RunView, Status, StepView, Transition, Why
     from wsaios.scheduler.service import Limits
     from wsaios.sdk.client import AsyncClient, Client
     from wsaios.sdk.components import GoalQueue, ParamOptimizer, RelationStore, RuleEngine, StateStore
-    from wsaios.sdk.handles import Batch, Task
+    from wsaios.sdk.handles import Batch, Run, Task
     from wsaios.sdk.scheduler import Scheduler
     from wsaios.sdk.standalone import TaskExecutor
     from wsaios.sdk.transaction import submit_in
@@ -39,10 +39,13 @@ __all__ = [
     "RelationStore",
     "RetryAfter",
     "RuleEngine",
+    "Run",
+    "RunView",
     "Scheduler",
     "Settings",
     "StateStore",
     "Status",
+    "StepView",
     "Task",
     "TaskExecutor",
     "Transition",
@@ -73,10 +76,13 @@ _PLACES = {
     "RelationStore": "wsaios.sdk.components",
     "RetryAfter": "wsaios.engines.local.answers",
     "RuleEngine": "wsaios.sdk.components",
+    "Run": "wsaios.sdk.handles",
+    "RunView": "wsaios.kernel.views",
     "Scheduler": "wsaios.sdk.scheduler",
     "Settings": "wsaios.bootstrap",
     "StateStore": "wsaios.sdk.components",
     "Status": "wsaios.kernel.views",
+    "StepView": "wsaios.kernel.views",
     "Task": "wsaios.sdk.handles",
     "TaskExecutor": "wsaios.sdk.standalone",
     "Transition": "wsaios.kernel.views",

@@ -47,7 +47,6 @@ from wsaios.scheduler.reorder import ORDER
 from wsaios.scheduler.service import Limits, Service
 from wsaios.scheduler.threads import CallThread
 
-API_HANDLER: Final = "wsaios.api"
 LANES: Final = (LaneSpec("default", 1000, "async"), LaneSpec("thread", 32, "thread"))
 GRACE_S: Final = 10.0
 LEASE_S: Final = 5.0
@@ -58,6 +57,8 @@ MAX_NICE: Final = 19
 MIN_IMPORT_S: Final = 0.01
 MAX_LIMIT: Final = 1 << 40
 LANGUAGES: Final = Languages(ZoneInfo, Cel())
+CEL_STEPS: Final = 1_000_000
+"""How much an expression of a run may cost: about 50 ms, in which nothing else is decided."""
 _GC_THRESHOLDS: Final = (20_000, 50, 100)
 _SWITCH_INTERVAL_S: Final = 0.0001
 
@@ -261,8 +262,10 @@ class Parts:
         reads: Any = Lazy(self.ledger)
         read: Read = reader.call
         self.service = Service(self.loop, reads, read, self.clock, settings.limits, LANGUAGES)
+        self.service.workflows.language = Cel()
         self.pruning = Pruning(self.loop, self.ledger, self.clock, self.log, settings.retention_s)
         self.lifecycle = Lifecycle(self.loop, self.engine, reader, self.pruning, settings.grace_s)
+        self._language = Cel(max_steps=CEL_STEPS)
         self._rng = random.Random()  # noqa: S311  # jitter, no secret
         self._tuned = False
 
@@ -308,6 +311,7 @@ class Parts:
             died=died,
             recover=not self.settings.only_client,
         )
+        core.runs.speak(self._language)
         wanted = ordering_of(stored, self.settings.policy, fair_share=self.settings.fair_share)
         if wanted != stored and not self.settings.only_client:
             core.wanted = wanted

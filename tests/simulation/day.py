@@ -9,6 +9,7 @@ import msgspec
 from tests.simulation.acting import Acting
 from tests.simulation.batching import Batching
 from tests.simulation.fate import Fate
+from tests.simulation.flows import Flows
 from tests.simulation.intake import Shelf
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import LANES, POLICIES, VARIANTS
@@ -38,6 +39,9 @@ WEIGHTS: Final = {
     "only": 1.0,
     "order": 0.0,
     "alarm": 0.0,
+    "flow": 0.0,
+    "flow verb": 0.0,
+    "signal": 0.0,
 }
 
 
@@ -50,6 +54,8 @@ class Day:
         self.acting = Acting(self.world)
         self.batching = Batching(self.world)
         self.shelf = Shelf(self.world)
+        self.flows = Flows(self.world, driver.tables)
+        driver.invariants.flows = self.flows
         self.deeds: Counter[str] = Counter()
         self._rng = self.world.rng
         self.driver.visitor = self._visit
@@ -73,6 +79,9 @@ class Day:
             "only": self._only,
             "order": self._order,
             "alarm": driver.alarms.turn,
+            "flow": self.flows.start,
+            "flow verb": self.flows.act,
+            "signal": self.flows.signal,
         }
         weights = WEIGHTS | driver.scenario.weights
         self._names = list(weights)
@@ -115,6 +124,7 @@ class Day:
         driver = self.driver
         busy = driver.inbox or driver.again or self.world.pending or not driver.engine.idle or driver.missing()
         waits = any(component.startswith("trigger_w") for component, _ in driver.tables.facts)
+        waits = waits or bool(self.flows.unfinished())
         return not busy and not waits and not driver.tables.live and driver.core.idle() and self.shelf.empty()
 
     def _let_all_go(self) -> None:
@@ -128,6 +138,7 @@ class Day:
         for task in list(driver.tables.live.values()):
             if task.state == State.PAUSED:
                 self.acting.task_verb("resume", task.id)
+        self.flows.let_go()
         self.batching.finish()
         driver.purpose.finish()
         if driver.scenario.alarmed:
@@ -147,6 +158,7 @@ class Day:
         driver.invariants.everything()
         driver.purpose.check_stored()
         self._check_orders()
+        self.flows.check_drained(driver.core)
         self.shelf.check()
         driver.alarms.check(driver.law)
 

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Final
 
 from tests.simulation.facts import After
+from tests.simulation.flows import Flows
 from tests.simulation.leaving import Leaving
 from tests.simulation.lives import Lives
 from tests.simulation.memory import RoomCheck, TimerCheck, check_batches, check_dependencies, check_memory, check_pauses
@@ -24,6 +25,7 @@ class Invariants:
         self._world = world
         self._steps = 0
         self.met: Counter[str] = Counter()
+        self.flows: Flows | None = None
         self.lives = Lives(tables, world.scenario.lines)
         self.leaving = Leaving(tables, world.orders, world.pruned)
         self._order = OrderCheck()
@@ -34,6 +36,8 @@ class Invariants:
         """A commit is durable; nothing of its step has left yet."""
         self.lives.committed(effects.commit)
         self.leaving.committed(effects, events)
+        if self.flows is not None:
+            self.flows.committed(effects)
 
     def after(self, after: After) -> None:
         """The effects of a step have left."""

@@ -36,9 +36,11 @@ class Lives:
         self.changes: Counter[tuple[State, State]] = Counter()
         self.ended: Counter[tuple[int, int]] = Counter()
         self.met: Counter[str] = Counter()
+        self.runs: set[int] = set()
 
     def committed(self, commit: Commit) -> None:
         """Look at every task that a commit names."""
+        self.runs.update(run.id for run in commit.runs)
         replayed = {task.id for task in commit.replayed}
         for number in sorted(replayed):
             self._forget_outcome(number)
@@ -58,8 +60,10 @@ class Lives:
             self._look(number)
         for number in [number for number in self._outcomes if number not in tables.outcomes]:
             require(number in pruned, Check.OUTCOME, "the outcome of {} is gone", number)
+        self.runs.update(tables.runs)
         for row in tables.keys.values():
-            stands = row.task in tables.live or row.task in tables.outcomes or row.task in pruned
+            places = (self.runs, tables.live, tables.outcomes, pruned)
+            stands = any(row.task in place for place in places)
             require(stands or row.tenant == EMITTED, Check.IDEMPOTENCY, "{} stands for nothing", row)
         for number in tables.checkpoints:
             require(number in tables.live, Check.PLACE, "{} is no more and has a checkpoint", number)

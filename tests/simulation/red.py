@@ -31,6 +31,7 @@ class Check(StrEnum):
     GOALS = "a goal has one plan at a time, and its plan waits for a task that lives"
     TRIGGERS = "each time, event and change fires once, as its trigger says"
     TWINS = "the simulated and the real ledger say the same"
+    STEPS = "a step begins when all before it ended, once, and a run ends with them"
     DRAIN = "everything ends once the faults stop"
 
 

@@ -12,6 +12,7 @@ from tests.simulation.mishaps import Mishap
 from tests.simulation.red import Red
 from tests.simulation.scenario import Scenario, scenario
 from tests.simulation.small import small_pieces
+from wsaios.kernel.run import StepState
 from wsaios.kernel.states import ALLOWED
 from wsaios.simulation.faults import Fault
 
@@ -36,6 +37,14 @@ MUST_BE_MET: Final = frozenset(
             f"asked {what}"
             for what in ("submit", "submit again", "open batch", "stage rows", "seal batch", "abort batch", "flush")
         ),
+        "asked start run",
+        "asked signal",
+        *(f"a run: {verb}" for verb in ("cancel", "pause", "resume", "replay")),
+        *(f"a run ends: {state}" for state in ("SUCCEEDED", "FAILED", "CANCELLED")),
+        *(f"a row: {state.name}" for state in StepState if state != StepState.PENDING),
+        "an event that is taken",
+        "an item of a list",
+        "a step with a task",
         "asked submit refused: IdempotencyConflict",
         "asked submit refused: InvalidInput",
         "asked submit unacknowledged",
@@ -132,14 +141,8 @@ def _met(day: Day) -> dict[str, int]:
     _add(met, "mishap ", {mishap.name: count for mishap, count in driver.mishaps.items()})
     _add(met, "deed ", day.deeds)
     _add(met, "asked ", day.world.counts)
-    for counts in (
-        invariants.lives.met,
-        invariants.leaving.met,
-        invariants.met,
-        driver.purpose.met,
-        driver.law.met,
-        driver.met,
-    ):
+    watched = (invariants.lives, invariants.leaving, invariants, driver.purpose, driver.law, driver, day.flows)
+    for counts in (each.met for each in watched):
         _add(met, "", counts)
     met["unanswered at a death"] = day.world.counts["unanswered at a death"]
     met["stale reports refused"] = driver.stale

@@ -26,7 +26,7 @@ from wsaios.kernel.policy import Plain, Priority
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Flag, Outcome, Task, clamp_priority
 from wsaios.planning.due import Due, due
-from wsaios.scheduler import intake, reports
+from wsaios.scheduler import intake, reports, runs
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.cycle import Cycle
@@ -35,6 +35,7 @@ from wsaios.scheduler.leftovers import Leftovers
 from wsaios.scheduler.links import Links
 from wsaios.scheduler.pursuit import Pursuit
 from wsaios.scheduler.reports import Reports
+from wsaios.scheduler.runs import Runs
 from wsaios.scheduler.triggers import triggers
 from wsaios.scheduler.triggers.firing import Firing
 from wsaios.scheduler.verbs import Verbs
@@ -297,6 +298,12 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
     ),
     "firings of a trigger overlap": ({Check.TRIGGERS}, "alarms", _patched(Firing, "_await", lambda *_: None)),
     "of several times that are due one fires": ({Check.TRIGGERS}, "alarms", _patched(triggers, "due", _one_of_many)),
+    "steps begin before what they depend on": (
+        {Check.STEPS},
+        "flows",
+        _patched(runs, "ready_again", lambda course: list(range(len(course.states)))),
+    ),
+    "runs of a dead owner are forgotten": ({Check.DRAIN}, "flows", _patched(Runs, "recover", lambda *_: None)),
     "windows wake nobody": ({Check.IDLE}, "calm", _patched(TaskExecutor, "awake", lambda *_: None)),
 }
 """What is broken: the check that must turn red (or two that both see it), the scenario in which it shows, the break."""

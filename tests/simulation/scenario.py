@@ -148,6 +148,7 @@ SCENARIOS: Final = (
         downtime_us=4_000_000,
         weights={"alarm": 80, "submit": 10, "batch": 5, "family": 2},
     ),
+    Scenario("flows", faults=FAILING, busy=0.4, death=0.03, weights={"flow": 40, "flow verb": 25, "signal": 20}),
     Scenario("roomy", room=4096, timers=512, piece=1000, purge_rows=10_000, lines=HISTORY_KEPT),
 )
 

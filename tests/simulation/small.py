@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import msgspec
 
+from tests.simulation.flows import LANGUAGE
 from tests.simulation.scenario import US_PER_POINT, Scenario
 from wsaios.components.executor import timers
 from wsaios.components.executor.executor import TaskExecutor
@@ -15,7 +16,7 @@ from wsaios.kernel.ledger import Opening
 from wsaios.kernel.policy import Ordering, Priority
 from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.planning import due
-from wsaios.scheduler import batches, book, core, leftovers, links, reorder, verbs
+from wsaios.scheduler import batches, book, core, leftovers, links, reorder, runs, steps, verbs
 from wsaios.scheduler.core import Core
 
 
@@ -47,7 +48,9 @@ def small_core(known: Known, scenario: Scenario, opening: Opening, rng: Random, 
         executor.lane(lane)
     for handler in known.handlers.values():
         executor.handler(handler)
-    return Core(executor, opening, rng, hub=hub, died=died, recover=hub is not None)
+    made = Core(executor, opening, rng, hub=hub, died=died, recover=hub is not None)
+    made.runs.speak(LANGUAGE)
+    return made
 
 
 @contextmanager
@@ -60,6 +63,8 @@ def small_pieces(scenario: Scenario) -> Iterator[None]:
         patch.object(verbs, "_PIECE", scenario.piece),
         patch.object(reorder, "_PIECE", scenario.piece),
         patch.object(batches, "_FIRST_RANGE", scenario.piece),
+        patch.multiple(steps, _AT_ONCE=scenario.piece, _PIECE=scenario.piece),
+        patch.object(runs, "_LOADED", scenario.piece),
         patch.object(core, "_DUE_AT_ONCE", scenario.piece),
         patch.object(due, "LATE_US", 300_000),
         patch.multiple(leftovers, _WINDOWS=few, _SHARDS=few),

@@ -27,7 +27,7 @@ class Swept:
         if verb == "cancel":
             self._live = [task.id for task in tables.live.values() if self._meets(task.shard)]
         elif verb == "replay":
-            ended = [outcome for outcome in tables.outcomes.values() if outcome.state in _REPLAYABLE]
+            ended = [each for each in tables.outcomes.values() if each.state in _REPLAYABLE and not each.body.step]
             self._ended = {outcome.id: outcome.fence for outcome in ended if self._meets(outcome.shard)}
 
     def check(self) -> None:

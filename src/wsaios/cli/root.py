@@ -16,6 +16,7 @@ from wsaios.cli.streams import prepare
 from wsaios.cli.task import task
 from wsaios.cli.trigger import emit, trigger
 from wsaios.cli.workflow import workflow
+from wsaios.cli.workflow_runs import runs
 
 app = typer.Typer(
     name="wsaios",
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(batch)
 app.add_typer(task)
+workflow.add_typer(runs)
 app.add_typer(workflow)
 app.add_typer(trigger)
 app.add_typer(ledger_app)

@@ -1,18 +1,19 @@
-"""``wsaios workflow``: check a definition, print its schema, draw it."""
+"""``wsaios workflow``: check a definition, print its schema, draw it or a run of it."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wsaios.cli.asking import asking
 from wsaios.cli.errors import BAD_USAGE, told
-from wsaios.cli.options import JsonOption
+from wsaios.cli.options import JsonOption, LedgerOption
 from wsaios.cli.output import fields, print_json, print_lines, printable
 from wsaios.cli.streams import complain
 
 if TYPE_CHECKING:
     from wsaios.planning.workflow.plan import Plan
 
-workflow = typer.Typer(name="workflow", help="Check a workflow, and draw it.", no_args_is_help=True)
+workflow = typer.Typer(name="workflow", help="Check, draw and run workflows; look at runs.", no_args_is_help=True)
 
 FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="A definition in a .yaml, .yml or .json file.")]
 
@@ -64,7 +65,10 @@ def schema() -> None:
 
 @workflow.command()
 def graph(
-    file: FileArgument,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A definition in a .yaml, .yml or .json file, or the id of a run.")
+    ],
+    ledger: LedgerOption = None,
     limit: Annotated[
         int,
         typer.Option("--limit", min=1, max=2000, help="How many steps at most; the drawing says what it leaves out."),
@@ -72,12 +76,17 @@ def graph(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw a definition as a flowchart in Mermaid, which GitHub and many editors show."""
+    """Draw a definition, or that of a run, as a flowchart in Mermaid, which GitHub and many editors show."""
     with told(as_json=as_json):
         from wsaios.planning.workflow.mermaid import mermaid
+        from wsaios.planning.workflow.plan import plan_of
         from wsaios.sdk.workflows import read_plan
 
-        plan = read_plan(file)
+        if file.startswith("run_"):
+            with asking(ledger, as_json=as_json) as client:
+                plan = plan_of(client.run_definition(client.run_status(file).version))
+        else:
+            plan = read_plan(file)
         lines = list(mermaid(plan, limit))
         left = max(0, len(plan.order) - limit)
         if as_json:

@@ -8,7 +8,7 @@ from typing import Any
 
 from wsaios.bootstrap import Parts, Settings
 from wsaios.door.desk import Desk
-from wsaios.door.questions import A, ActOn, Ask, Asker, ListTriggers, OrderBy, TriggerAct
+from wsaios.door.questions import A, ActOn, Ask, Asker, ListTriggers, OrderBy, SignalOn, TriggerAct
 from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import LedgerUnavailable, NoOwner, NotRunning, WsaiosError
 
@@ -46,7 +46,7 @@ class Alone:
             LedgerUnavailable: there is no such ledger, or it cannot be read.
         """
         if ask.writes:
-            if isinstance(ask, ActOn | OrderBy | TriggerAct | ListTriggers):
+            if isinstance(ask, ActOn | OrderBy | TriggerAct | ListTriggers | SignalOn):
                 self._check(ask)
             return await self.visit(lambda desk: desk.ask(ask))
         try:
@@ -88,6 +88,8 @@ class Alone:
             raise LedgerUnavailable.missing(self._name)
         if isinstance(ask, ActOn) and ask.scope.kind == "lane":
             raise NoOwner(self._name, "only a scheduler knows what belongs to a lane")
+        if isinstance(ask, SignalOn) or (isinstance(ask, ActOn) and ask.scope.kind == "run"):
+            raise NoOwner(self._name, "only a scheduler carries runs on")
 
     def _parts(self) -> Parts:
         return Parts(self._url, Settings(only_client=True), Handlers(), {})

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from wsaios.door.questions import (
     MAX_NUMBER,
     A,
@@ -25,12 +27,20 @@ from wsaios.door.questions import (
     FollowOpen,
     HistoryOf,
     ListBatches,
+    ListRuns,
     ListTasks,
     ListTriggers,
     OrderBy,
     OverviewOf,
     Ranges,
     ResultOf,
+    RunDefinition,
+    RunEnd,
+    RunResult,
+    RunStart,
+    RunStatus,
+    RunSteps,
+    SignalOn,
     StatusOf,
     SubmitOne,
     TriggerAct,
@@ -41,9 +51,10 @@ from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import Closed
 from wsaios.kernel.json_value import checked
 from wsaios.kernel.task import Batch
-from wsaios.kernel.views import BatchView, Status
+from wsaios.kernel.views import BatchView, RunView, Status
 from wsaios.planning.calls import whole
-from wsaios.scheduler.service import Sent, Service, result_of
+from wsaios.scheduler.service import Service, result_of
+from wsaios.scheduler.workflows import Sent
 
 OPEN_AT_ONCE: Final = 256
 _LONGEST_LIST: Final = 1000
@@ -73,6 +84,14 @@ class Desk:
             HistoryOf: lambda ask: inspector.history(ask.task),
             WhyOf: lambda ask: inspector.why(ask.task),
             ActOn: self._act,
+            RunStart: self._run_start,
+            RunEnd: lambda ask: service.workflows.ended(ask.run),
+            RunResult: self._run_result,
+            RunStatus: lambda ask: service.workflows.view(ask.run),
+            RunSteps: lambda ask: service.workflows.steps(ask.run),
+            RunDefinition: self._definition,
+            ListRuns: self._runs,
+            SignalOn: lambda ask: service.workflows.signal(ask.event, ask.data, run=ask.run, step=ask.step),
             OrderBy: lambda ask: service.order_by(ask.policy, fair_share=ask.fair_share),
             BatchStatusOf: lambda ask: inspector.batch(ask.batch),
             BatchEnd: lambda ask: service.batch_end(ask.batch),
@@ -154,6 +173,20 @@ class Desk:
     async def _act(self, ask: ActOn) -> str | int:
         whole("number", ask.scope.number, 0, MAX_NUMBER)
         return await self._service.act(ask.verb, ask.scope, ask.reason)
+
+    async def _run_start(self, ask: RunStart) -> int:
+        service, content = self._service.workflows, ask.definition
+        plan = await asyncio.to_thread(service.check, content)
+        return await service.start(plan, arguments_of(ask.input), ask.options, Sent(ask.token, ask.again))
+
+    async def _run_result(self, ask: RunResult) -> bytes:
+        return msgspec.json.encode(await self._service.workflows.result(ask.run))
+
+    async def _definition(self, ask: RunDefinition) -> bytes:
+        return (await self._service.workflows.plan(ask.version)).content
+
+    async def _runs(self, ask: ListRuns) -> list[RunView]:
+        return await self._service.workflows.runs(ask.states, ask.before, whole("limit", ask.limit, 1, _LONGEST_LIST))
 
     async def _follow_open(self, ask: FollowOpen) -> int:
         if sum(length for _, length in ask.ranges) > _MOST_FOLLOWED:

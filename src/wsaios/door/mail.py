@@ -40,6 +40,8 @@ from wsaios.door.questions import (
     Question,
     Ranges,
     ResultOf,
+    RunStart,
+    SignalOn,
     StatusOf,
     SubmitOne,
     TriggerAct,
@@ -66,7 +68,7 @@ T = TypeVar("T")
 _PAGE: Final = 2000
 _AT_ONCE_S: Final = 0.05
 _LOOK_S: Final = 1.0
-_ASKED: Final = (ActOn, Flush, OrderBy, DeclareTrigger, TriggerAct, ListTriggers, EmitEvent)
+_ASKED: Final = (ActOn, Flush, OrderBy, DeclareTrigger, TriggerAct, ListTriggers, EmitEvent, RunStart, SignalOn)
 _KNOWN_BETTER: Final = (StatusOf, WhyOf)
 
 
@@ -82,6 +84,10 @@ class Afar:
     def running(self) -> bool:
         """Whoever waits here goes on waiting; the line sees to it that this ends."""
         return True
+
+    def rebuilding(self) -> bool:
+        """What another process does at the moment is not known here: the ledger can be asked."""
+        return False
 
 
 class Mail:

@@ -9,7 +9,7 @@ from wsaios.kernel.events import Scope, Verb
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.task import Batch
 from wsaios.kernel.trigger import TriggerSpec, TriggerVerb, TriggerView
-from wsaios.kernel.views import BatchView, Overview, Status, Transition, Why
+from wsaios.kernel.views import BatchView, Overview, RunView, Status, StepView, Transition, Why
 
 PROTOCOL: Final = 3
 A = TypeVar("A")
@@ -113,6 +113,70 @@ class ActOn(Ask[str | int], frozen=True, tag="act"):
     reason: Annotated[str, msgspec.Meta(max_length=1000)]
 
 
+class RunStart(Ask[int], frozen=True, tag="run_start"):
+    """Begin a run of a definition, given as its canonical JSON; `input` is a JSON object, the answer is its id.
+
+    `again` as in `SubmitOne`.
+    """
+
+    writes: ClassVar[bool] = True
+    definition: bytes
+    input: bytes
+    options: dict[str, Any]
+    token: Token
+    again: bool = False
+
+
+class RunEnd(Ask[RunView], frozen=True, tag="run_end"):
+    """Where a run stands once it has ended."""
+
+    waits: ClassVar[bool] = True
+    run: Number
+
+
+class RunResult(Ask[bytes], frozen=True, tag="run_result"):
+    """What a run gives back, as JSON, once it has ended."""
+
+    waits: ClassVar[bool] = True
+    run: Number
+
+
+class RunStatus(Ask[RunView], frozen=True, tag="run_status"):
+    """Where a run stands."""
+
+    run: Number
+
+
+class RunSteps(Ask[list[StepView]], frozen=True, tag="run_steps"):
+    """Where all steps of a run stand."""
+
+    run: Number
+
+
+class RunDefinition(Ask[bytes], frozen=True, tag="run_definition"):
+    """The canonical JSON of a version that some run has."""
+
+    version: Token
+
+
+class ListRuns(Ask[list[RunView]], frozen=True, tag="runs"):
+    """Runs in one of the states (none: any), latest first, those before an id (0: all)."""
+
+    states: list[str]
+    before: Number
+    limit: int
+
+
+class SignalOn(Ask[int], frozen=True, tag="signal"):
+    """Tell an event to the steps that wait for it, of one run (0: of all); the answer is how many took it."""
+
+    writes: ClassVar[bool] = True
+    event: Token
+    data: Any
+    run: Number = 0
+    step: Token = ""
+
+
 class OrderBy(Ask[Ordering], frozen=True, tag="order_by"):
     """Order by another policy, and let tenants share or not; None leaves each as it is. The answer is what holds."""
 
@@ -209,15 +273,18 @@ class EmitEvent(Ask[int], frozen=True, tag="emit"):
 
 
 def repeats(ask: Ask[Any]) -> bool:
-    """Whether it may be asked again when the answer was lost; a second replay would run again what failed again."""
+    """Whether it may be asked again when the answer was lost.
+
+    A second replay would run again what failed again, and a second event may meet another step.
+    """
     if isinstance(ask, TriggerAct):
         return ask.verb in {"pause", "resume"}
-    return not isinstance(ask, ActOn) or ask.verb != "replay"
+    return not isinstance(ask, SignalOn) and (not isinstance(ask, ActOn) or ask.verb != "replay")
 
 
 def sent_again(ask: Ask[A]) -> Ask[A]:
     """The same question, after a try whose answer may have been lost."""
-    if isinstance(ask, SubmitOne | EmitEvent):
+    if isinstance(ask, SubmitOne | EmitEvent | RunStart):
         return cast("Ask[A]", msgspec.structs.replace(ask, again=True))
     return ask
 
@@ -234,6 +301,14 @@ Question = (
     | HistoryOf
     | WhyOf
     | ActOn
+    | RunStart
+    | RunEnd
+    | RunResult
+    | RunStatus
+    | RunSteps
+    | RunDefinition
+    | ListRuns
+    | SignalOn
     | OrderBy
     | BatchStatusOf
     | BatchEnd

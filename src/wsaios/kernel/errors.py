@@ -6,12 +6,13 @@ WsaiosError
 │   │   ├── InputError     a place in an input file
 │   │   ├── InvalidExpression   a place in an expression
 │   │   └── InvalidDefinition   all that is wrong with the definition of a workflow
-│   ├── UnknownTask · UnknownBatch · UnknownHandler · UnknownLane · UnknownModel · UnknownGoal
+│   ├── UnknownTask · UnknownBatch · UnknownRun · UnknownHandler · UnknownLane · UnknownModel · UnknownGoal
 │   ├── UnknownTrigger
 │   ├── IdempotencyConflict
 │   ├── NotPossible        the verb does not fit the state
 │   ├── QueueFull          try again after `retry_after_s`
 │   ├── ExpressionFailed   an expression has no value over these values
+│   ├── RunFailed          `result()` of a run that did not succeed
 │   └── TaskFailed         `result()` of a task that did not succeed
 ├── OperatorError          the installation needs a hand
 │   ├── LedgerOwned        another live scheduler holds the ledger
@@ -115,6 +116,14 @@ class UnknownBatch(CallerError, LookupError):
         self.batch_id = batch_id
 
 
+class UnknownRun(CallerError, LookupError):
+    """There is no run of a workflow with this id (or it was pruned)."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is no run {run_id}; it may be older than the retention time")
+        self.run_id = run_id
+
+
 class UnknownHandler(CallerError, LookupError):
     """No handler has this name, or it cannot be imported."""
 
@@ -200,6 +209,17 @@ class ExpressionFailed(CallerError):
         super().__init__(f"expression {source[:200]!r}: {reason}")
         self.source = source
         self.reason = reason
+
+
+class RunFailed(CallerError):
+    """A run of a workflow ended without success."""
+
+    def __init__(self, run_id: str, state: str, kind: str, message: str) -> None:
+        super().__init__(f"{run_id} {state}: {message}" if message else f"{run_id} {state}")
+        self.run_id = run_id
+        self.state = state
+        self.kind = kind
+        self.message = message
 
 
 class TaskFailed(CallerError):

@@ -8,6 +8,7 @@ import msgspec
 from wsaios.kernel.engine import AttemptRef, Report, Resumed, Work
 from wsaios.kernel.ledger import Commit
 from wsaios.kernel.policy import Ordering
+from wsaios.kernel.run import NewRun, Run
 from wsaios.kernel.task import Batch, HandlerSpec, LaneSpec, NewTask, Outcome
 from wsaios.kernel.trigger import TriggerSpec, TriggerVerb
 
@@ -90,13 +91,38 @@ class Reported(msgspec.Struct):
     reports: list[Report]
 
 
+class StartRun(msgspec.Struct):
+    """Begin a run of a workflow; the reply is its id. `client_token` and `again` as in `Submit`."""
+
+    token: Token
+    run: NewRun
+    client_token: str = ""
+    again: bool = False
+
+
+class Signal(msgspec.Struct):
+    """An event came, with `data` as a text of JSON: steps that wait for it take it. The reply is how many did.
+
+    `run` 0: of every run. `step` "": whichever waits for `event`; otherwise that step, whatever its event is called.
+    """
+
+    token: Token
+    event: str
+    data: str = "null"
+    run: int = 0
+    step: str = ""
+
+
 Verb = Literal["cancel", "pause", "resume", "replay"]
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """What a verb is meant for: a task or batch by number, a lane by name, or everything."""
+    """What a verb is meant for: a task, batch or run by number, a lane by name, or everything.
 
-    kind: Literal["task", "batch", "lane", "all"]
+    With a run, `name` is the step from which it is done again.
+    """
+
+    kind: Literal["task", "batch", "lane", "all", "run"]
     number: int = 0
     name: str = ""
 
@@ -107,7 +133,10 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 class Act(msgspec.Struct):
-    """Cancel, pause, resume or replay; the reply is the state number for a task, else how many tasks it met."""
+    """Cancel, pause, resume or replay.
+
+    The reply is the state number for a task or a run, else how many tasks it met.
+    """
 
     token: Token
     verb: Verb
@@ -197,6 +226,8 @@ Event = (
     | StageRows
     | SealBatch
     | AbortBatch
+    | StartRun
+    | Signal
     | Reported
     | Act
     | HandlerKnown
@@ -232,8 +263,8 @@ class Effects(msgspec.Struct):
     """What may leave once `commit` is durable, and when to step again without an event (µs UTC; None: not before one).
 
     `again` asks for a step right after the answers; with `alone` nothing may be taken before it. Attempts in `works`
-    whose payload is empty find it in the answer, by task id. `ended` has the states of the tasks in `closed`.
-    `sizes` are those of the micro-batches whose attempts left.
+    whose payload is empty find it in the answer, by task id. `ended` has the states of the tasks in `closed`, `runs`
+    are those that ended. `sizes` are those of the micro-batches whose attempts left.
     """
 
     commit: Commit
@@ -244,6 +275,7 @@ class Effects(msgspec.Struct):
     resumes: list[Resumed] = []
     closed: list[Closed] = []
     batches: list[Batch] = []
+    runs: list[Run] = []
     warnings: list[tuple[str, dict[str, Any]]] = []
     ended: Mapping[int, int] = {}
     sizes: dict[AttemptRef, int] = {}

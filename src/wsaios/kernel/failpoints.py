@@ -23,6 +23,10 @@ FAMILIES: Final = (
     "releases_done",
     "keys",
     "facts",
+    "definitions",
+    "runs",
+    "steps_gone",
+    "steps",
     "taken",
     "purged",
 )
@@ -33,6 +37,7 @@ OPENING: Final = ("open.locked", "open.migrating", "open.migrated", "open.taking
 
 PRUNING: Final = (
     "prune.begin",
+    "prune.runs",
     "prune.outcomes",
     "prune.keys",
     "prune.facts",

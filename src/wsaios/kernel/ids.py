@@ -19,7 +19,7 @@ _PAIRS: Final = [high + low for high in _DIGITS for low in _DIGITS]
 _TO_BASE_32: Final = str.maketrans(_DIGITS, "0123456789abcdefghijklmnopqrstuv")
 _WIDTH: Final = 13
 
-Prefix = Literal["task", "batch", "event"]
+Prefix = Literal["task", "batch", "event", "run"]
 
 
 class IdRange(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from wsaios.kernel.run import Run, StepRow, StoredDefinition
 from wsaios.kernel.task import Batch, Outcome, Shard, Task
 
 
@@ -91,6 +92,41 @@ class BatchById(msgspec.Struct, frozen=True, tag=True):
     id: int
 
 
+class RunsById(msgspec.Struct, frozen=True, tag=True):
+    """The runs among these ids."""
+
+    ids: tuple[int, ...]
+
+
+class RunsBefore(msgspec.Struct, frozen=True, tag=True):
+    """Runs with an id below the given one in one of the states (none: any), latest first."""
+
+    before: int
+    states: tuple[int, ...]
+    limit: int
+
+
+class StepsOf(msgspec.Struct, frozen=True, tag=True):
+    """Rows of the steps of a run with (number, item) larger than the given one, in that order."""
+
+    run: int
+    number: int
+    item: int
+    limit: int
+
+
+class ResultsOf(msgspec.Struct, frozen=True, tag=True):
+    """The results of those of these tasks that succeeded."""
+
+    ids: tuple[int, ...]
+
+
+class DefinitionOf(msgspec.Struct, frozen=True, tag=True):
+    """The definition of one version, or nothing."""
+
+    version: str
+
+
 Question = (
     BatchById
     | ReadyAfter
@@ -102,6 +138,11 @@ Question = (
     | DependentsOf
     | DependentsOfMany
     | IdempotencyOf
+    | RunsById
+    | RunsBefore
+    | StepsOf
+    | ResultsOf
+    | DefinitionOf
 )
 
 
@@ -123,6 +164,10 @@ class Answer(msgspec.Struct):
     links: list[tuple[int, int]] = []
     keys: list[IdempotencyRow] = []
     batches: list[Batch] = []
+    runs: list[Run] = []
+    steps: list[StepRow] = []
+    results: "list[Payload]" = []
+    definitions: list[StoredDefinition] = []
 
 
 class Payload(msgspec.Struct, array_like=True, gc=False):
@@ -143,7 +188,9 @@ class Commit(msgspec.Struct):
     (removed when the task ends). `spilled` are older history entries (task id, part number, JSON). `purged` are id
     ranges (first, last) of an aborted batch: at most `purge_rows` live rows of them are deleted with their payloads.
     `links` are (parent, child); `releases` are ended parents whose dependents are still to be told. `facts` with
-    value None are deleted. `taken` are rows of the intake that leave it with this commit.
+    value None are deleted. `taken` are rows of the intake that leave it with this commit. `definitions` that are there
+    stay; `runs` and `steps` are new, or replace the row with the same key; `steps_gone` are keys of rows of steps that
+    go before the others come.
     """
 
     epoch: int
@@ -165,6 +212,10 @@ class Commit(msgspec.Struct):
     releases_done: list[int] = []
     keys: list[IdempotencyRow] = []
     facts: list[tuple[str, str, Any]] = []
+    definitions: list[StoredDefinition] = []
+    runs: list[Run] = []
+    steps_gone: list[tuple[int, int, int]] = []
+    steps: list[StepRow] = []
     taken: list[int] = []
     purged: list[tuple[int, int]] = []
     purge_rows: int = 10_000
@@ -194,6 +245,10 @@ _WRITES = (
     "releases_done",
     "keys",
     "facts",
+    "definitions",
+    "runs",
+    "steps_gone",
+    "steps",
     "taken",
     "purged",
     "spilled",
@@ -218,8 +273,9 @@ class Opening(msgspec.Struct):
     """What a new owner finds: its epoch and slot, and what it must hold in memory from the start.
 
     `running` are tasks that were in flight when the last owner died; `ready_shards` have rows to start; `batches`
-    are all that are not finished (state STAGING, or fewer ended than rows). `shards` are those of all these; the others
-    come with the answers that name them, and no shard has a number above `shard_high`.
+    are all that are not finished (state STAGING, or fewer ended than rows), `runs` all that have not ended. `shards`
+    are those of all these; the others come with the answers that name them, and no shard has a number above
+    `shard_high`.
     """
 
     epoch: int
@@ -233,6 +289,7 @@ class Opening(msgspec.Struct):
     releases: list[int]
     facts: list[tuple[str, str, Any]]
     shard_high: int = 0
+    runs: list[Run] = []
 
 
 class TaskView(msgspec.Struct):
@@ -299,8 +356,8 @@ class Reads(Protocol):
     def ended_ids(self, first: int, last: int, limit: int) -> list[tuple[int, int]]:
         """(id, state) of outcomes with first ≤ id ≤ last, by id."""
 
-    def unknown(self, ids: Sequence[int]) -> list[int]:
-        """Those of the ids that no task has, in their order."""
+    def asked(self, question: Question) -> Answer:
+        """The answer to a question of the core, as of the last commit."""
 
     def totals(self) -> Totals:
         """Counts over everything; may take a while on large ledgers."""
@@ -358,8 +415,9 @@ class Ledger(Protocol):
         """
 
     def prune(self, before_us: int, rows: int, held: Collection[int] | None = None) -> int:
-        """Delete at most `rows` outcomes that ended before the time (never rows of a kept batch) with all that hangs on
-        them, expired keys and unused shards; returns how many rows went.
+        """Delete at most `rows` outcomes that ended before the time (never rows of a kept batch, nor what a step of a
+        run names) with all that hangs on them, runs that ended before it, expired keys and unused shards; returns how
+        many rows went.
 
         `held` are the shards that the core has in memory; None: nobody knows, and only those of batches that are no
         more go. With `held` a ledger may keep what is over for up to two days more, to drop a day of it at once, and

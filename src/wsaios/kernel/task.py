@@ -13,6 +13,8 @@ DEFAULT_TENANT: Final = "default"
 MAX_PAYLOAD_BYTES: Final = 1 << 20
 IDEMPOTENCY_WINDOW_S: Final = 7 * 86_400.0
 HISTORY_KEPT: Final = 32
+API_HANDLER: Final = "wsaios.api"
+"""The handler that makes guarded calls over HTTP."""
 GRADES: Final = ("bulk", "default", "interactive")
 """The classes of work, the lowest first; a task belongs to one by its priority."""
 BULK_TO: Final = -50
@@ -127,7 +129,10 @@ class LaneSpec(msgspec.Struct, frozen=True):
 
 
 class Body(msgspec.Struct, array_like=True, gc=False):
-    """The part of a live task that no query looks into; stored as one JSON array."""
+    """The part of a live task that no query looks into; stored as one JSON array.
+
+    `step` says of which step of a workflow it is the work: run, number of the step, item (-1: no item).
+    """
 
     accepted_us: int
     priority: int = 0
@@ -145,6 +150,7 @@ class Body(msgspec.Struct, array_like=True, gc=False):
     spilled: int = 0
     history: list[Entry] = []
     depth: int = 0
+    step: tuple[int, int, int] | None = None
 
 
 class Task(msgspec.Struct, array_like=True, gc=False):

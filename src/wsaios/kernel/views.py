@@ -1,4 +1,4 @@
-"""What people and programs are shown of tasks and batches."""
+"""What people and programs are shown of tasks, batches and runs."""
 
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -95,6 +95,52 @@ class BatchView(msgspec.Struct, frozen=True):
     def finished(self) -> bool:
         """Whether all rows have ended."""
         return self.state == "sealed" and self.done >= self.rows
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """Where a run of a workflow stands. `ended_at` None: it has not ended; `tries`: how often it was run again.
+
+    `has_output`: its definition says what it gives back.
+    """
+
+    id: str
+    workflow: str
+    version: str
+    state: str
+    tenant: str
+    priority: int
+    created_at: datetime
+    ended_at: datetime | None
+    tries: int
+    input: Any
+    failure: Failure | None = None
+    has_output: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self.ended_at is not None
+
+
+class StepView(msgspec.Struct, frozen=True):
+    """Where a step of a run stands: ``"pending"`` before it begins, ``"waiting"`` for its event, or as a task.
+
+    `began_at` is when its first task began to run, `items` how many elements its list has (None: it has no list), of
+    which `done` ended and `failed` did not succeed. `depends_on` are the ids of others.
+    """
+
+    id: str
+    state: str
+    does: str
+    depends_on: tuple[str, ...]
+    task: str | None = None
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempts: int = 0
+    items: int | None = None
+    done: int = 0
+    failed: int = 0
+    failure: Failure | None = None
 
 
 class Overview(msgspec.Struct, frozen=True):

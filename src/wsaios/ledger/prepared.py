@@ -35,6 +35,8 @@ CHECKS: Final = {
     "check_orphans": "arguments, checkpoints or histories belong to no task",
     "check_releases": "parents are to be released but did not end",
     "check_links": "dependencies point to tasks that do not exist",
+    "check_steps": "steps belong to a run or a task that does not exist",
+    "check_runs": "runs have no definition, or ended while tasks of them live",
     "check_ids": "tables hold an id above the highest one recorded",
     "check_batches": "batches count their ended rows wrongly",
 }

@@ -8,7 +8,7 @@ from wsaios.kernel.errors import LedgerUnavailable
 Row = tuple[Any, ...]
 PAGE_ROWS: Final = 2000
 PAGE_BYTES: Final = 4 << 20
-_LOWEST: Final = {"integer": -(1 << 63), "name": b""}
+_LOWEST: Final = {"integer": -(1 << 63), "name": b"", "text": ""}
 
 
 class Table(NamedTuple):
@@ -51,6 +51,13 @@ TABLES: Final = (
     _table("link", "parent child", "integer integer"),
     _table("release", "parent"),
     _table("idempotency", "tenant key task digest until_us", "name name"),
+    _table("definition", "version name created_us content", "text"),
+    _table(
+        "run",
+        "id state version name tenant priority created_us ended_us tries input output failure going",
+        booleans=(12,),
+    ),
+    _table("step", "run number item task state at_us data failure", "integer integer integer"),
     _table("fact", "component key value version changed_us", "name name"),
     # After the facts: on SQLite a trigger of theirs writes here too.
     _table("fact_log", "component key version value at_us", "name name integer"),

@@ -25,6 +25,7 @@ from wsaios.scheduler.links import Links
 from wsaios.scheduler.pursuit import Pursuit
 from wsaios.scheduler.reorder import Reordering
 from wsaios.scheduler.reports import Reports
+from wsaios.scheduler.runs import Runs
 from wsaios.scheduler.triggers.triggers import Triggers
 from wsaios.scheduler.verbs import Verbs
 
@@ -67,6 +68,7 @@ class Core:
         self._links = Links(book)
         self._verbs = Verbs(book)
         self._leftovers = Leftovers(book)
+        self.runs = Runs(book, self._intake, self._verbs, serves=recover)
         self._pursuit: Pursuit | None = None
         if hub is not None:
             self._pursuit = Pursuit(book, self._intake, hub)
@@ -88,7 +90,9 @@ class Core:
             ev.StageRows: self._batches.stage,
             ev.SealBatch: self._batches.seal,
             ev.AbortBatch: self._batches.abort,
-            ev.Act: self._verbs.act,
+            ev.Act: self._act,
+            ev.StartRun: self.runs.start,
+            ev.Signal: self.runs.signal,
             ev.HandlerKnown: self._handler_known,
             ev.Reorder: self.reordering.change,
             ev.LaneKnown: lambda event: executor.lane(event.spec),
@@ -133,12 +137,14 @@ class Core:
                 book.unanswered.add(token)
             self._handle[type(event)](event)
         self._timers()
+        self.runs.run()
         self.triggers.run(self._pursuit.run() if self._pursuit is not None else ())
         self.cycle.run()
 
     def finish(self) -> ev.Effects:
         """Everything decided since the last `finish`: what to commit, and what may leave once that is durable."""
         self._batches.purge()
+        self.runs.settle()
         if self.book.commit.releases:
             self._links.release()
         self.triggers.settle()
@@ -180,8 +186,8 @@ class Core:
         """When to step again without an event (µs UTC); None: not before one."""
         executor = self.executor
         goals = self._pursuit.next_us() if self._pursuit is not None else None
-        triggers = self.triggers.next_us()
-        times = (executor.due.next_us(), executor.expiring.next_us(), self.cycle.next_us(), goals, triggers)
+        own = (self.triggers.next_us(), self.runs.next_us())
+        times = (executor.due.next_us(), executor.expiring.next_us(), self.cycle.next_us(), goals, *own)
         return min((time for time in times if time is not None), default=None)
 
     def unanswered(self) -> list[ev.Token]:
@@ -248,6 +254,7 @@ class Core:
         for component, key, value in opening.facts:
             if component == "sweep":
                 self._verbs.recover(key, value)
+        self.runs.recover(opening.runs)
         if self._pursuit is not None:
             self._pursuit.recover(opening.facts)
         self.heritage.settle(book)
@@ -288,6 +295,9 @@ class Core:
         task.due_us = None
         book.move(task, State.READY, reason, fence=True)
         executor.offer(task, shard)
+
+    def _act(self, event: ev.Act) -> None:
+        (self.runs if event.scope.kind == "run" else self._verbs).act(event)
 
     def _reported(self, event: ev.Reported) -> None:
         self._reports.take(event.reports)

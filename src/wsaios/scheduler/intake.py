@@ -55,6 +55,16 @@ class Intake:
         else:
             self._accept_plain(event)
 
+    def accept(self, new: NewTask, depth: int, step: tuple[int, int, int]) -> int:
+        """Accept the work of a step of a run, whose depth is known; returns its id."""
+        book = self._book
+        number = new.id = book.ids.one(book.now_us)
+        task = make(book, new, depth=depth)
+        task.body.step = step
+        start(task, book.now_us)
+        self._add(task, new)
+        return number
+
     def take_batch(self, event: TakeBatch) -> None:
         """Accept the head of a batch that a client left; its rows follow one by one."""
         book, batch = self._book, event.batch

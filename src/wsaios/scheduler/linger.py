@@ -48,7 +48,8 @@ class Linger:
         if not 0 < len(ended) <= _MOST or any(type(event) is not Reported for event in events):
             return False
         # One that may run at most once would be lost by a death in that moment, and another one run again.
-        if any(outcome.body.flags & Flag.ONCE for outcome in ended):
+        # After the end of a step a run may have ended, which somebody may wait for.
+        if any(outcome.body.flags & Flag.ONCE or outcome.body.step is not None for outcome in ended):
             return False
         return book.only_ends() and not self._watch.waits_for(outcome.id for outcome in ended)
 

@@ -416,8 +416,8 @@ class Loop:
             self._failpoint("driver.after_dispatch")
         if effects.closed:
             self.watch.closed(effects.closed)
-        if effects.batches:
-            self.watch.finished(effects.batches)
+        if effects.batches or effects.runs:
+            self.watch.finished([*effects.batches, *effects.runs])
         for message, fields in effects.warnings:
             self._log.warning(message, **fields)
         if self._notices is not None:

@@ -13,7 +13,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -45,6 +45,7 @@ from wsaios.kernel.ids import IdRange, encode
 from wsaios.kernel.ledger import Reads, Totals
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.ports import Clock
+from wsaios.kernel.run import RunState
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, HandlerSpec, NewTask, Outcome
 from wsaios.kernel.text import storable
@@ -58,6 +59,8 @@ from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.places import Places
 from wsaios.scheduler.triggering import TriggerService
+from wsaios.scheduler.watch import Whole
+from wsaios.scheduler.workflows import FROM_HERE, Sent, Workflows
 
 T = TypeVar("T")
 CHUNK_ROWS: Final = 2000
@@ -80,16 +83,6 @@ class Limits(msgspec.Struct, frozen=True):
     payload_bytes: int = 1 << 20
 
 
-class Sent(NamedTuple):
-    """What a client called a submission, so that the same one, sent `again`, is the same task; empty: nothing."""
-
-    token: str = ""
-    again: bool = False
-
-
-_FROM_HERE: Final = Sent()
-
-
 class Submissions:
     """How work comes in."""
 
@@ -106,9 +99,10 @@ class Submissions:
         self._ends = Ends(reads, read)
         self.inspector = Inspector(reads, read, lambda: loop.core, clock)
         self.triggers = TriggerService(self._post, limits.payload_bytes, languages)
+        self.workflows = Workflows(loop, reads, read, self._post)
 
     async def submit(
-        self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = _FROM_HERE
+        self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = FROM_HERE
     ) -> int:
         """Accept one task; it is durable when this returns its id.
 
@@ -121,7 +115,7 @@ class Submissions:
         return ids[0]
 
     def submitted(
-        self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = _FROM_HERE
+        self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = FROM_HERE
     ) -> "asyncio.Future[list[int]]":
         """The same without a coroutine: what is refused at once is raised here, the rest by the future."""
         new = self._calls.build(handler, arguments, options, self._spec(handler), self._clock.now_us())
@@ -302,17 +296,21 @@ class Service(Submissions):
     """Submit, wait, inspect and act."""
 
     async def act(self, verb: Verb, scope: Scope, reason: str = "") -> str | int:
-        """Cancel, pause, resume or replay; returns the new state of a task in a word, else how many it met.
+        """Cancel, pause, resume or replay; returns the new state of a task or a run in a word, else how many it met.
 
         Pausing or resuming a batch, a lane or everything is one switch and counts as 1; a batch that is over as 0.
 
         Raises:
-            UnknownTask, UnknownBatch, UnknownLane, NotPossible: nothing changed.
+            UnknownTask, UnknownBatch, UnknownRun, UnknownLane, NotPossible: nothing changed.
         """
         if not isinstance(reason, str):
             raise InvalidInput("reason", f"must be text, not {type(reason).__name__}")
         told = storable(reason)
+        if scope.kind == "run" and verb == "replay":
+            await self.workflows.ready_again(scope.number)
         answer = int(await self._ask(lambda token: Act(token, verb, scope, told)))
+        if scope.kind == "run":
+            return RunState(answer).word
         return State(answer).word if scope.kind == "task" else answer
 
     async def order_by(self, policy: str | AnyPolicy | None, *, fair_share: bool | FairShare | None) -> Ordering:
@@ -397,13 +395,13 @@ class Service(Submissions):
                 try:
                     view = await self.inspector.batch(number)
                 except LedgerUnavailable as error:
-                    batch = await self._meanwhile(future, error)
-                    return None if batch is None else batch_view(batch)
+                    late: Whole | None = await self._meanwhile(future, error)
+                    return batch_view(late) if isinstance(late, Batch) else None
                 if view.finished:
                     return view
             self._check_running(future)
             batch = await future
-            return None if batch is None else batch_view(batch)
+            return batch_view(batch) if isinstance(batch, Batch) else None
         finally:
             self._loop.watch.drop_batch(number, future)
 
@@ -460,8 +458,9 @@ class Service(Submissions):
             core = self._loop.core
             tasks = {} if core is None else core.book.tasks
             doubtful = [number for number in asked[place : place + _PAGE] if number not in tasks]
-            for number in await self._read(self._reads.unknown, doubtful) if doubtful else ():
-                raise UnknownTask(encode(number))
+            _, missing = await self._read(self._reads.ends, doubtful) if doubtful else ((), ())
+            if missing:
+                raise UnknownTask(encode(missing[0]))
 
     async def outcomes(self, ranges: Sequence[tuple[int, int]]) -> AsyncIterator[tuple[Outcome, bytes]]:
         """Every outcome of these ranges by id, which is input order, with its result bytes."""

@@ -133,7 +133,7 @@ class Verbs:
             hint = "it may run at most once, and pausing would run it again; cancel it instead"
             book.reply(event.token, error=NotPossible(verb, encode(task.id), state.word, hint))
         elif verb == "pause" and state != State.PAUSED:
-            self._pause(task, event.reason or "paused")
+            self.pause(task, event.reason or "paused")
             book.reply(event.token, State.PAUSED)
         elif verb == "resume" and state == State.PAUSED:
             self.resume(task)
@@ -142,7 +142,8 @@ class Verbs:
             hint = "it has not ended" if verb == "replay" else ""
             book.reply(event.token, error=NotPossible(verb, encode(task.id), state.word, hint))
 
-    def _pause(self, task: Task, reason: str) -> None:
+    def pause(self, task: Task, reason: str) -> None:
+        """Hold a live task that is not paused yet; what runs is told to stop."""
         resume_to = task.state
         if task.state == State.RUNNING:
             self._book.cancel_attempt(task)
@@ -169,7 +170,11 @@ class Verbs:
             book.executor.due.add(task)
 
     def _replay_one(self, event: Act, outcome: Outcome) -> None:
-        if outcome.state not in _REPLAYABLE:
+        if outcome.body.step is not None:
+            name, run = encode(outcome.id), encode(outcome.body.step[0], "run")
+            hint = f"it is the work of a step; retry the run: {run}"
+            self._book.reply(event.token, error=NotPossible("replay", name, State(outcome.state).word, hint))
+        elif outcome.state not in _REPLAYABLE:
             name = encode(outcome.id)
             self._book.reply(
                 event.token,
@@ -240,7 +245,8 @@ class Verbs:
             self._next(sweep)
             return
         for outcome in answer.outcomes:
-            if self._meets(sweep.scope, outcome.shard):
+            # A run that ended is run again as a whole.
+            if outcome.body.step is None and self._meets(sweep.scope, outcome.shard):
                 self._again(outcome)
                 sweep.met += 1
         self._advance(sweep, [outcome.id for outcome in answer.outcomes])

@@ -1,16 +1,19 @@
-"""Who waits for which task or batch to end."""
+"""Who waits for which task, batch or run to end."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from wsaios.kernel.events import Closed
+from wsaios.kernel.run import Run
 from wsaios.kernel.task import Batch
 
+Whole = Batch | Run
+"""What is over when all of it is; no two of them share a number."""
 Listener = Callable[[list[Closed]], None]
 
 
 class Watch:
-    """Futures by task and batch, and listeners to everything that ends; told after the commit.
+    """Futures by task, batch and run, and listeners to everything that ends; told after the commit.
 
     A future that is done with None, and a listener that is told nothing, missed something: ask the ledger again.
     `noticed` is called whenever somebody begins to wait for tasks.
@@ -18,7 +21,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._tasks: dict[int, list[asyncio.Future[Closed | None]]] = {}
-        self._batches: dict[int, list[asyncio.Future[Batch | None]]] = {}
+        self._batches: dict[int, list[asyncio.Future[Whole | None]]] = {}
         self._listeners: dict[Listener, bool] = {}
         self.noticed: Callable[[], None] = _nothing
 
@@ -41,13 +44,13 @@ class Watch:
             if not waiting:
                 del self._tasks[number]
 
-    def batch(self, number: int) -> "asyncio.Future[Batch | None]":
-        """Done when the last row of the batch ends."""
-        future: asyncio.Future[Batch | None] = asyncio.get_running_loop().create_future()
+    def batch(self, number: int) -> "asyncio.Future[Whole | None]":
+        """Done when the last row of the batch ends, or the run."""
+        future: asyncio.Future[Whole | None] = asyncio.get_running_loop().create_future()
         self._batches.setdefault(number, []).append(future)
         return future
 
-    def drop_batch(self, number: int, future: "asyncio.Future[Batch | None]") -> None:
+    def drop_batch(self, number: int, future: "asyncio.Future[Whole | None]") -> None:
         """No longer wait."""
         waiting = self._batches.get(number)
         if waiting is not None and future in waiting:
@@ -79,19 +82,19 @@ class Watch:
         for listener in list(self._listeners):
             listener(closed)
 
-    def finished(self, batches: list[Batch]) -> None:
-        """Tell those who wait for batches."""
+    def finished(self, batches: Sequence[Whole]) -> None:
+        """Tell those who wait for batches or runs."""
         for batch in batches:
             for future in self._batches.pop(batch.id, ()):
                 if not future.done():
                     future.set_result(batch)
 
     def waited(self) -> tuple[list[int], list[int], bool]:
-        """The tasks and the batches that somebody waits for, and whether anybody listens to everything."""
+        """The tasks, and the batches and runs, that somebody waits for, and whether anybody listens to everything."""
         return list(self._tasks), list(self._batches), bool(self._listeners)
 
     def look_again(self, batches: list[int]) -> None:
-        """Have those who wait for these batches ask the ledger."""
+        """Have those who wait for these batches or runs ask the ledger."""
         for number in batches:
             for future in self._batches.pop(number, ()):
                 if not future.done():
@@ -112,8 +115,8 @@ class Watch:
         for listener in list(self._listeners):
             listener([])
 
-    def _everyone(self) -> list["asyncio.Future[Closed | None] | asyncio.Future[Batch | None]"]:
-        waiting: list[asyncio.Future[Closed | None] | asyncio.Future[Batch | None]] = []
+    def _everyone(self) -> list["asyncio.Future[Closed | None] | asyncio.Future[Whole | None]"]:
+        waiting: list[asyncio.Future[Closed | None] | asyncio.Future[Whole | None]] = []
         for tasks in self._tasks.values():
             waiting.extend(tasks)
         for batches in self._batches.values():

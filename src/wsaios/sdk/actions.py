@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from wsaios.bootstrap import API_HANDLER
 from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.task import API_HANDLER
 
 _FIELDS = {"type", "target", "params"}
 

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from wsaios.kernel.errors import InvalidInput
-from wsaios.sdk.handles import Batch, Task
+from wsaios.sdk.handles import Batch, Run, Task
 from wsaios.sdk.triggering import Triggers
 
 P = ParamSpec("P")
@@ -192,6 +192,33 @@ class BlockingBatch(Blocking[Batch]):
     status = blocking(Batch.status)
     wait = blocking(Batch.wait)
     cancel = blocking(Batch.cancel)
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+class BlockingRun(Blocking[Run]):
+    """A `Run` whose verbs return when they are done."""
+
+    @property
+    def inner(self) -> Run:
+        """The run itself."""
+        return self._inner
+
+    @property
+    def id(self) -> str:
+        """The id that all verbs take."""
+        return self._inner.id
+
+    result = blocking(Run.result)
+    wait = blocking(Run.wait)
+    status = blocking(Run.status)
+    steps = blocking(Run.steps)
+    signal = blocking(Run.signal)
+    cancel = blocking(Run.cancel)
+    pause = blocking(Run.pause)
+    resume = blocking(Run.resume)
+    retry = blocking(Run.retry)
 
     def __repr__(self) -> str:
         return repr(self._inner)

@@ -15,19 +15,20 @@ from wsaios.door.frames import MAX_FRAME_BYTES
 from wsaios.door.line import RETRY_S
 from wsaios.door.lines import Going, going, line_of
 from wsaios.kernel.errors import InvalidInput
-from wsaios.kernel.events import Verb
+from wsaios.kernel.events import Scope, Verb
 from wsaios.kernel.ids import encode
 from wsaios.kernel.json_value import checked
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.states import by_word
-from wsaios.kernel.views import UNOWNED, BatchView, Overview, Status, Transition, Why
+from wsaios.kernel.views import UNOWNED, BatchView, Overview, RunView, Status, StepView, Transition, Why
 from wsaios.planning.calls import Calls, patience
 from wsaios.planning.calls import name as checked_name
-from wsaios.sdk.blocking import Blocking, BlockingBatch, BlockingTask, BlockingTriggers, blocking
-from wsaios.sdk.handles import Batch, Task
+from wsaios.sdk.blocking import Blocking, BlockingBatch, BlockingRun, BlockingTask, BlockingTriggers, blocking
+from wsaios.sdk.handles import Batch, Run, Task
 from wsaios.sdk.holder import live_owner
 from wsaios.sdk.names import Rows, number_of, scope_of
 from wsaios.sdk.outward import chunked, chunked_async, plain
+from wsaios.sdk.runs import Definition, plan_from
 from wsaios.sdk.triggering import Triggers
 
 _MARGIN_BYTES: Final = 1 << 16
@@ -223,6 +224,66 @@ class AsyncClient:
             raise InvalidInput("states", str(error)) from error
         return await self._line.ask(ask.ListTasks(numbers, number_of(after) if after else 0, limit))
 
+    async def run_workflow(
+        self,
+        definition: Definition,
+        /,
+        *,
+        input: Mapping[str, object] | None = None,  # noqa: A002  # the name that it has in a definition
+        **options: Any,
+    ) -> Run:
+        """Begin a run, as `Scheduler.run_workflow`; handlers are those of the scheduler."""
+        plan = await plan_from(definition)
+        values = self._calls.encode(input, None)
+        return Run(self, await self._line.ask(ask.RunStart(plan.content, values, plain(options), self._token())))
+
+    async def run_result(self, run_id: str | Run, *, timeout_s: float | None = None) -> Any:
+        """What a run gives back, waiting for it; a timeout works as in `result`.
+
+        Raises:
+            RunFailed: it did not succeed; says which step, and why.
+            NoOwner: it has not ended, no scheduler lives, and no timeout was given.
+        """
+        data: bytes = await self._within(ask.RunResult(number_of(run_id, "run")), timeout_s, run_id)
+        return msgspec.json.decode(data)
+
+    async def run_end(self, run_id: str | Run, *, timeout_s: float | None = None) -> RunView:
+        """Until a run has ended, however."""
+        view: RunView = await self._within(ask.RunEnd(number_of(run_id, "run")), timeout_s, run_id)
+        return view
+
+    async def run_status(self, run_id: str | Run) -> RunView:
+        """Where a run stands."""
+        return await self._line.ask(ask.RunStatus(number_of(run_id, "run")))
+
+    async def run_steps(self, run_id: str | Run) -> list[StepView]:
+        """Where the steps of a run stand, each after those that it depends on."""
+        return await self._line.ask(ask.RunSteps(number_of(run_id, "run")))
+
+    async def run_definition(self, version: str) -> bytes:
+        """The definition of a version that some run has, as canonical JSON."""
+        return await self._line.ask(ask.RunDefinition(version))
+
+    async def runs(
+        self, states: Sequence[str] = (), *, before: str | Run | None = None, limit: int = 100
+    ) -> list[RunView]:
+        """Runs in one of the states (none: any), latest first, those before the given one; `limit` 1…1000."""
+        return await self._line.ask(ask.ListRuns(list(states), number_of(before, "run") if before else 0, limit))
+
+    async def signal(self, event: str = "", data: Any = None, *, run: str | Run | None = None, step: str = "") -> int:
+        """Tell an event to the steps that wait for it, as `Scheduler.signal`.
+
+        Raises:
+            Unacknowledged: the connection broke before the answer; see the status of the run before telling it again.
+        """
+        number = 0 if run is None else number_of(run, "run")
+        return await self._line.ask(ask.SignalOn(event, checked(data, "data"), number, step))
+
+    async def retry(self, run_id: str | Run, *, from_step: str | None = None) -> str:
+        """Run again what failed of a run that has ended, as `Run.retry`."""
+        scope = Scope("run", number_of(run_id, "run"), from_step or "")
+        return str(await self._line.ask(ask.ActOn("replay", scope, "")))
+
     async def order_by(
         self, policy: str | AnyPolicy | None = None, *, fair_share: bool | FairShare | None = None
     ) -> Ordering:
@@ -323,6 +384,17 @@ class Client(Blocking[AsyncClient]):
             self._wait(outgoing.abort())
             raise
 
+    def run_workflow(
+        self,
+        definition: Definition,
+        /,
+        *,
+        input: Mapping[str, object] | None = None,  # noqa: A002  # the name that it has in a definition
+        **options: Any,
+    ) -> BlockingRun:
+        """As `AsyncClient.run_workflow`."""
+        return BlockingRun(self._wait(self._inner.run_workflow(definition, input=input, **options)), self._home)
+
     def as_completed(self, tasks: BlockingBatch | Iterable[BlockingTask]) -> Iterator[BlockingTask]:
         """As `AsyncClient.as_completed`."""
         inner = tasks.inner if isinstance(tasks, BlockingBatch) else [task.inner for task in tasks]
@@ -335,6 +407,14 @@ class Client(Blocking[AsyncClient]):
     history = blocking(AsyncClient.history)
     why = blocking(AsyncClient.why)
     order_by = blocking(AsyncClient.order_by)
+    run_result = blocking(AsyncClient.run_result)
+    run_end = blocking(AsyncClient.run_end)
+    run_status = blocking(AsyncClient.run_status)
+    run_steps = blocking(AsyncClient.run_steps)
+    run_definition = blocking(AsyncClient.run_definition)
+    runs = blocking(AsyncClient.runs)
+    signal = blocking(AsyncClient.signal)
+    retry = blocking(AsyncClient.retry)
     batch_status = blocking(AsyncClient.batch_status)
     wait = blocking(AsyncClient.wait)
     cancel = blocking(AsyncClient.cancel)

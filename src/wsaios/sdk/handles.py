@@ -1,11 +1,11 @@
-"""What `submit` and `submit_many` hand out: a task, a batch."""
+"""What `submit`, `submit_many` and `run_workflow` hand out: a task, a batch, a run."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 from wsaios.kernel.ids import IdRange, encode, walk
 from wsaios.kernel.task import Batch as BatchRow
-from wsaios.kernel.views import BatchView, Status, Transition, Why
+from wsaios.kernel.views import BatchView, RunView, Status, StepView, Transition, Why
 
 
 class Verbs(Protocol):
@@ -31,6 +31,30 @@ class Verbs(Protocol):
 
     async def wait(self, batch_id: str, *, timeout_s: float | None = None) -> BatchView:
         """Until all rows have ended."""
+
+    async def pause(self, target: str, *, reason: str = "") -> str | int:
+        """Hold it."""
+
+    async def resume(self, target: str) -> str | int:
+        """Go on."""
+
+    async def retry(self, run_id: str, *, from_step: str | None = None) -> str:
+        """Run it again."""
+
+    async def signal(self, event: str = "", data: Any = None, *, run: str | None = None, step: str = "") -> int:
+        """Tell what happened."""
+
+    async def run_result(self, run_id: str, *, timeout_s: float | None = None) -> Any:
+        """What a run gives back."""
+
+    async def run_end(self, run_id: str, *, timeout_s: float | None = None) -> RunView:
+        """Until it has ended."""
+
+    async def run_status(self, run_id: str) -> RunView:
+        """Where a run stands."""
+
+    async def run_steps(self, run_id: str) -> list[StepView]:
+        """Where its steps stand."""
 
 
 class Task:
@@ -135,3 +159,80 @@ class Batch:
 
     def __repr__(self) -> str:
         return f"<Batch {self.id} of {self.length}>"
+
+
+class Run:
+    """One run of a workflow. Two handles of the same run are equal."""
+
+    __slots__ = ("_verbs", "number")
+
+    def __init__(self, verbs: Verbs, number: int) -> None:
+        self._verbs = verbs
+        self.number = number
+
+    @property
+    def id(self) -> str:
+        """The id that all verbs take."""
+        return encode(self.number, "run")
+
+    async def result(self, timeout_s: float | None = None) -> Any:
+        """What it gives back, waiting for it: the `output` of its definition, else the results of its last steps.
+
+        Raises:
+            RunFailed: it did not succeed; says which step, and why.
+            TimeoutError: not in time; the run goes on.
+        """
+        return await self._verbs.run_result(self.id, timeout_s=timeout_s)
+
+    async def wait(self, timeout_s: float | None = None) -> RunView:
+        """Until it has ended, however.
+
+        Raises:
+            TimeoutError: not in time; the run goes on.
+        """
+        return await self._verbs.run_end(self.id, timeout_s=timeout_s)
+
+    async def status(self) -> RunView:
+        """Where it stands."""
+        return await self._verbs.run_status(self.id)
+
+    async def steps(self) -> list[StepView]:
+        """Where its steps stand, each after those that it depends on."""
+        return await self._verbs.run_steps(self.id)
+
+    async def signal(self, event: str = "", data: Any = None, *, step: str = "") -> int:
+        """Tell an event to the steps of it that wait for that, or to one step; returns how many took it.
+
+        Raises:
+            NotPossible: none waits for it.
+        """
+        return await self._verbs.signal(event, data, run=self.id, step=step)
+
+    async def cancel(self, reason: str = "") -> str:
+        """End it, with all that runs for it. Returns its state in a word."""
+        return str(await self._verbs.cancel(self.id, reason=reason))
+
+    async def pause(self, reason: str = "") -> str:
+        """Begin nothing more of it until `resume`; what runs goes on. Returns its state in a word."""
+        return str(await self._verbs.pause(self.id, reason=reason))
+
+    async def resume(self) -> str:
+        """Go on. Returns its state in a word."""
+        return str(await self._verbs.resume(self.id))
+
+    async def retry(self, *, from_step: str | None = None) -> str:
+        """Run again what failed, with all that depends on it, or `from_step` on; what succeeded before stays.
+
+        Raises:
+            NotPossible: it has not ended, or all of it succeeded and no step is named.
+        """
+        return await self._verbs.retry(self.id, from_step=from_step)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and other.number == self.number
+
+    def __hash__(self) -> int:
+        return hash(self.number)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}>"

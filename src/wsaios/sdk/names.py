@@ -1,4 +1,4 @@
-"""What users write to name things: ids or handles of tasks and batches, rows, and what a verb is meant for."""
+"""What users write to name things: ids or handles of tasks, batches and runs, rows, and what a verb is meant for."""
 
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any
@@ -26,7 +26,7 @@ def number_of(text: object, kind: Any = "task") -> int:
 
 
 def scope_of(target: object) -> Scope:
-    """What a verb is meant for: a task or batch id (or handle), ``"lane:NAME"`` or ``"all"``.
+    """What a verb is meant for: a task, batch or run id (or handle), ``"lane:NAME"`` or ``"all"``.
 
     Raises:
         InvalidInput: it is none of these.
@@ -36,5 +36,5 @@ def scope_of(target: object) -> Scope:
         return Scope("all")
     if text.startswith("lane:"):
         return Scope("lane", name=text.removeprefix("lane:"))
-    kind: Any = "batch" if text.startswith("batch_") else "task"
+    kind: Any = next((each for each in ("batch", "run") if text.startswith(f"{each}_")), "task")
     return Scope(kind, number_of(text, kind))

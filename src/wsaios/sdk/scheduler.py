@@ -10,7 +10,6 @@ from typing import Any, Final, Self, TypeVar, cast
 import msgspec
 
 from wsaios.bootstrap import (
-    API_HANDLER,
     GRACE_S,
     Api,
     Parts,
@@ -29,12 +28,12 @@ from wsaios.door.lines import door_of
 from wsaios.engines.local.aside import standing_aside
 from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import InvalidInput, LedgerOwned, NotPossible
-from wsaios.kernel.events import Closed, Verb
+from wsaios.kernel.events import Closed, Scope, Verb
 from wsaios.kernel.ids import encode
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.states import State
-from wsaios.kernel.task import HandlerSpec, LaneSpec
-from wsaios.kernel.views import BatchView, Status, Transition, Why
+from wsaios.kernel.task import API_HANDLER, HandlerSpec, LaneSpec
+from wsaios.kernel.views import BatchView, RunView, Status, StepView, Transition, Why
 from wsaios.ledger.location import locate
 from wsaios.planning.calls import CALL_DEFAULTS, TRIES, retries, seconds, whole
 from wsaios.planning.calls import name as text
@@ -42,9 +41,10 @@ from wsaios.scheduler.lifecycle import Signals
 from wsaios.scheduler.service import Limits
 from wsaios.sdk.actions import Actions
 from wsaios.sdk.declares import Declares
-from wsaios.sdk.handles import Batch, Task
+from wsaios.sdk.handles import Batch, Run, Task
 from wsaios.sdk.marshal import AtHome, Home, at_home
 from wsaios.sdk.names import Rows, number_of, scope_of
+from wsaios.sdk.runs import Definition, make_ready, plan_from, recall_handlers
 from wsaios.sdk.standby import Standby, or_handed_in
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -109,6 +109,7 @@ class Scheduler(Declares):
         self._api = Api(allow_private=chosen.http_allow_private)
         self.add_handler(API_HANDLER, self._api)
         self.count(API_HANDLER)
+        self._service.workflows.ready = lambda plan: make_ready(self, self._specs, plan)
         components = self._parts.components
         self.goals: GoalQueue = cast("Any", AtHome(self.home, components.goals))
         self.state: StateStore = cast("Any", AtHome(self.home, components.state))
@@ -184,7 +185,7 @@ class Scheduler(Declares):
         if preemptible:
             spec = msgspec.structs.replace(spec, preemptible=True)
         self._specs[name] = spec
-        if self._started:
+        if self._parts.loop.running():
             self._parts.know(spec)
 
     async def start(self) -> None:
@@ -229,8 +230,9 @@ class Scheduler(Declares):
         self._started = True
 
     async def _own(self) -> None:
-        await self._parts.start("scheduler")
+        opening = await self._parts.start("scheduler")
         try:
+            await recall_handlers(self, self._specs, self._service.workflows, opening.runs, self._parts.log)
             await self._door.open()
         except BaseException:
             await self._parts.stop()
@@ -402,7 +404,7 @@ class Scheduler(Declares):
     @at_home
     @or_handed_in
     async def cancel(self, target: str, *, reason: str = "") -> str | int:
-        """End a task, a batch, ``"lane:NAME"`` or ``"all"``; what runs is told to stop and can no longer commit.
+        """End a task, a batch, a run, ``"lane:NAME"`` or ``"all"``; what runs is told to stop and can no longer commit.
 
         Returns the new state of a task in a word such as ``"cancelled"``, else how many tasks it met.
         """
@@ -432,6 +434,83 @@ class Scheduler(Declares):
         Returns the new state of a task in a word, else how many tasks it met.
         """
         return await self._act("replay", target, "")
+
+    @at_home
+    @or_handed_in
+    async def run_workflow(
+        self,
+        definition: Definition,
+        /,
+        *,
+        input: Mapping[str, object] | None = None,  # noqa: A002  # the name that it has in a definition
+        **options: Any,
+    ) -> Run:
+        """Begin a run of a workflow: a file, a `Workflow`, or a definition as a dict; it is durable when this returns.
+
+        Options: priority (added to that of each step), tenant, idempotency_key.
+
+        Raises:
+            InvalidDefinition: all that is wrong with it.
+            InvalidInput: an input is missing, not declared or of the wrong kind.
+            UnknownHandler: names all that it calls and nobody has.
+        """
+        plan = await plan_from(definition)
+        return Run(self, await self._service.workflows.start(plan, input, options))
+
+    @at_home
+    @or_handed_in
+    async def run_result(self, run_id: str | Run, *, timeout_s: float | None = None) -> Any:
+        """What a run gives back, waiting for it; as `Run.result`."""
+        with standing_aside():
+            return await self._service.workflows.result(number_of(run_id, "run"), timeout_s)
+
+    @at_home
+    @or_handed_in
+    async def run_end(self, run_id: str | Run, *, timeout_s: float | None = None) -> RunView:
+        """Until a run has ended, however."""
+        with standing_aside():
+            return await self._service.workflows.ended(number_of(run_id, "run"), timeout_s)
+
+    @at_home
+    @or_handed_in
+    async def run_status(self, run_id: str | Run) -> RunView:
+        """Where a run stands."""
+        return await self._service.workflows.view(number_of(run_id, "run"))
+
+    @at_home
+    @or_handed_in
+    async def run_steps(self, run_id: str | Run) -> list[StepView]:
+        """Where the steps of a run stand, each after those that it depends on."""
+        return await self._service.workflows.steps(number_of(run_id, "run"))
+
+    @at_home
+    @or_handed_in
+    async def runs(
+        self, states: Sequence[str] = (), *, before: str | Run | None = None, limit: int = 100
+    ) -> list[RunView]:
+        """Runs in one of the states (none: any), latest first, those before the given one."""
+        place = number_of(before, "run") if before else 0
+        return await self._service.workflows.runs(states, place, whole("limit", limit, 1, 1000))
+
+    @at_home
+    @or_handed_in
+    async def signal(self, event: str = "", data: Any = None, *, run: str | Run | None = None, step: str = "") -> int:
+        """Tell an event to the steps that wait for it: of one run, or of all; or to one step of a run.
+
+        Returns how many took it.
+
+        Raises:
+            NotPossible: nothing of that run waits for it.
+        """
+        number = 0 if run is None else number_of(run, "run")
+        return await self._service.workflows.signal(event, data, run=number, step=step)
+
+    @at_home
+    @or_handed_in
+    async def retry(self, run_id: str | Run, *, from_step: str | None = None) -> str:
+        """Run again what failed of a run that has ended; as `Run.retry`."""
+        scope = Scope("run", number_of(run_id, "run"), from_step or "")
+        return str(await self._service.act("replay", scope))
 
     @at_home
     @or_handed_in

@@ -12,6 +12,7 @@ import msgspec
 from wsaios.kernel.errors import Fenced, LedgerOwned, LedgerUnavailable
 from wsaios.kernel.failpoints import FAMILIES
 from wsaios.kernel.ledger import Commit, Committed, Opening, Reads, ReadyAfter
+from wsaios.kernel.run import RunState
 from wsaios.kernel.states import State
 from wsaios.simulation.ledger_answers import SimReads, answer
 from wsaios.simulation.ledger_store import CommitApplier, Tables, clone, forget_shards, frozen, prune
@@ -147,6 +148,7 @@ class SimLedger:
             ready_shards=sorted({task.shard for task in live if task.state == State.READY}),
             batches=[clone(unfinished[number]) for number in sorted(unfinished)],
             running=[clone(task) for task in sorted(live, key=lambda task: task.id) if task.state == State.RUNNING],
+            runs=[clone(run) for _, run in sorted(tables.runs.items()) if not RunState(run.state).ended],
             releases=sorted(tables.releases),
             facts=[(*place, msgspec.json.decode(text)) for place, (text, _) in sorted(tables.facts.items())],
         )

@@ -9,6 +9,7 @@ from wsaios.kernel.ledger import (
     Answer,
     BatchById,
     ById,
+    DefinitionOf,
     DependentsOf,
     DependentsOfMany,
     DueAfter,
@@ -19,14 +20,19 @@ from wsaios.kernel.ledger import (
     LiveAfter,
     Question,
     ReadyAfter,
+    ResultsOf,
+    RunsBefore,
+    RunsById,
+    StepsOf,
     TaskView,
     Totals,
 )
+from wsaios.kernel.run import Run
 from wsaios.kernel.states import WAITING, State
 from wsaios.kernel.task import Batch, BatchState, Outcome, Task
 from wsaios.simulation.ledger_store import Tables, clone, counted
 
-R = TypeVar("R", Task, Outcome, Batch)
+R = TypeVar("R", Task, Outcome, Batch, Run)
 
 
 def answer(tables: Tables, question: Question) -> Answer:
@@ -84,6 +90,36 @@ def _batch(tables: Tables, asked: BatchById) -> Answer:
     return Answer(batches=_among(tables.batches, [asked.id]))
 
 
+def _runs(tables: Tables, asked: RunsById) -> Answer:
+    return Answer(runs=_among(tables.runs, asked.ids))
+
+
+def _runs_before(tables: Tables, asked: RunsBefore) -> Answer:
+    rows = (r for r in tables.runs.values() if r.id < asked.before and (not asked.states or r.state in asked.states))
+    return Answer(runs=_first(rows, asked.limit, lambda run: -run.id))
+
+
+def _steps(tables: Tables, asked: StepsOf) -> Answer:
+    place = (asked.run, asked.number, asked.item)
+    keys = nsmallest(asked.limit, (key for key in tables.steps if key[0] == asked.run and key > place))
+    rows = [clone(tables.steps[key]) for key in keys]
+    for row in rows:
+        outcome = tables.outcomes.get(row.task)
+        row.ended, row.size = (outcome.state, outcome.size) if outcome is not None else (0, 0)
+    return Answer(steps=rows)
+
+
+def _results(tables: Tables, asked: ResultsOf) -> Answer:
+    outcomes = (tables.outcomes[number] for number in sorted(set(asked.ids)) if number in tables.outcomes)
+    told = [row.id for row in outcomes if row.state == State.SUCCEEDED and row.id in tables.results]
+    return Answer(results=[clone(tables.results[number]) for number in told])
+
+
+def _definition(tables: Tables, asked: DefinitionOf) -> Answer:
+    found = tables.definitions.get(asked.version)
+    return Answer(definitions=[] if found is None else [found])
+
+
 _ASKED: Final[dict[type, Callable[[Tables, Any], Answer]]] = {
     ReadyAfter: _ready,
     DueAfter: _due,
@@ -95,6 +131,11 @@ _ASKED: Final[dict[type, Callable[[Tables, Any], Answer]]] = {
     DependentsOfMany: _dependents_of_many,
     IdempotencyOf: _keys,
     BatchById: _batch,
+    RunsById: _runs,
+    RunsBefore: _runs_before,
+    StepsOf: _steps,
+    ResultsOf: _results,
+    DefinitionOf: _definition,
 }
 
 
@@ -153,16 +194,15 @@ class SimReads:
         return [
             (row, tables.results[row.id].data if row.id in tables.results else b"", tables.shards[row.shard].handler)
             for row in found
-        ], self.unknown(ids)
+        ], [number for number in ids if number not in tables.live and number not in tables.outcomes]
 
     def ended_ids(self, first: int, last: int, limit: int) -> list[tuple[int, int]]:
         """As `Reads.ended_ids`."""
         return [(row.id, row.state) for row, _ in self.outcomes(first, last, limit)]
 
-    def unknown(self, ids: Sequence[int]) -> list[int]:
-        """As `Reads.unknown`."""
-        tables = self._read()
-        return [number for number in ids if number not in tables.live and number not in tables.outcomes]
+    def asked(self, question: Question) -> Answer:
+        """As `Reads.asked`."""
+        return answer(self._read(), question)
 
     def totals(self) -> Totals:
         """As `Reads.totals`; a simulated ledger has no bytes on disk."""
@@ -186,7 +226,7 @@ def _view(tables: Tables, live: Task | None, outcome: Outcome | None) -> TaskVie
     return TaskView(tables.shards[row.shard], clone(live) if live else None, clone(outcome) if outcome else None)
 
 
-def _id(row: Task | Outcome | Batch) -> int:
+def _id(row: Task | Outcome | Batch | Run) -> int:
     return row.id
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from wsaios.kernel.errors import LedgerBroken
 from wsaios.kernel.ledger import Commit, IdempotencyRow, Payload
+from wsaios.kernel.run import Run, RunState, StepRow, StepState, StoredDefinition
 from wsaios.kernel.states import ENDED, State
 from wsaios.kernel.task import Batch, BatchState, Outcome, Shard, Task
 
@@ -31,6 +32,8 @@ def frozen(batch: Commit) -> Commit:
         accepted=[clone(row) for row in batch.accepted],
         updated=[clone(row) for row in batch.updated],
         ended=[clone(row) for row in batch.ended],
+        runs=[clone(row) for row in batch.runs],
+        steps=[clone(row) for row in batch.steps],
     )
 
 
@@ -55,6 +58,9 @@ class Tables:
         self.keys: dict[tuple[str, str], IdempotencyRow] = {}
         self.facts: dict[tuple[str, str], tuple[str, int]] = {}
         self.intake: dict[int, None] = {}
+        self.definitions: dict[str, StoredDefinition] = {}
+        self.runs: dict[int, Run] = {}
+        self.steps: dict[tuple[int, int, int], StepRow] = {}
         self.fact_log: dict[tuple[str, str, int], tuple[str | None, int]] = {}
 
     def snapshot(self) -> dict[str, Any]:
@@ -108,6 +114,7 @@ class CommitApplier:
         self._hang(batch)
         self._put_keys(batch)
         self._put_facts(batch)
+        self._put_runs(batch)
         self._take(batch.taken)
         return self._purge(batch.purged, batch.purge_rows) if batch.purged else 0
 
@@ -201,6 +208,21 @@ class CommitApplier:
                 if number <= version - FACT_LOG_KEPT:
                     del tables.fact_log[component, key, number]
 
+    def _put_runs(self, batch: Commit) -> None:
+        tables = self._tables
+        for each in batch.definitions:
+            tables.definitions.setdefault(each.version, each)
+        for run in batch.runs:
+            if bool(run.ended_us) != RunState(run.state).ended:
+                raise self._fail("a run has a time of its end, or none, against its state")
+            tables.runs[run.id] = clone(run)
+        for key in batch.steps_gone:
+            tables.steps.pop(key, None)
+        for step in batch.steps:
+            if bool(step.task) != (step.state == StepState.TASK):
+                raise self._fail("a step has a task, or none, against its state")
+            tables.steps[step.key] = clone(step)
+
     def _take(self, places: list[int]) -> None:
         for place in places:
             if place not in self._tables.intake:
@@ -243,9 +265,12 @@ def forget_shards(tables: Tables, unneeded: Callable[[Shard], bool], limit: int 
 
 def prune(tables: Tables, before_us: int, limit: int, held: Collection[int] | None) -> int:
     """As `Ledger.prune`."""
+    runs = _prune_runs(tables, before_us, limit)
+    named = {row.task for row in tables.steps.values()}
     unfinished, shards = tables.unfinished(), tables.shards
     staying = {row.id for row in tables.batches.values() if row.keep or row.id in unfinished}
     old = [row for row in tables.outcomes.values() if row.ended_us < before_us and row.id not in tables.releases]
+    old = [row for row in old if row.id not in named]
     free = sorted((row.ended_us, row.id) for row in old if shards[row.shard].batch not in staying)[:limit]
     forget(tables, [number for _, number in free])
     over = sorted((row.until_us, pair) for pair, row in tables.keys.items() if row.until_us <= tables.clock_us)[:limit]
@@ -254,7 +279,7 @@ def prune(tables: Tables, before_us: int, limit: int, held: Collection[int] | No
     logged = sorted((at_us, place) for place, (_, at_us) in tables.fact_log.items() if at_us < before_us)[:limit]
     for _, place in logged:
         del tables.fact_log[place]
-    removed = len(free) + len(over) + len(logged)
+    removed = runs + len(free) + len(over) + len(logged)
     if held is not None:
         removed += forget_shards(tables, lambda shard: shard.id not in held and shard.batch not in unfinished, limit)
     if removed < limit:
@@ -264,6 +289,22 @@ def prune(tables: Tables, before_us: int, limit: int, held: Collection[int] | No
                 del tables.batches[batch.id]
         forget_shards(tables, lambda shard: shard.batch != 0 and shard.batch not in tables.batches)
     return removed
+
+
+def _prune_runs(tables: Tables, before_us: int, limit: int) -> int:
+    """Remove runs that ended before a time, with their steps and with definitions that nobody needs."""
+    old = sorted((run.ended_us, run.id) for run in tables.runs.values() if 0 < run.ended_us < before_us)[:limit]
+    gone = {number for _, number in old}
+    steps = [key for key in tables.steps if key[0] in gone]
+    for key in steps:
+        del tables.steps[key]
+    for number in gone:
+        del tables.runs[number]
+    used = {run.version for run in tables.runs.values()}
+    for version in [each for each in tables.definitions if each not in used]:
+        if ("workflow", tables.definitions[version].name) not in tables.facts:
+            del tables.definitions[version]
+    return len(gone) + len(steps)
 
 
 def counted(rows: Iterable[Task | Outcome]) -> dict[int, int]:

@@ -35,7 +35,7 @@ class Desk:
 
     def write(self, **families: Any) -> Committed:
         self.now_us += 1
-        rows = [row.id for name in ("accepted", "batches") for row in families.get(name, [])]
+        rows = [row.id for name in ("accepted", "batches", "runs") for row in families.get(name, [])]
         return self.ledger.commit(Commit(self.epoch, self.now_us, id_high=max(rows, default=0), **families))
 
     def ask(self, question: Question) -> Answer:

@@ -12,6 +12,7 @@ from tests.conformance.ledger.desk import NOW_US, Desk, arguments, batch, outcom
 from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.kernel.intake import Kind, Left
 from wsaios.kernel.ledger import IdempotencyRow, Payload
+from wsaios.kernel.run import WHOLE, Run, RunState, StepRow, StepState, StoredDefinition
 from wsaios.kernel.states import State
 from wsaios.kernel.task import NewTask
 from wsaios.ledger.failpoint_exit import from_environment
@@ -63,6 +64,10 @@ def fatal(desk: Desk) -> None:
         releases_done=[1],
         keys=[IdempotencyRow("t", "k", 10, "d", NOW_US * 2)],
         facts=[("state", "a", "new")],
+        definitions=[StoredDefinition("v", "w", NOW_US, b"{}")],
+        runs=[Run(60, RunState.FAILED, "v", "w", created_us=NOW_US, ended_us=NOW_US + 6)],
+        steps_gone=[(60, 1, WHOLE)],
+        steps=[StepRow(60, 0, WHOLE, 3, StepState.TASK, NOW_US)],
         taken=[1],
         purged=[(5, 5)],
     )

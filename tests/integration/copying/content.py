@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from tests.conformance.ledger.desk import NOW_US, Desk, batch, body, outcome, shard, task
 from wsaios.bootstrap import Settings, ledger_of
 from wsaios.kernel.ledger import IdempotencyRow, Payload
+from wsaios.kernel.run import WHOLE, Run, RunState, StepRow, StepState, StoredDefinition
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Failure, Task
 
@@ -24,6 +26,9 @@ TABLES: Final = (
     "link",
     "release",
     "idempotency",
+    "definition",
+    "run",
+    "step",
     "fact",
     "fact_log",
 )
@@ -69,8 +74,25 @@ def fill(url: str, rng: random.Random, tasks: int = 60) -> None:
     for place in range(0, len(facts), 5):
         desk.write(facts=facts[place : place + 5] * 2)
     desk.write(facts=[("state", "often", value) for value in range(90)])
+    _runs(desk, rng, waiting)
     desk.ledger.prune(NOW_US + 5, 1000)
     desk.ledger.close()
+
+
+def _runs(desk: Desk, rng: random.Random, waiting: list[Task]) -> None:
+    failure = Failure(_plain(rng), _text(rng), "")
+    said = msgspec.json.encode({"é": [1.5, None, _text(rng)]}).decode()
+    runs = [
+        Run(_KEPT + 1, RunState.RUNNING, "a" * 64, _plain(rng), _plain(rng), -7, NOW_US, input=said),
+        Run(_KEPT + 2, RunState.FAILED, "b" * 64, "w", "t", 0, NOW_US, NOW_US + 9, 3, "{}", said, failure),
+    ]
+    steps = [
+        StepRow(_KEPT + 1, 0, WHOLE, 0, StepState.LIST, NOW_US, said),
+        *(StepRow(_KEPT + 1, 0, item, row.id, StepState.TASK, NOW_US) for item, row in enumerate(waiting[:5])),
+        StepRow(_KEPT + 2, 9, WHOLE, 0, StepState.FAILED, NOW_US, None, failure),
+    ]
+    stored = [StoredDefinition(letter * 64, _plain(rng), NOW_US, rng.randbytes(50)) for letter in "ab"]
+    desk.write(definitions=stored, runs=runs, steps=steps)
 
 
 def raw(path: Path) -> dict[str, list[tuple[Any, ...]]]:

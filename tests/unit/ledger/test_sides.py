@@ -23,6 +23,8 @@ SQLITE_ONLY = {
     *(f"copy_add_{table.name}" for table in TABLES),
 }
 POSTGRES_ONLY = {
+    # Of outcomes by day only those days are looked at that can have them.
+    "ends_of_steps",
     "arguments_and_result",
     "copy_ids_raise",
     "day_count",

@@ -10,6 +10,7 @@ from wsaios.kernel.ledger import (
     Answer,
     BatchById,
     ById,
+    DefinitionOf,
     DependentsOf,
     DependentsOfMany,
     DueAfter,
@@ -20,7 +21,12 @@ from wsaios.kernel.ledger import (
     Payload,
     Question,
     ReadyAfter,
+    ResultsOf,
+    RunsBefore,
+    RunsById,
+    StepsOf,
 )
+from wsaios.kernel.run import StoredDefinition
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Shard, Task
 from wsaios.ledger.postgres import records
@@ -96,6 +102,31 @@ class Answers:
     @answer.register
     async def _(self, question: BatchById) -> Answer:
         return Answer(batches=records.batches_of(await self._session.rows("batch_by_id", id=question.id)))
+
+    @answer.register
+    async def _(self, question: RunsById) -> Answer:
+        return Answer(runs=records.runs_of(await self._session.rows("runs_by_id", ids=question.ids)))
+
+    @answer.register
+    async def _(self, question: RunsBefore) -> Answer:
+        return Answer(runs=records.runs_of(await self._session.rows("runs_before", **asdict(question))))
+
+    @answer.register
+    async def _(self, question: StepsOf) -> Answer:
+        # In two parts, so that of the days of outcomes only those are looked at that can have them.
+        rows = await self._session.rows("steps_of", **asdict(question))
+        tasks = [row[3] for row in rows if row[3]]
+        return Answer(steps=records.steps_of(rows, await self._session.rows("ends_of_steps", ids=tasks)))
+
+    @answer.register
+    async def _(self, question: ResultsOf) -> Answer:
+        found = records.payloads_of(await self._session.rows("results_of", ids=question.ids))
+        return Answer(results=[found[number] for number in sorted(found)])
+
+    @answer.register
+    async def _(self, question: DefinitionOf) -> Answer:
+        rows = await self._session.rows("definition_of", **asdict(question))
+        return Answer(definitions=[StoredDefinition(*row) for row in rows])
 
     async def _tasks(self, name: str, **given: Any) -> list[Task]:
         return records.tasks_of(await self._session.rows(name, **given))

@@ -280,6 +280,7 @@ class PostgresLedger:
             ready_shards=ready,
             batches=records.batches_of(await session.rows("batches_unfinished")),
             running=records.tasks_of(await session.rows("tasks_running")),
+            runs=records.runs_of(await session.rows("runs_unfinished")),
             releases=[parent for (parent,) in await session.rows("releases_all")],
             facts=[
                 (component.decode(), key.decode(), msgspec.json.decode(text))

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from wsaios.kernel.ledger import EndedAfter, Ends, LiveAfter, Payload, TaskView, Totals
+from wsaios.kernel.ledger import Answer, EndedAfter, Ends, LiveAfter, Payload, Question, TaskView, Totals
 from wsaios.kernel.states import ENDED, State
 from wsaios.kernel.task import Batch, Outcome, Shard, Task
 from wsaios.ledger.postgres import leaving, records
@@ -72,8 +72,13 @@ async def ended_ids(session: Session, first: int, last: int, limit: int) -> list
 
 
 async def unknown(session: Session, ids: Sequence[int]) -> list[int]:
-    """As `Reads.unknown`."""
+    """Those of the ids that no task has, in their order."""
     return [number for (number,) in await session.rows("unknown_ids", ids=list(ids))]
+
+
+async def asked(session: Session, question: Question) -> Answer:
+    """As `Reads.asked`."""
+    return await _moment(session, _asked, question)
 
 
 async def totals(session: Session) -> Totals:
@@ -99,6 +104,10 @@ async def _moment(session: Session, asking: Callable[..., Awaitable[T]], *given:
         return await asking(session, *given)
     finally:
         await undo(session)
+
+
+async def _asked(session: Session, question: Question) -> Answer:
+    return await Answers(session).answer(question)
 
 
 async def _batch(session: Session, batch_id: int) -> Batch | None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from wsaios.kernel.errors import LedgerUnavailable
-from wsaios.kernel.ledger import Ends, TaskView, Totals
+from wsaios.kernel.ledger import Answer, Ends, Question, TaskView, Totals
 from wsaios.kernel.task import Batch, Outcome
 from wsaios.ledger.postgres import looking
 from wsaios.ledger.postgres.address import Address
@@ -76,9 +76,9 @@ class PostgresReads:
         """As `Reads.ended_ids`."""
         return self._run(lambda session: looking.ended_ids(session, first, last, limit))
 
-    def unknown(self, ids: Sequence[int]) -> list[int]:
-        """As `Reads.unknown`."""
-        return self._run(lambda session: looking.unknown(session, ids))
+    def asked(self, question: Question) -> Answer:
+        """As `Reads.asked`."""
+        return self._run(lambda session: looking.asked(session, question))
 
     def totals(self) -> Totals:
         """As `Reads.totals`."""

@@ -6,10 +6,12 @@ from typing import Any, Final
 import msgspec
 
 from wsaios.kernel.ledger import IdempotencyRow, Payload
+from wsaios.kernel.run import Run, StepRow
 from wsaios.kernel.task import Batch, Body, Failure, Outcome, Shard, Task
 
 _BODIES: Final = msgspec.json.Decoder(list[Body])
 _FAILURES: Final = msgspec.json.Decoder(list[Failure | None])
+_FAILURE: Final = msgspec.json.Decoder(Failure)
 _RANGES: Final = msgspec.json.Decoder(list[tuple[int, int]])
 _ENDED: Final = msgspec.json.Decoder(dict[int, int])
 _META: Final = msgspec.json.Decoder(dict[str, Any])
@@ -60,6 +62,28 @@ def batches_of(rows: Rows) -> list[Batch]:
             )
         )
     return found
+
+
+def runs_of(rows: Rows) -> list[Run]:
+    """Runs."""
+    found = [Run(*row[:11]) for row in rows]
+    for run, row in zip(found, rows, strict=True):
+        run.failure = _failure(row[11])
+    return found
+
+
+def steps_of(rows: Rows, ends: Rows) -> list[StepRow]:
+    """Rows of steps, with how their tasks ended."""
+    known = {number: (state, size) for number, state, size in ends}
+    found = [StepRow(*row[:7]) for row in rows]
+    for step, row in zip(found, rows, strict=True):
+        step.failure = _failure(row[7])
+        step.ended, step.size = known.get(row[3], (0, 0))
+    return found
+
+
+def _failure(text: str | None) -> Failure | None:
+    return None if text is None else _FAILURE.decode(text)
 
 
 def shards_of(rows: Rows) -> list[Shard]:

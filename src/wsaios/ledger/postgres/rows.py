@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from wsaios.kernel.ledger import Commit, Payload
-from wsaios.kernel.task import Batch, BatchState, Task
+from wsaios.kernel.task import Batch, BatchState, Failure, Task
 from wsaios.ledger.prepared import CHECKPOINTS_REMOVE, Makers, Write, as_json
 
 
@@ -163,6 +163,49 @@ def _facts(batch: Commit) -> list[Write]:
     return [put, Write("facts_remove", columns)] if any(row[2] is None for row in rows) else [put]
 
 
+def _definitions(batch: Commit) -> list[Write]:
+    latest = {each.version: each for each in batch.definitions}
+    rows = [(each.version, each.name, each.created_us, each.content) for each in latest.values()]
+    return [Write("definitions_add", _columns(("versions", "names", "created_us", "contents"), rows))]
+
+
+_RUN_COLUMNS: Final = (
+    "ids",
+    "states",
+    "versions",
+    "names",
+    "tenants",
+    "priorities",
+    "created_us",
+    "ended_us",
+    "tries",
+    "inputs",
+    "outputs",
+    "failures",
+)
+
+
+def _runs(batch: Commit) -> list[Write]:
+    latest = {each.id: each for each in batch.runs}
+    rows = [(*msgspec.structs.astuple(each)[:-1], _failed(each.failure)) for each in latest.values()]
+    return [Write("runs_put", _columns(_RUN_COLUMNS, rows))]
+
+
+_STEP_COLUMNS: Final = ("runs", "numbers", "items", "tasks", "states", "at_us", "datas", "failures")
+
+
+def _steps(batch: Commit) -> list[Write]:
+    latest = {each.key: each for each in batch.steps}
+    rows = [
+        (*each.key, each.task, each.state, each.at_us, each.data, _failed(each.failure)) for each in latest.values()
+    ]
+    return [Write("steps_put", _columns(_STEP_COLUMNS, rows))]
+
+
+def _failed(failure: Failure | None) -> str | None:
+    return None if failure is None else as_json(failure)
+
+
 def _taken(batch: Commit) -> list[Write]:
     return [Write("intake_remove", {"places": list(batch.taken)}, len(batch.taken), "a row of the intake")]
 
@@ -184,6 +227,10 @@ MAKERS: Final[Makers] = {
     "releases_done": lambda batch: [Write("releases_remove", {"ids": list(batch.releases_done)})],
     "keys": _keys,
     "facts": _facts,
+    "definitions": _definitions,
+    "runs": _runs,
+    "steps_gone": lambda batch: [Write("steps_remove", _columns(("runs", "numbers", "items"), batch.steps_gone))],
+    "steps": _steps,
     "taken": _taken,
     "purged": lambda _: [],
 }

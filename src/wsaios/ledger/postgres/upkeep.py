@@ -24,7 +24,7 @@ class Pruner:
         self._beyond = 0
 
     async def prune(self, epoch: int, before_us: int, limit: int, in_memory: Collection[int] | None) -> int:
-        """As `Ledger.prune`; counts outcomes, keys, old values of facts and shards that are not in memory.
+        """As `Ledger.prune`; counts outcomes, steps, runs, keys, old values of facts and shards that are not in memory.
 
         Raises:
             Fenced: the epoch is over.
@@ -36,7 +36,9 @@ class Pruner:
         try:
             self._failpoint("prune.begin")
             await hold(self._session, self._ledger, {"epoch": epoch, "id_high": 0, "now_us": 0}, self._lease_us)
-            removed = dropped + await self._outcomes(before_us, limit)
+            removed = dropped + await self._runs(before_us, limit)
+            self._failpoint("prune.runs")
+            removed += await self._outcomes(before_us, limit)
             self._failpoint("prune.outcomes")
             clock_us = await self._session.value("clock_of")
             removed += await self._run("keys_forget", now_us=clock_us, limit=limit)
@@ -56,6 +58,15 @@ class Pruner:
             raise
         self._failpoint("prune.after_commit")
         return removed
+
+    async def _runs(self, before_us: int, limit: int) -> int:
+        """First the steps, so that what they name may go after them."""
+        await self._run("runs_going", before_us=before_us, limit=limit)
+        removed = await self._run("steps_forget", limit=limit)
+        gone = await self._run("runs_forget")
+        if gone:
+            await self._run("definitions_forget")
+        return removed + gone
 
     async def _outcomes(self, before_us: int, limit: int) -> int:
         chosen = await self._session.rows(

@@ -12,6 +12,7 @@ from wsaios.kernel.ledger import (
     Answer,
     BatchById,
     ById,
+    DefinitionOf,
     DependentsOf,
     DependentsOfMany,
     DueAfter,
@@ -23,7 +24,12 @@ from wsaios.kernel.ledger import (
     Payload,
     Question,
     ReadyAfter,
+    ResultsOf,
+    RunsBefore,
+    RunsById,
+    StepsOf,
 )
+from wsaios.kernel.run import Run, StepRow, StoredDefinition
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Batch, Outcome, Shard, Task
 from wsaios.ledger.prepared import as_json
@@ -34,6 +40,8 @@ _BATCHES: Final = msgspec.json.Decoder(list[Batch])
 _SHARDS: Final = msgspec.json.Decoder(list[Shard])
 _LINKS: Final = msgspec.json.Decoder(list[tuple[int, int]])
 _KEYS: Final = msgspec.json.Decoder(list[IdempotencyRow])
+_RUNS: Final = msgspec.json.Decoder(list[Run])
+_STEPS: Final = msgspec.json.Decoder(list[StepRow])
 _PLACES: Final = msgspec.json.Decoder(list[tuple[int, int, int]])
 
 
@@ -117,6 +125,28 @@ class Answers:
     @answer.register
     def _(self, question: BatchById) -> Answer:
         return Answer(batches=_BATCHES.decode(self._one("batch_by_id", asdict(question))))
+
+    @answer.register
+    def _(self, question: RunsById) -> Answer:
+        return Answer(runs=_RUNS.decode(self._one("runs_by_id", {"ids": as_json(question.ids)})))
+
+    @answer.register
+    def _(self, question: RunsBefore) -> Answer:
+        parameters = asdict(question) | {"states": as_json(question.states)}
+        return Answer(runs=_RUNS.decode(self._one("runs_before", parameters)))
+
+    @answer.register
+    def _(self, question: StepsOf) -> Answer:
+        return Answer(steps=_STEPS.decode(self._one("steps_of", asdict(question))))
+
+    @answer.register
+    def _(self, question: ResultsOf) -> Answer:
+        return Answer(results=list(self.payloads("results_of", question.ids).values()))
+
+    @answer.register
+    def _(self, question: DefinitionOf) -> Answer:
+        rows = list(self._cursor.execute(self._sql["definition_of"], asdict(question)))
+        return Answer(definitions=[StoredDefinition(*row) for row in rows])
 
     def _tasks(self, name: str, parameters: Mapping[str, Any]) -> list[Task]:
         return _TASKS.decode(self._one(name, parameters))

@@ -17,6 +17,7 @@ from msgspec.structs import asdict
 from wsaios.kernel.errors import LedgerOwned, LedgerUnavailable
 from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.kernel.ledger import Commit, Committed, Opening, Reads
+from wsaios.kernel.run import Run
 from wsaios.kernel.task import Batch, Shard, Task
 from wsaios.ledger.location import locate
 from wsaios.ledger.ownership import Holder, OwnerLock, myself
@@ -33,6 +34,7 @@ from wsaios.ledger.statements import statements
 _SHARDS: Final = msgspec.json.Decoder(list[Shard])
 _BATCHES: Final = msgspec.json.Decoder(list[Batch])
 _TASKS: Final = msgspec.json.Decoder(list[Task])
+_RUNS: Final = msgspec.json.Decoder(list[Run])
 _IDS: Final = msgspec.json.Decoder(list[int])
 _FACTS: Final = msgspec.json.Decoder(list[tuple[str, str, str]])
 
@@ -282,6 +284,7 @@ class SqliteLedger:
             ready_shards=_IDS.decode(ready),
             batches=_BATCHES.decode(one("batches_unfinished")),
             running=_TASKS.decode(one("tasks_running")),
+            runs=_RUNS.decode(one("runs_unfinished")),
             releases=_IDS.decode(one("releases_all")),
             facts=[(owner, key, msgspec.json.decode(text)) for owner, key, text in _FACTS.decode(one("facts_all"))],
         )

@@ -10,7 +10,7 @@ import apsw
 import msgspec
 
 from wsaios.kernel.errors import LedgerUnavailable
-from wsaios.kernel.ledger import EndedAfter, Ends, LiveAfter, Payload, TaskView, Totals
+from wsaios.kernel.ledger import Answer, EndedAfter, Ends, LiveAfter, Payload, Question, TaskView, Totals
 from wsaios.kernel.states import ENDED, State
 from wsaios.kernel.task import Batch, Outcome, Shard, Task
 from wsaios.ledger.prepared import as_json
@@ -117,9 +117,10 @@ class SqliteReads:
         """As `Reads.ended_ids`."""
         return _PAIRS.decode(self._one("ended_ids", {"first": first, "last": last, "limit": limit}))
 
-    def unknown(self, ids: Sequence[int]) -> list[int]:
-        """As `Reads.unknown`."""
-        return _NUMBERS.decode(self._one("unknown_ids", {"ids": as_json(list(ids))}))
+    def asked(self, question: Question) -> Answer:
+        """As `Reads.asked`."""
+        with self._moment():
+            return self._answers.answer(question)
 
     def totals(self) -> Totals:
         """As `Reads.totals`."""

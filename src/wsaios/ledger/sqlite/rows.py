@@ -82,6 +82,16 @@ def _outcomes(outcomes: Sequence[Outcome], results: Sequence[Payload]) -> dict[s
     return {"rows": as_json(rows), "data": _joined(chunks)}
 
 
+def _definitions(batch: Commit) -> list[Write]:
+    rows, place = [], 0
+    for each in batch.definitions:
+        rows.append((each.version, each.name, each.created_us, place, len(each.content)))
+        place += len(each.content)
+    return [
+        Write("definitions_add", {"rows": as_json(rows), "data": _joined([one.content for one in batch.definitions])})
+    ]
+
+
 def _keys(batch: Commit) -> list[Write]:
     rows = {"rows": as_json(batch.keys), "now_us": batch.now_us}
     return [Write("keys_put", rows, len(batch.keys), "an idempotency key that is still in force")]
@@ -115,6 +125,10 @@ MAKERS: Final[Makers] = {
     "releases_done": lambda batch: _ids("releases_remove", batch.releases_done),
     "keys": _keys,
     "facts": _facts,
+    "definitions": _definitions,
+    "runs": lambda batch: _rows("runs_put", batch.runs),
+    "steps_gone": lambda batch: _rows("steps_remove", batch.steps_gone),
+    "steps": lambda batch: _rows("steps_put", batch.steps),
     # Clients come through a socket; what they hand in is acknowledged by the commit itself.
     "taken": lambda _: [],
     "purged": lambda _: [],

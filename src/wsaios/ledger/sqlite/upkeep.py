@@ -28,7 +28,7 @@ class Pruner:
         self._from_us = 0
 
     def prune(self, epoch: int, before_us: int, limit: int, in_memory: Collection[int] | None) -> int:
-        """As `Ledger.prune`; counts outcomes, keys, old values of facts and shards that are not in memory.
+        """As `Ledger.prune`; counts outcomes, steps, runs, keys, old values of facts and shards that are not in memory.
 
         Raises:
             Fenced: the epoch is over.
@@ -39,7 +39,9 @@ class Pruner:
             hold(
                 self._connection, self._sql["owner_advance"], self._ledger, {"epoch": epoch, "id_high": 0, "now_us": 0}
             )
-            removed = self._outcomes(before_us, limit)
+            removed = self._runs(before_us, limit)
+            self._failpoint("prune.runs")
+            removed += self._outcomes(before_us, limit)
             self._failpoint("prune.outcomes")
             clock_us = self._connection.execute(self._sql["clock_of"]).get
             removed += self._run("keys_forget", now_us=clock_us, limit=limit)
@@ -60,6 +62,15 @@ class Pruner:
             raise
         self._failpoint("prune.after_commit")
         return removed
+
+    def _runs(self, before_us: int, limit: int) -> int:
+        """First the steps, so that what they name may go after them."""
+        self._run("runs_going", before_us=before_us, limit=limit)
+        removed = self._run("steps_forget", limit=limit)
+        gone = self._run("runs_forget")
+        if gone:
+            self._run("definitions_forget")
+        return removed + gone
 
     def _outcomes(self, before_us: int, limit: int) -> int:
         place = {"from_us": self._from_us, "before_us": before_us, "limit": limit}

@@ -1,6 +1,7 @@
 """A definition as it was checked, and the hash of its content that is its version."""
 
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 import msgspec
@@ -58,8 +59,8 @@ class Step(_Part, CallOptions, frozen=True, gc=False, kw_only=True):
     @property
     def options(self) -> Options | None:
         """How its tasks are tried; None where nothing was said."""
-        given = Options(*(getattr(self, name) for name in CallOptions.__struct_fields__))
-        return None if given == _OPEN else given
+        given = _given(self)
+        return None if given == _NOTHING else Options(*given)
 
 
 class Definition(_Part, frozen=True, gc=False):
@@ -72,7 +73,8 @@ class Definition(_Part, frozen=True, gc=False):
     output: Any = None
 
 
-_OPEN: Final = Options()
+_given: Final = attrgetter(*Options.__struct_fields__)
+_NOTHING: Final = (None,) * len(Options.__struct_fields__)
 _CANONICAL: Final = msgspec.json.Encoder(order="sorted")
 
 

@@ -13,7 +13,11 @@ Context = Mapping[str, JsonValue]
 
 
 class Prepared:
-    """A step whose expressions are compiled; `reads` are the ids of the steps whose result or state they read."""
+    """A step whose expressions are compiled.
+
+    `reads` are the ids of the steps whose result or state they read; of these, `argument_reads` those for its
+    arguments, `filter_reads` those for its filter.
+    """
 
     def __init__(self, step: Step, language: Expressions) -> None:
         """Compile.
@@ -32,7 +36,10 @@ class Prepared:
         call = {} if http is None else {"url": http.url, "json": http.json, "params": http.params}
         self._http = prepared({name: value for name, value in call.items() if value is not None}, compiled)
         alone = [each for each in (self._when, self._foreach, self._filter) if each is not None]
-        self.reads = reads([*alone, *expressions_in(self._args), *expressions_in(self._http)])
+        filled_in = [*expressions_in(self._args), *expressions_in(self._http)]
+        self.argument_reads = reads(filled_in)
+        self.filter_reads = reads([] if self._filter is None else [self._filter])
+        self.reads = reads([*alone, *filled_in]) if alone else self.argument_reads
 
     def runs(self, context: Context) -> bool:
         """Whether the step runs, else it is skipped.

@@ -90,3 +90,43 @@ WHERE id = ANY (:ids::bigint[])
 -- Checkpoints of tasks, as (id, codec, data).
 -- ids
 SELECT id, codec, data FROM checkpoint WHERE id = ANY (:ids::bigint[]) ORDER BY id;
+
+-- name: runs_by_id
+-- The runs among ids, by id, as (id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, failure).
+-- ids
+SELECT id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, failure FROM run
+WHERE id = ANY (:ids::bigint[]) AND NOT going ORDER BY id;
+
+-- name: runs_before
+-- Runs below an id in one of the states (none: any), latest first, as in runs_by_id.
+-- before, states, limit
+SELECT id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, failure FROM run
+WHERE id < :before::bigint AND NOT going AND (cardinality(:states::smallint[]) = 0 OR state = ANY (:states::smallint[]))
+ORDER BY id DESC LIMIT :limit::bigint;
+
+-- name: steps_of
+-- Rows of the steps of a run after a place, as (run, number, item, task, state, at_us, data, failure).
+-- run, number, item, limit
+SELECT run, number, item, task, state, at_us, data, failure FROM step
+WHERE run = :run::bigint AND (number, item) > (:number::integer, :item::integer) ORDER BY number, item LIMIT :limit::bigint;
+
+-- name: ends_of_steps
+-- How tasks ended, as (id, state, size of the result).
+-- ids
+SELECT id, state, coalesce(octet_length(result), 0) FROM outcome
+WHERE id = ANY (:ids::bigint[])
+    AND id >= (SELECT min(id) FROM unnest(:ids::bigint[]) AS given (id))
+    AND id <= (SELECT max(id) FROM unnest(:ids::bigint[]) AS given (id));
+
+-- name: results_of
+-- Results of tasks that succeeded, as (id, codec, result).
+-- ids
+SELECT id, codec, result FROM outcome
+WHERE id = ANY (:ids::bigint[]) AND state = 6 AND result IS NOT NULL
+    AND id >= (SELECT min(id) FROM unnest(:ids::bigint[]) AS given (id))
+    AND id <= (SELECT max(id) FROM unnest(:ids::bigint[]) AS given (id));
+
+-- name: definition_of
+-- One definition, as (version, name, created_us, content).
+-- version
+SELECT version, name, created_us, content FROM definition WHERE version = :version::text;

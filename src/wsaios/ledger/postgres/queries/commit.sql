@@ -186,6 +186,41 @@ ON CONFLICT (component, key) DO UPDATE SET value = excluded.value, version = exc
 DELETE FROM fact USING unnest(:components::bytea[], :keys::bytea[]) AS given (component, key)
 WHERE fact.component = given.component AND fact.key = given.key AND fact.value IS NULL;
 
+-- name: definitions_add
+-- Definitions by the hash of their content; one that is there is the same.
+-- versions, names, created_us, contents
+INSERT INTO definition (version, name, created_us, content)
+SELECT * FROM unnest(:versions::text[], :names::text[], :created_us::bigint[], :contents::bytea[]) ON CONFLICT DO NOTHING;
+
+-- name: runs_put
+-- New runs, or what has become of them; each id once.
+-- ids, states, versions, names, tenants, priorities, created_us, ended_us, tries, inputs, outputs, failures
+INSERT INTO run (id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, failure)
+SELECT * FROM unnest(
+    :ids::bigint[], :states::smallint[], :versions::text[], :names::text[], :tenants::text[], :priorities::bigint[],
+    :created_us::bigint[], :ended_us::bigint[], :tries::integer[], :inputs::json[], :outputs::json[], :failures::json[]
+)
+ON CONFLICT (id) DO UPDATE SET
+    state = excluded.state, version = excluded.version, priority = excluded.priority, ended_us = excluded.ended_us,
+    tries = excluded.tries, output = excluded.output, failure = excluded.failure;
+
+-- name: steps_remove
+-- Steps that are done again.
+-- runs, numbers, items
+DELETE FROM step USING unnest(:runs::bigint[], :numbers::integer[], :items::integer[]) AS given (run, number, item)
+WHERE step.run = given.run AND step.number = given.number AND step.item = given.item;
+
+-- name: steps_put
+-- Steps that begin, or what has become of them; each key once.
+-- runs, numbers, items, tasks, states, at_us, datas, failures
+INSERT INTO step (run, number, item, task, state, at_us, data, failure)
+SELECT * FROM unnest(
+    :runs::bigint[], :numbers::integer[], :items::integer[], :tasks::bigint[], :states::smallint[], :at_us::bigint[],
+    :datas::json[], :failures::json[]
+)
+ON CONFLICT (run, number, item) DO UPDATE SET
+    task = excluded.task, state = excluded.state, at_us = excluded.at_us, data = excluded.data, failure = excluded.failure;
+
 -- name: purge_choose
 -- Live tasks in ranges of ids of one slot each, as (id, shard): other slots have ids between them.
 -- firsts, lasts, limit

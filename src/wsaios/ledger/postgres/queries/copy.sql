@@ -62,6 +62,9 @@ UNION ALL SELECT 'history_part', count(*) FROM history_part
 UNION ALL SELECT 'link', count(*) FROM link
 UNION ALL SELECT 'release', count(*) FROM release
 UNION ALL SELECT 'idempotency', count(*) FROM idempotency
+UNION ALL SELECT 'definition', count(*) FROM definition
+UNION ALL SELECT 'run', count(*) FROM run
+UNION ALL SELECT 'step', count(*) FROM step
 UNION ALL SELECT 'fact', count(*) FROM fact
 UNION ALL SELECT 'fact_log', count(*) FROM fact_log;
 
@@ -136,3 +139,21 @@ WHERE (component, key) > (:first::bytea, :second::bytea) ORDER BY component, key
 -- first, second, third: the key before, limit
 SELECT component, key, version, value, at_us FROM fact_log
 WHERE (component, key, version) > (:first::bytea, :second::bytea, :third::bigint) ORDER BY component, key, version LIMIT :limit::bigint;
+
+-- name: copy_read_definition
+-- Definitions by key.
+-- first: the key before, limit
+SELECT version, name, created_us, content FROM definition
+WHERE version > :first::text ORDER BY version LIMIT :limit::bigint;
+
+-- name: copy_read_run
+-- Runs by key.
+-- first: the key before, limit
+SELECT id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, failure, going FROM run
+WHERE id > :first::bigint ORDER BY id LIMIT :limit::bigint;
+
+-- name: copy_read_step
+-- Steps by key.
+-- first, second, third: the key before, limit
+SELECT run, number, item, task, state, at_us, data, failure FROM step
+WHERE (run, number, item) > (:first::bigint, :second::bigint, :third::bigint) ORDER BY run, number, item LIMIT :limit::bigint;

@@ -102,9 +102,11 @@ SELECT ended_us, id, state FROM outcome WHERE (ended_us, id) > (:ended_us::bigin
 ORDER BY ended_us, id LIMIT :limit::bigint;
 
 -- name: batches_over
--- Those of these batches whose rows have all ended.
+-- Those of these batches whose rows have all ended, and of these runs that have ended.
 -- ids
-SELECT id FROM batch WHERE id = ANY (:ids::bigint[]) AND NOT unfinished;
+SELECT id FROM batch WHERE id = ANY (:ids::bigint[]) AND NOT unfinished
+UNION ALL
+SELECT id FROM run WHERE id = ANY (:ids::bigint[]) AND state >= 6;
 
 -- name: backend_end
 -- End a session of this server that nobody reads from any more.

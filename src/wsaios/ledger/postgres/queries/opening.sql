@@ -129,6 +129,11 @@ SELECT id, shard, state, fence, key, due_us, expires_us, body FROM live WHERE st
 -- Parents whose dependents are still to be told.
 SELECT parent FROM release ORDER BY parent;
 
+-- name: runs_unfinished
+-- Runs that have not ended, as in runs_by_id.
+SELECT id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, failure FROM run
+WHERE state < 6 ORDER BY id;
+
 -- name: facts_all
 -- Every fact, as (component, key, value).
 SELECT component, key, value FROM fact ORDER BY component, key;

@@ -143,3 +143,49 @@ SELECT json_group_array(json_array(id, codec, length(data))), CAST(group_concat(
 SELECT json_group_array(json_array(id, codec, length(data))), CAST(group_concat(data, '') AS BLOB) FROM (
     SELECT * FROM checkpoint WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id
 );
+
+-- name: runs_by_id
+-- The runs among ids, by id, as [run, …]; a run is [id, state, version, name, tenant, priority, created_us, ended_us, tries, input,
+-- output, failure] with input and output as text.
+-- ids: [id, …]
+SELECT json_group_array(json_array(
+    id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, json(failure)
+)) FROM (SELECT * FROM run WHERE id IN (SELECT value FROM json_each(:ids)) AND going = 0 ORDER BY id);
+
+-- name: runs_before
+-- Runs below an id in one of the states (none: any), latest first, as [run, …].
+-- before, states: [state, …], limit
+SELECT json_group_array(json_array(
+    id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, json(failure)
+)) FROM (
+    SELECT * FROM run
+    WHERE id < :before AND going = 0 AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
+    ORDER BY id DESC LIMIT :limit
+);
+
+-- name: steps_of
+-- Rows of the steps of a run after a place, as [[run, number, item, task, state, at_us, data, failure, ended, size], …].
+-- run, number, item, limit
+SELECT json_group_array(json_array(
+    run, number, item, task, state, at_us, data, json(failure), ended, size
+)) FROM (
+    SELECT
+        step.run, step.number, step.item, step.task, step.state, step.at_us, step.data, step.failure,
+        coalesce(outcome.state, 0) AS ended, coalesce(length(outcome.result), 0) AS size
+    FROM step LEFT JOIN outcome ON outcome.id = step.task
+    WHERE step.run = :run AND (step.number, step.item) > (:number, :item)
+    ORDER BY step.number, step.item LIMIT :limit
+);
+
+-- name: results_of
+-- Results of tasks that succeeded: [[id, codec, length], …], and all their bytes in that order.
+-- ids: [id, …]
+SELECT json_group_array(json_array(id, codec, length(result))), CAST(group_concat(result, '') AS BLOB) FROM (
+    SELECT id, codec, result FROM outcome
+    WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 6 AND result IS NOT NULL ORDER BY id
+);
+
+-- name: definition_of
+-- One definition: version, name, created_us, content.
+-- version
+SELECT version, name, created_us, content FROM definition WHERE version = :version;

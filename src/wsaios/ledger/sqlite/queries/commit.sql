@@ -163,6 +163,41 @@ ON CONFLICT (component, key) DO UPDATE SET
 DELETE FROM fact
 WHERE value IS NULL AND (component, key) IN (SELECT value ->> 0, value ->> 1 FROM jsonb_each(:rows));
 
+-- name: definitions_add
+-- Definitions by the hash of their content; one that is there is the same.
+-- rows: [[version, name, created_us, offset, length], …]; data
+INSERT OR IGNORE INTO definition (version, name, created_us, content)
+SELECT value ->> 0, value ->> 1, value ->> 2, substr(:data, 1 + value ->> 3, value ->> 4) FROM jsonb_each(:rows);
+
+-- name: runs_put
+-- New runs, or what has become of them.
+-- rows: [[id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, failure], …]
+INSERT INTO run (id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, failure)
+SELECT
+    value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
+    value ->> 9, value ->> 10, value ->> 11
+FROM jsonb_each(:rows)
+WHERE true
+ON CONFLICT (id) DO UPDATE SET
+    state = excluded.state, version = excluded.version, priority = excluded.priority, ended_us = excluded.ended_us,
+    tries = excluded.tries, output = excluded.output, failure = excluded.failure;
+
+-- name: steps_remove
+-- Steps that are done again.
+-- rows: [[run, number, item], …]
+DELETE FROM step WHERE (run, number, item) IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(:rows));
+
+-- name: steps_put
+-- Steps that begin, or what has become of them.
+-- rows: [[run, number, item, task, state, at_us, data, failure, …], …]
+INSERT INTO step (run, number, item, task, state, at_us, data, failure)
+SELECT
+    value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+FROM jsonb_each(:rows)
+WHERE true
+ON CONFLICT (run, number, item) DO UPDATE SET
+    task = excluded.task, state = excluded.state, at_us = excluded.at_us, data = excluded.data, failure = excluded.failure;
+
 -- name: purge_choose
 -- Live tasks in ranges of ids of one slot each, as [[id, shard], …]: other slots have ids between them.
 -- rows: [[first, last], …]; limit

@@ -57,6 +57,9 @@ UNION ALL SELECT 'history_part', count(*) FROM history_part
 UNION ALL SELECT 'link', count(*) FROM link
 UNION ALL SELECT 'release', count(*) FROM release
 UNION ALL SELECT 'idempotency', count(*) FROM idempotency
+UNION ALL SELECT 'definition', count(*) FROM definition
+UNION ALL SELECT 'run', count(*) FROM run
+UNION ALL SELECT 'step', count(*) FROM step
 UNION ALL SELECT 'fact', count(*) FROM fact
 UNION ALL SELECT 'fact_log', count(*) FROM fact_log;
 
@@ -207,3 +210,41 @@ WHERE (component, key, version) > (CAST(:first AS TEXT), CAST(:second AS TEXT), 
 -- component, key, version, value, at_us
 INSERT INTO fact_log (component, key, version, value, at_us)
 VALUES (CAST(:component AS TEXT), CAST(:key AS TEXT), :version, :value, :at_us);
+
+-- name: copy_read_definition
+-- Definitions by key.
+-- first: the key before, limit
+SELECT version, name, created_us, content FROM definition
+WHERE version > :first ORDER BY version LIMIT :limit;
+
+-- name: copy_add_definition
+-- Definitions, one row.
+-- version, name, created_us, content
+INSERT INTO definition (version, name, created_us, content)
+VALUES (:version, :name, :created_us, :content);
+
+-- name: copy_read_run
+-- Runs by key.
+-- first: the key before, limit
+SELECT id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, failure, going FROM run
+WHERE id > :first ORDER BY id LIMIT :limit;
+
+-- name: copy_add_run
+-- Runs, one row.
+-- id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, failure, going
+INSERT INTO run (id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, failure, going)
+VALUES (
+    :id, :state, :version, :name, :tenant, :priority, :created_us, :ended_us, :tries, :input, :output, :failure, :going
+);
+
+-- name: copy_read_step
+-- Steps by key.
+-- first, second, third: the key before, limit
+SELECT run, number, item, task, state, at_us, data, failure FROM step
+WHERE (run, number, item) > (:first, :second, :third) ORDER BY run, number, item LIMIT :limit;
+
+-- name: copy_add_step
+-- Steps, one row.
+-- run, number, item, task, state, at_us, data, failure
+INSERT INTO step (run, number, item, task, state, at_us, data, failure)
+VALUES (:run, :number, :item, :task, :state, :at_us, :data, :failure);

@@ -69,6 +69,12 @@ SELECT json_group_array(json_array(id, shard, state, fence, key, due_us, expires
 -- Parents whose dependents are still to be told, as [id, …].
 SELECT json_group_array(parent) FROM (SELECT parent FROM release ORDER BY parent);
 
+-- name: runs_unfinished
+-- Runs that have not ended, as [run, …].
+SELECT json_group_array(json_array(
+    id, state, version, name, tenant, priority, created_us, ended_us, tries, input, output, json(failure)
+)) FROM (SELECT * FROM run INDEXED BY run_unfinished WHERE state < 6 ORDER BY id);
+
 -- name: facts_all
 -- Every fact, as [[component, key, value as JSON text], …].
 SELECT json_group_array(json_array(component, key, value)) FROM (SELECT * FROM fact ORDER BY component, key);

@@ -9,8 +9,34 @@ SELECT json_group_array(json_array(id, shard, ended_us)) FROM (
     WHERE ended_us >= :from_us AND ended_us < :before_us
     AND shard NOT IN (SELECT shard.id FROM batch JOIN shard ON shard.batch = batch.id WHERE batch.keep = 1 OR batch.unfinished = 1)
     AND id NOT IN (SELECT parent FROM release)
+    AND NOT EXISTS (SELECT 1 FROM step WHERE step.task = outcome.id AND step.task <> 0)
     ORDER BY ended_us, id LIMIT :limit
 );
+
+-- name: runs_going
+-- Mark runs that ended before a time: from now on nobody finds them.
+-- before_us, limit
+UPDATE run SET going = 1 WHERE id IN (
+    SELECT id FROM run INDEXED BY run_by_end WHERE state >= 6 AND going = 0 AND ended_us < :before_us ORDER BY ended_us, id LIMIT :limit
+);
+
+-- name: steps_forget
+-- Steps of runs that go.
+-- limit
+DELETE FROM step WHERE (run, number, item) IN (
+    SELECT step.run, step.number, step.item FROM run INDEXED BY run_going CROSS JOIN step ON step.run = run.id WHERE run.going = 1 LIMIT :limit
+);
+
+-- name: runs_forget
+-- Runs that go and have no steps any more.
+DELETE FROM run WHERE id IN (
+    SELECT id FROM run INDEXED BY run_going WHERE going = 1 AND NOT EXISTS (SELECT 1 FROM step WHERE step.run = run.id)
+);
+
+-- name: definitions_forget
+-- Definitions of no run, unless their workflow was published.
+DELETE FROM definition WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.version = definition.version)
+    AND NOT EXISTS (SELECT 1 FROM fact WHERE fact.component = 'workflow' AND fact.key = definition.name);
 
 -- name: outcomes_remove
 -- Outcomes that are pruned.
@@ -99,9 +125,23 @@ SELECT count(*) FROM release WHERE parent NOT IN (SELECT id FROM outcome);
 SELECT count(*) FROM link WHERE NOT EXISTS (SELECT 1 FROM live WHERE live.id = parent)
     AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.id = parent);
 
+-- name: check_steps
+-- Steps of a run that does not exist, or whose task does not.
+SELECT count(*) FROM step WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.id = step.run)
+    OR (task <> 0 AND NOT EXISTS (SELECT 1 FROM live WHERE live.id = task)
+        AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.id = task));
+
+-- name: check_runs
+-- Runs without their definition, and ended ones of which a task still lives.
+SELECT (SELECT count(*) FROM run WHERE NOT EXISTS (SELECT 1 FROM definition WHERE definition.version = run.version))
+    + (SELECT count(DISTINCT run.id) FROM run JOIN step ON step.run = run.id JOIN live ON live.id = step.task WHERE run.state >= 6);
+
 -- name: check_ids
--- Tasks and batches with an id above the highest one recorded: a new one could get the same id.
-SELECT count(*) FROM (SELECT max(id) AS id FROM live UNION ALL SELECT max(id) FROM outcome UNION ALL SELECT max(id) FROM batch)
+-- Tasks, batches and runs with an id above the highest one recorded: a new one could get the same id.
+SELECT count(*) FROM (
+    SELECT max(id) AS id FROM live UNION ALL SELECT max(id) FROM outcome UNION ALL SELECT max(id) FROM batch
+    UNION ALL SELECT max(id) FROM run
+)
 WHERE id > (SELECT id_high FROM owner);
 
 -- name: check_batches
