@@ -75,7 +75,8 @@ def check_value(
     if not check_shape(value, findings):
         value = usable(value, findings)
     try:
-        definition = msgspec.convert(value, Definition)
+        # To JSON Schema 2.0 is a whole number, too.
+        definition = msgspec.convert(value, Definition, strict=False)
     except msgspec.ValidationError as error:
         if not findings:
             findings.append(Finding((), "type", str(error)))
