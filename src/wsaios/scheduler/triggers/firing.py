@@ -43,6 +43,8 @@ class Firing:
             for number in standing.leaving:
                 self._tasks[number] = name
                 self._verbs.act(Act(None, "cancel", Scope("task", number), _replaced(name)))
+            # Where nothing fires the end of what runs may be heard, but nothing can follow it.
+            self.next(known)
         doubtful = tuple(sorted(self._tasks.keys() - self._book.tasks.keys()))
         if doubtful:
             # Whoever ended one has said so here as well; but a trigger that waits for nothing would wait for ever.

@@ -68,6 +68,7 @@ class Triggers:
             # Whatever was said before now is no change that it could have seen.
             self._state = self._snapshot()
         self._schedule(known)
+        self._stirred = self._firing.next(known) or self._stirred
         self._book.reply(event.token, view(known))
 
     def act(self, event: ActOnTrigger) -> None:
@@ -173,8 +174,7 @@ class Triggers:
         standing.paused = paused
         self._roster.touch(known)
         self._schedule(known)
-        if not paused and self._firing.next(known):
-            self._stirred = True
+        self._stirred = self._firing.next(known) or self._stirred
 
     def _fire_now(self, event: ActOnTrigger, known: Known) -> None:
         if known.armed is None or known.standing.paused:

@@ -200,6 +200,36 @@ def test_what_a_person_ended_while_nobody_ran_is_no_longer_waited_for() -> None:
     assert at(alarm) == minutes(2)
 
 
+def test_what_waited_for_a_task_that_a_person_ended_while_nobody_ran_starts_with_the_next_owner() -> None:
+    alarm = Alarm()
+    alarm.put(OnEvent("e"), start=NUMBER, overlap="queue")
+    alarm.emit("e", 0)
+    alarm.emit("e", 1)
+    last = alarm.view().last_started
+    assert last is not None
+    alarm.restart(fires=False)
+    alarm.ask(lambda token: Act(token, "cancel", Scope("task", decode(last))))
+    assert (alarm.view().running, alarm.view().waiting) == (False, 1)
+    alarm.restart(fires=True)
+    assert numbers(alarm) == [0, 1]
+    assert (alarm.view().running, alarm.view().waiting) == (True, 0)
+
+
+def test_what_waits_in_a_trigger_that_could_not_fire_starts_when_it_can() -> None:
+    alarm = Alarm()
+    alarm.put(OnEvent("e"), start=NUMBER, overlap="queue")
+    alarm.emit("e", 0)
+    alarm.emit("e", 1)
+    text, version = alarm.ledger.tables.facts["trigger", "t"]
+    alarm.ledger.tables.facts["trigger", "t"] = text.replace("event.data", "evnt.data"), version
+    alarm.restart()
+    alarm.end()
+    assert (numbers(alarm), alarm.view().state) == ([0], "broken")
+    assert not alarm.view().running
+    alarm.put(OnEvent("e"), start=NUMBER, overlap="queue")
+    assert numbers(alarm) == [0, 1]
+
+
 def test_a_trigger_that_waits_for_what_is_not_there_is_freed_by_the_ledger() -> None:
     alarm = Alarm()
     alarm.put(MINUTELY, start=AT, overlap="skip")
