@@ -185,7 +185,7 @@ class Law:
         removed = {event.name for event in events if isinstance(event, ActOnTrigger) and event.verb == "remove"}
         if removed:
             # What a trigger had started goes on without it.
-            self._rows = {at: row for at, row in self._rows.items() if row.trigger not in removed or at in numbers}
+            self._rows = {at: row for at, row in self._rows.items() if row.trigger not in removed}
         handled = {event.name for event in events if isinstance(event, ActOnTrigger)}
         for event in events:
             if isinstance(event, PutTrigger) and self._before.get(event.spec.name, (None,))[0] != event.spec:
