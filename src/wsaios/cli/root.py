@@ -16,6 +16,7 @@ from wsaios.cli.streams import prepare
 from wsaios.cli.task import task
 from wsaios.cli.workflow import workflow
 from wsaios.cli.workflow_runs import runs
+from wsaios.cli.workflow_versions import published
 
 app = typer.Typer(
     name="wsaios",
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(batch)
 app.add_typer(task)
 workflow.add_typer(runs)
+workflow.add_typer(published)
 app.add_typer(workflow)
 app.add_typer(ledger_app)
 app.command()(policy)

@@ -34,9 +34,11 @@ from wsaios.door.questions import (
     FollowOpen,
     OrderBy,
     OverviewOf,
+    PublishOn,
     Question,
     Ranges,
     ResultOf,
+    RouteOn,
     RunStart,
     SignalOn,
     StatusOf,
@@ -64,7 +66,7 @@ T = TypeVar("T")
 _PAGE: Final = 2000
 _AT_ONCE_S: Final = 0.05
 _LOOK_S: Final = 1.0
-_ASKED: Final = (ActOn, Flush, OrderBy, RunStart, SignalOn)
+_ASKED: Final = (ActOn, Flush, OrderBy, PublishOn, RouteOn, RunStart, SignalOn)
 _KNOWN_BETTER: Final = (StatusOf, WhyOf)
 
 

@@ -122,3 +122,20 @@ async def test_a_client_begins_a_run_of_a_scheduler_in_another_process(
         assert (await client.run_status(run.id)).state == "cancelled"
         with pytest.raises(NoOwner):
             await client.signal("ok", run=run)
+
+
+def test_versions_are_published_compared_and_taken_back(shell: Shell) -> None:
+    assert shell.json("publish", "flow.yaml", "--note", "the first")["number"] == 1
+    (shell.folder / "flow.yaml").write_text(FLOW.replace('"${input.word}"', "new"), encoding="utf-8")
+    assert shell.json("publish", "flow.yaml")["number"] == 2
+    assert shell.json("run", "squares")["result"] == {"sum": 14, "word": "new"}
+    told = shell("diff", "squares@1", "squares")
+    assert '-    "word": "${input.word}"' in told.splitlines()
+    assert '+    "word": "new"' in told.splitlines()
+    assert shell("diff", "squares@2", "flow.yaml") == "they are the same\n"
+    rows = shell.json("rollback", "squares", "v1")["versions"]
+    assert [(row["number"], row["share"], row["note"]) for row in rows] == [(2, 0, ""), (1, 100, "the first")]
+    shared = shell("route", "squares", "v1=90", "v2=10")
+    assert [line.split()[2] for line in shared.splitlines()[1:]] == ["10%", "90%"]
+    assert "is not of the form" in shell("route", "squares", "v1", status=2)
+    assert "no workflow of this name" in shell("versions", "nobody", status=2)
