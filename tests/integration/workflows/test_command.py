@@ -27,8 +27,8 @@ FLOW = """
 name: squares
 input: {numbers: {type: array, default: [1, 2, 3]}, word: {type: string, default: x}}
 steps:
-- {id: each, handler: "tools:square", foreach: input.numbers, args: {n: "${item}"}}
-- {id: add, handler: "tools:add", args: {numbers: "${steps.each.result}"}, depends_on: [each], max_attempts: 1}
+- {id: each, handler: "workshop:square", foreach: input.numbers, args: {n: "${item}"}}
+- {id: add, handler: "workshop:add", args: {numbers: "${steps.each.result}"}, depends_on: [each], max_attempts: 1}
 output: {sum: "${steps.add.result}", word: "${input.word}"}
 """
 
@@ -39,7 +39,7 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.url = f"sqlite:///{folder}/work.db"
-        (folder / "tools.py").write_text(TOOLS, encoding="utf-8")
+        (folder / "workshop.py").write_text(TOOLS, encoding="utf-8")
         (folder / "flow.yaml").write_text(FLOW, encoding="utf-8")
 
     def __call__(self, *arguments: str, status: int = 0) -> str:
