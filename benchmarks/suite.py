@@ -171,7 +171,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--folder", help="where ledgers are made (benchmarks/results); they are removed afterwards")
     parser.add_argument("--list", action="store_true", help="name the measures and end")
-    return parser.parse_args()
+    told = parser.parse_args()
+    if told.runs < 1 or (told.rows is not None and told.rows < 1):
+        parser.error("--runs and --rows must be 1 or more")
+    return told
 
 
 if __name__ == "__main__":

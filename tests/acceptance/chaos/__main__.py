@@ -119,7 +119,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     names = [scenario.name for scenario in SCENARIOS]
     parser.add_argument("--only", nargs="*", choices=names, default=[], help="these scenarios alone")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/chaos.json"), help="where figures go")
-    return parser.parse_args(arguments)
+    told = parser.parse_args(arguments)
+    if not told.minutes > 0:
+        parser.error(f"--minutes must be more than 0, not {told.minutes:g}")
+    return told
 
 
 if __name__ == "__main__":

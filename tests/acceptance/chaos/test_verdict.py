@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.chaos.__main__ import main
 from tests.acceptance.chaos.ledgers import End, Place
 from tests.acceptance.chaos.verdict import Figures, Times, judge
 from tests.acceptance.crash.lines import Line, Lines
@@ -114,3 +115,11 @@ def test_a_lower_rate_afterwards_is_slow(tmp_path: Path) -> None:
     figures = judged(tmp_path, Still(ends_at(sparse)), told_at(sparse))
     assert figures.wrong() == []
     assert figures.slow() == ["afterwards 50% of the rate before, 95% at least"]
+
+
+@pytest.mark.parametrize("minutes", ["-1", "0", "nan"])
+def test_no_time_is_no_test(minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--minutes", minutes])
+    assert ended.value.code == 2
+    assert "must be more than 0" in capsys.readouterr().err

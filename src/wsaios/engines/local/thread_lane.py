@@ -7,6 +7,7 @@ from queue import SimpleQueue
 
 from wsaios.engines.local.arguments import Arguments
 from wsaios.engines.local.batch_call import BatchCall
+from wsaios.engines.local.forks import Unforked
 from wsaios.engines.local.outcomes import raised, returned, stopped
 from wsaios.engines.local.register import Register
 from wsaios.engines.local.run import Run
@@ -34,6 +35,7 @@ class ThreadLane:
         self._writer = writer
         self._arguments = Arguments(register.contexts, writer)
         self._base = base
+        self._unforked = Unforked()
         self._queue: SimpleQueue[Run | None] = SimpleQueue()
         self._waiting: dict[Run, bool] = {}
         self._over = register.mailbox(self._finish)
@@ -128,7 +130,8 @@ class ThreadLane:
 
     def _single(self, run: Run) -> list[Ended]:
         try:
-            value = self._base.copy().run(run.handler.function, **self._arguments.of(run))
+            with self._unforked:
+                value = self._base.copy().run(run.handler.function, **self._arguments.of(run))
             return [returned(run.attempts[0], value, self._writer)]
         except BaseException as error:  # noqa: BLE001  # a handler may raise SystemExit; that ends its attempt, not the thread
             return raised(run.attempts, error)
@@ -140,7 +143,8 @@ class ThreadLane:
         while (ask := call.next()) is not None:
             part, rows = ask
             try:
-                results = context.run(run.handler.function, rows, **self._arguments.context(run, part))
+                with self._unforked:
+                    results = context.run(run.handler.function, rows, **self._arguments.context(run, part))
                 call.returned(part, results)
             except BaseException as error:  # noqa: BLE001  # as above
                 call.raised(part, error)

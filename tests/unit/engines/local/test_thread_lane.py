@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import os
+import sys
 import threading
 import weakref
 from typing import Any
@@ -239,3 +241,24 @@ async def test_a_micro_batch_that_is_out_of_time_is_halved_no_further() -> None:
         await one_left(both)
         assert served.engine.stuck == {"one": 0}
     assert calls == [3]
+
+
+async def test_a_process_that_a_function_forks_ends_where_it_comes_back_out() -> None:
+    def fork(how: str) -> int:
+        if child := os.fork():
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if how == "raise":
+            raise ValueError(how)
+        if how == "exit":
+            sys.exit(4)
+        return -1
+
+    def rows(given: list[dict[str, Any]]) -> list[int]:
+        return [fork("return") for _ in given]
+
+    async with running(lanes=ONE) as served:
+        served.handlers.add("fork", fork, lane="one")
+        served.handlers.add("rows", rows, batched=True, lane="one")
+        ends = [await served.ends(served.work("fork", {"how": how})) for how in ("return", "raise", "exit")]
+        assert [end.result for (end,) in ends] == [b"0", b"1", b"4"]
+        assert [end.result for end in await served.ends(served.work("rows", {}, {}))] == [b"0", b"0"]

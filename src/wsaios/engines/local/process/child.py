@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -19,6 +18,7 @@ import msgspec
 from wsaios.engines.local.arguments import arguments_of
 from wsaios.engines.local.batch_call import BatchCall
 from wsaios.engines.local.context import Context
+from wsaios.engines.local.forks import Unforked
 from wsaios.engines.local.handlers import Handler
 from wsaios.engines.local.outcomes import raised, returned, stopped
 from wsaios.engines.local.process.functions import Functions
@@ -66,24 +66,6 @@ class Unmade:
 
     def overdue(self, run: Run) -> None:
         """Nothing."""
-
-
-class Unforked:
-    """Around code of the user: a process that was forked in there and comes back out of it ends here.
-
-    The pipes belong to the process that entered. Its exit status is what Python would give it.
-    """
-
-    def __init__(self) -> None:
-        self._pid = os.getpid()
-
-    def __enter__(self) -> None:
-        """Nothing: this process is the worker."""
-
-    def __exit__(self, _: object, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Without a flush: what stands in buffers is of the process that entered, too."""
-        if os.getpid() != self._pid:
-            os._exit(_status(error))
 
 
 class Child:
@@ -306,15 +288,6 @@ def _settle(boot: Boot) -> None:
     # When memory runs out, a worker should go before the scheduler.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_EASY_TO_KILL, "ascii")
-
-
-def _status(error: BaseException | None) -> int:
-    """The exit status of a process that ends with this exception."""
-    if not isinstance(error, SystemExit):
-        return int(error is not None)
-    if isinstance(error.code, int):
-        return error.code & 0xFF
-    return int(error.code is not None)
 
 
 def _unloaded(place: Place, error: BaseException) -> Failure:
