@@ -17,6 +17,7 @@ from wsaios.cli.task import task
 from wsaios.cli.trigger import emit, trigger
 from wsaios.cli.workflow import workflow
 from wsaios.cli.workflow_runs import runs
+from wsaios.cli.workflow_versions import published
 
 app = typer.Typer(
     name="wsaios",
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.add_typer(batch)
 app.add_typer(task)
 workflow.add_typer(runs)
+workflow.add_typer(published)
 app.add_typer(workflow)
 app.add_typer(trigger)
 app.add_typer(ledger_app)

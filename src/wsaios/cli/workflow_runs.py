@@ -26,7 +26,10 @@ runs = typer.Typer()
 @runs.command()
 def run(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A definition, or the id of a run that has not ended, to go on.")
+        str,
+        typer.Argument(
+            metavar="FILE", help="A definition, the name of a published one, or the id of a run that has not ended."
+        ),
     ],
     given: Annotated[
         list[str] | None,
@@ -178,26 +181,27 @@ def signal(
 
 
 def _beginning(file: str, given: list[str], priority: int, tenant: str | None) -> Any:
+    from wsaios.sdk.runs import name_in
     from wsaios.sdk.workflows import read_plan
 
-    plan = read_plan(file)
+    plan = None if name_in(file) else read_plan(file)
     values = dict(_input(plan, each) for each in given)
 
     async def begin(verbs: Any) -> "Run":
-        made: Run = await verbs.run_workflow(plan, input=values, priority=priority, tenant=tenant)
+        made: Run = await verbs.run_workflow(plan or file, input=values, priority=priority, tenant=tenant)
         return made
 
     return begin
 
 
-def _input(plan: "Plan", text: str) -> tuple[str, Any]:
+def _input(plan: "Plan | None", text: str) -> tuple[str, Any]:
     """One input: text where its declaration takes nothing else, otherwise JSON where it is some."""
     from wsaios.kernel.errors import InvalidInput
 
     name, mark, value = text.partition("=")
     if not mark:
         raise InvalidInput("--input", f"{text!r} is not of the form NAME=VALUE")
-    if plan.definition.input.get(name, {}).get("type") == "string":
+    if plan is not None and plan.definition.input.get(name, {}).get("type") == "string":
         return name, value
     try:
         return name, json.loads(value)

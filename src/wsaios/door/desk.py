@@ -32,8 +32,11 @@ from wsaios.door.questions import (
     ListTriggers,
     OrderBy,
     OverviewOf,
+    PublishedOf,
+    PublishOn,
     Ranges,
     ResultOf,
+    RouteOn,
     RunDefinition,
     RunEnd,
     RunResult,
@@ -85,6 +88,9 @@ class Desk:
             WhyOf: lambda ask: inspector.why(ask.task),
             ActOn: self._act,
             RunStart: self._run_start,
+            PublishOn: self._publish,
+            RouteOn: lambda ask: service.workflows.versions.route(ask.name, ask.shares),
+            PublishedOf: lambda ask: service.workflows.versions.published(ask.name),
             RunEnd: lambda ask: service.workflows.ended(ask.run),
             RunResult: self._run_result,
             RunStatus: lambda ask: service.workflows.view(ask.run),
@@ -176,8 +182,12 @@ class Desk:
 
     async def _run_start(self, ask: RunStart) -> int:
         service, content = self._service.workflows, ask.definition
-        plan = await asyncio.to_thread(service.check, content)
+        plan = await (asyncio.to_thread(service.check, content) if content else service.versions.chosen(ask.name))
         return await service.start(plan, arguments_of(ask.input), ask.options, Sent(ask.token, ask.again))
+
+    async def _publish(self, ask: PublishOn) -> int:
+        plan = await asyncio.to_thread(self._service.workflows.check, ask.definition)
+        return await self._service.workflows.versions.publish(plan, ask.note, ask.who)
 
     async def _run_result(self, ask: RunResult) -> bytes:
         return msgspec.json.encode(await self._service.workflows.result(ask.run))

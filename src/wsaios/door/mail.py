@@ -37,9 +37,11 @@ from wsaios.door.questions import (
     ListTriggers,
     OrderBy,
     OverviewOf,
+    PublishOn,
     Question,
     Ranges,
     ResultOf,
+    RouteOn,
     RunStart,
     SignalOn,
     StatusOf,
@@ -68,7 +70,10 @@ T = TypeVar("T")
 _PAGE: Final = 2000
 _AT_ONCE_S: Final = 0.05
 _LOOK_S: Final = 1.0
-_ASKED: Final = (ActOn, Flush, OrderBy, DeclareTrigger, TriggerAct, ListTriggers, EmitEvent, RunStart, SignalOn)
+_ASKED: Final = (
+    *(ActOn, Flush, OrderBy, DeclareTrigger, TriggerAct, ListTriggers, EmitEvent),
+    *(PublishOn, RouteOn, RunStart, SignalOn),
+)
 _KNOWN_BETTER: Final = (StatusOf, WhyOf)
 
 

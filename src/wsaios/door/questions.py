@@ -7,6 +7,7 @@ import msgspec
 from wsaios.door.faults import Fault
 from wsaios.kernel.events import Scope, Verb
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
+from wsaios.kernel.run import Published
 from wsaios.kernel.task import Batch
 from wsaios.kernel.trigger import TriggerSpec, TriggerVerb, TriggerView
 from wsaios.kernel.views import BatchView, Overview, RunView, Status, StepView, Transition, Why
@@ -116,7 +117,7 @@ class ActOn(Ask[str | int], frozen=True, tag="act"):
 class RunStart(Ask[int], frozen=True, tag="run_start"):
     """Begin a run of a definition, given as its canonical JSON; `input` is a JSON object, the answer is its id.
 
-    `again` as in `SubmitOne`.
+    Without a definition it is the one that was published under `name`. `again` as in `SubmitOne`.
     """
 
     writes: ClassVar[bool] = True
@@ -125,6 +126,30 @@ class RunStart(Ask[int], frozen=True, tag="run_start"):
     options: dict[str, Any]
     token: Token
     again: bool = False
+    name: Token = ""
+
+
+class PublishOn(Ask[int], frozen=True, tag="publish"):
+    """A definition is that of its name from now on; the answer is its number there."""
+
+    writes: ClassVar[bool] = True
+    definition: bytes
+    note: Annotated[str, msgspec.Meta(max_length=1000)]
+    who: Token
+
+
+class RouteOn(Ask[Published], frozen=True, tag="route"):
+    """So many of a hundred new runs of a name get these versions, by number."""
+
+    writes: ClassVar[bool] = True
+    name: Token
+    shares: dict[Number, Number]
+
+
+class PublishedOf(Ask[Published], frozen=True, tag="published"):
+    """The versions of a name."""
+
+    name: Token
 
 
 class RunEnd(Ask[RunView], frozen=True, tag="run_end"):
@@ -302,6 +327,9 @@ Question = (
     | WhyOf
     | ActOn
     | RunStart
+    | PublishOn
+    | RouteOn
+    | PublishedOf
     | RunEnd
     | RunResult
     | RunStatus

@@ -6,8 +6,8 @@ WsaiosError
 │   │   ├── InputError     a place in an input file
 │   │   ├── InvalidExpression   a place in an expression
 │   │   └── InvalidDefinition   all that is wrong with the definition of a workflow
-│   ├── UnknownTask · UnknownBatch · UnknownRun · UnknownHandler · UnknownLane · UnknownModel · UnknownGoal
-│   ├── UnknownTrigger
+│   ├── UnknownTask · UnknownBatch · UnknownRun · UnknownWorkflow · UnknownHandler · UnknownLane
+│   ├── UnknownModel · UnknownGoal · UnknownTrigger
 │   ├── IdempotencyConflict
 │   ├── NotPossible        the verb does not fit the state
 │   ├── QueueFull          try again after `retry_after_s`
@@ -122,6 +122,15 @@ class UnknownRun(CallerError, LookupError):
     def __init__(self, run_id: str) -> None:
         super().__init__(f"there is no run {run_id}; it may be older than the retention time")
         self.run_id = run_id
+
+
+class UnknownWorkflow(CallerError, LookupError):
+    """No workflow of this name was published, or it has no such version."""
+
+    def __init__(self, name: str, reason: str = "no workflow of this name was published") -> None:
+        super().__init__(f"workflow {name!r}: {reason}")
+        self.name = name
+        self.reason = reason
 
 
 class UnknownHandler(CallerError, LookupError):

@@ -8,7 +8,7 @@ import msgspec
 from wsaios.kernel.engine import AttemptRef, Report, Resumed, Work
 from wsaios.kernel.ledger import Commit
 from wsaios.kernel.policy import Ordering
-from wsaios.kernel.run import NewRun, Run
+from wsaios.kernel.run import NewRun, Run, StoredDefinition
 from wsaios.kernel.task import Batch, HandlerSpec, LaneSpec, NewTask, Outcome
 from wsaios.kernel.trigger import TriggerSpec, TriggerVerb
 
@@ -98,6 +98,23 @@ class StartRun(msgspec.Struct):
     run: NewRun
     client_token: str = ""
     again: bool = False
+
+
+class Publish(msgspec.Struct):
+    """A definition is that of its name from now on; the reply is the number that it has there."""
+
+    token: Token
+    definition: StoredDefinition
+    note: str = ""
+    who: str = ""
+
+
+class Route(msgspec.Struct):
+    """So many of a hundred new runs of a name get these versions, by number. The reply is the Published."""
+
+    token: Token
+    name: str
+    shares: dict[int, int]
 
 
 class Signal(msgspec.Struct):
@@ -227,6 +244,8 @@ Event = (
     | SealBatch
     | AbortBatch
     | StartRun
+    | Publish
+    | Route
     | Signal
     | Reported
     | Act

@@ -127,6 +127,13 @@ class DefinitionOf(msgspec.Struct, frozen=True, tag=True):
     version: str
 
 
+class FactOf(msgspec.Struct, frozen=True, tag=True):
+    """The value of one fact, or nothing."""
+
+    component: str
+    key: str
+
+
 Question = (
     BatchById
     | ReadyAfter
@@ -143,6 +150,7 @@ Question = (
     | StepsOf
     | ResultsOf
     | DefinitionOf
+    | FactOf
 )
 
 
@@ -168,6 +176,7 @@ class Answer(msgspec.Struct):
     steps: list[StepRow] = []
     results: "list[Payload]" = []
     definitions: list[StoredDefinition] = []
+    facts: list[Any] = []
 
 
 class Payload(msgspec.Struct, array_like=True, gc=False):

@@ -121,3 +121,25 @@ class NewRun(msgspec.Struct):
     priority: int = 0
     idempotency_key: str = ""
     digest: str = ""
+
+
+class PublishedVersion(msgspec.Struct, frozen=True):
+    """A version that was published under the name of its workflow: the `number`-th of that name, from 1."""
+
+    number: int
+    version: str
+    note: str
+    who: str
+    at_us: int
+
+
+class Published(msgspec.Struct):
+    """A name, its versions in their order, and `route`: how many of a hundred new runs get which number."""
+
+    name: str
+    versions: list[PublishedVersion] = []
+    route: dict[int, int] = {}
+
+    def numbered(self, number: int) -> PublishedVersion | None:
+        """One of the versions."""
+        return next((each for each in self.versions if each.number == number), None)

@@ -17,6 +17,7 @@ from wsaios.kernel.states import State
 from wsaios.kernel.task import BatchState, Failure, Flag, Task
 from wsaios.scheduler.batches import Batches
 from wsaios.scheduler.book import Book
+from wsaios.scheduler.catalog import Catalog
 from wsaios.scheduler.cycle import Cycle
 from wsaios.scheduler.heritage import Heritage
 from wsaios.scheduler.intake import Intake
@@ -68,6 +69,7 @@ class Core:
         self._links = Links(book)
         self._verbs = Verbs(book)
         self._leftovers = Leftovers(book)
+        self._catalog = Catalog(book, opening.facts)
         self.runs = Runs(book, self._intake, self._verbs, serves=recover)
         self._pursuit: Pursuit | None = None
         if hub is not None:
@@ -92,6 +94,8 @@ class Core:
             ev.AbortBatch: self._batches.abort,
             ev.Act: self._act,
             ev.StartRun: self.runs.start,
+            ev.Publish: self._catalog.publish,
+            ev.Route: self._catalog.route,
             ev.Signal: self.runs.signal,
             ev.HandlerKnown: self._handler_known,
             ev.Reorder: self.reordering.change,

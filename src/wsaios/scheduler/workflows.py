@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, NotRunning, RunFailed, UnknownRun
-from wsaios.kernel.events import Event, Signal, StartRun
+from wsaios.kernel.events import Signal, StartRun
 from wsaios.kernel.expression import Expressions
 from wsaios.kernel.ids import encode
 from wsaios.kernel.json_value import JsonValue, checked
@@ -25,6 +25,7 @@ from wsaios.planning.workflow.plan import Plan, plan_of
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.recall import state_of
 from wsaios.scheduler.steps import NoLanguage
+from wsaios.scheduler.versions import Post, Versions
 
 Read = Callable[..., Awaitable[Any]]
 OPTIONS: Final = ("priority", "tenant", "idempotency_key")
@@ -45,13 +46,6 @@ class Sent(NamedTuple):
 FROM_HERE: Final = Sent()
 
 
-class Post(Protocol):
-    """Hands an event to the loop."""
-
-    def __call__(self, make: Callable[[Any], Event], rows: int = 0, size: int = 0) -> "asyncio.Future[Any]":
-        """The reply."""
-
-
 class Workflows:
     """Everything about runs; the verbs that tasks have too are those of the service."""
 
@@ -60,6 +54,7 @@ class Workflows:
         self._reads = reads
         self._read = read
         self._post = post
+        self.versions = Versions(reads, read, post, self.plan)
         self.language: Expressions = NoLanguage()
         self.ready: Callable[[Plan], None] = lambda _: None
         """Makes known whatever a plan calls, or raises; who runs work sets it."""

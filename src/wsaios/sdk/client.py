@@ -19,6 +19,7 @@ from wsaios.kernel.events import Scope, Verb
 from wsaios.kernel.ids import encode
 from wsaios.kernel.json_value import checked
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
+from wsaios.kernel.run import Published
 from wsaios.kernel.states import by_word
 from wsaios.kernel.views import UNOWNED, BatchView, Overview, RunView, Status, StepView, Transition, Why
 from wsaios.planning.calls import Calls, patience
@@ -28,7 +29,7 @@ from wsaios.sdk.handles import Batch, Run, Task
 from wsaios.sdk.holder import live_owner
 from wsaios.sdk.names import Rows, number_of, scope_of
 from wsaios.sdk.outward import chunked, chunked_async, plain
-from wsaios.sdk.runs import Definition, plan_from
+from wsaios.sdk.runs import Definition, name_in, plan_from
 from wsaios.sdk.triggering import Triggers
 
 _MARGIN_BYTES: Final = 1 << 16
@@ -233,9 +234,24 @@ class AsyncClient:
         **options: Any,
     ) -> Run:
         """Begin a run, as `Scheduler.run_workflow`; handlers are those of the scheduler."""
-        plan = await plan_from(definition)
+        called = name_in(definition)
+        content = b"" if called else (await plan_from(definition)).content
         values = self._calls.encode(input, None)
-        return Run(self, await self._line.ask(ask.RunStart(plan.content, values, plain(options), self._token())))
+        question = ask.RunStart(content, values, plain(options), self._token(), name=called)
+        return Run(self, await self._line.ask(question))
+
+    async def publish(self, definition: Definition, /, *, note: str = "", who: str = "") -> int:
+        """Have new runs by the name of a workflow get this definition, as `Scheduler.publish`."""
+        plan = await plan_from(definition)
+        return await self._line.ask(ask.PublishOn(plan.content, note, who))
+
+    async def published(self, name: str) -> Published:
+        """The versions of a workflow that was published, and which of them new runs get."""
+        return await self._line.ask(ask.PublishedOf(name))
+
+    async def route(self, name: str, shares: Mapping[int, int]) -> Published:
+        """Give so many of a hundred new runs these versions, by number, as `Scheduler.route`."""
+        return await self._line.ask(ask.RouteOn(name, dict(shares)))
 
     async def run_result(self, run_id: str | Run, *, timeout_s: float | None = None) -> Any:
         """What a run gives back, waiting for it; a timeout works as in `result`.
@@ -407,6 +423,9 @@ class Client(Blocking[AsyncClient]):
     history = blocking(AsyncClient.history)
     why = blocking(AsyncClient.why)
     order_by = blocking(AsyncClient.order_by)
+    publish = blocking(AsyncClient.publish)
+    published = blocking(AsyncClient.published)
+    route = blocking(AsyncClient.route)
     run_result = blocking(AsyncClient.run_result)
     run_end = blocking(AsyncClient.run_end)
     run_status = blocking(AsyncClient.run_status)

@@ -16,7 +16,7 @@ from wsaios.sdk.handler_import import import_function
 from wsaios.sdk.workflows import Workflow, read_plan
 
 Definition = str | Path | Workflow | Plan | Mapping[str, Any]
-"""A file, a builder, what one of them became, or the definition as a value of JSON."""
+"""A file, a builder, what one of them became, the definition as a value of JSON, or a name that was published."""
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -34,6 +34,12 @@ class HasHandlers(Protocol):
         **options: Any,
     ) -> None:
         """Register one."""
+
+
+def name_in(definition: Definition) -> str:
+    """The name of a published workflow, where that is what was given; else nothing."""
+    is_name = isinstance(definition, str) and not definition.endswith(_SUFFIXES) and "/" not in definition
+    return str(definition) if is_name else ""
 
 
 async def plan_from(definition: Definition) -> Plan:

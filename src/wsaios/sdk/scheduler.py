@@ -31,6 +31,7 @@ from wsaios.kernel.errors import InvalidInput, LedgerOwned, NotPossible
 from wsaios.kernel.events import Closed, Scope, Verb
 from wsaios.kernel.ids import encode
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
+from wsaios.kernel.run import Published
 from wsaios.kernel.states import State
 from wsaios.kernel.task import API_HANDLER, HandlerSpec, LaneSpec
 from wsaios.kernel.views import BatchView, RunView, Status, StepView, Transition, Why
@@ -44,7 +45,7 @@ from wsaios.sdk.declares import Declares
 from wsaios.sdk.handles import Batch, Run, Task
 from wsaios.sdk.marshal import AtHome, Home, at_home
 from wsaios.sdk.names import Rows, number_of, scope_of
-from wsaios.sdk.runs import Definition, make_ready, plan_from, recall_handlers
+from wsaios.sdk.runs import Definition, make_ready, name_in, plan_from, recall_handlers
 from wsaios.sdk.standby import Standby, or_handed_in
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -445,7 +446,9 @@ class Scheduler(Declares):
         input: Mapping[str, object] | None = None,  # noqa: A002  # the name that it has in a definition
         **options: Any,
     ) -> Run:
-        """Begin a run of a workflow: a file, a `Workflow`, or a definition as a dict; it is durable when this returns.
+        """Begin a run of a workflow: a file, a `Workflow`, a dict, or a name that was published.
+
+        It is durable when this returns.
 
         Options: priority (added to that of each step), tenant, idempotency_key.
 
@@ -454,8 +457,39 @@ class Scheduler(Declares):
             InvalidInput: an input is missing, not declared or of the wrong kind.
             UnknownHandler: names all that it calls and nobody has.
         """
-        plan = await plan_from(definition)
-        return Run(self, await self._service.workflows.start(plan, input, options))
+        called, workflows = name_in(definition), self._service.workflows
+        plan = await (workflows.versions.chosen(called) if called else plan_from(definition))
+        return Run(self, await workflows.start(plan, input, options))
+
+    @at_home
+    @or_handed_in
+    async def publish(self, definition: Definition, /, *, note: str = "", who: str = "") -> int:
+        """Have new runs by the name of a workflow get this definition; runs that began stay with theirs.
+
+        Returns which version of that name it is, from 1; the same content published again keeps its number.
+        """
+        return await self._service.workflows.versions.publish(await plan_from(definition), note, who)
+
+    @at_home
+    @or_handed_in
+    async def published(self, name: str) -> Published:
+        """The versions of a workflow that was published, and which of them new runs get.
+
+        Raises:
+            UnknownWorkflow: none was published under this name.
+        """
+        return await self._service.workflows.versions.published(name)
+
+    @at_home
+    @or_handed_in
+    async def route(self, name: str, shares: Mapping[int, int]) -> Published:
+        """Give so many of a hundred new runs these versions, by number: ``{1: 90, 2: 10}``; ``{1: 100}`` goes back.
+
+        Raises:
+            UnknownWorkflow: no such name, or no such version of it.
+            InvalidInput: the shares do not add up to a hundred.
+        """
+        return await self._service.workflows.versions.route(name, shares)
 
     @at_home
     @or_handed_in

@@ -4,6 +4,8 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from heapq import nsmallest
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from wsaios.kernel.errors import LedgerUnavailable
 from wsaios.kernel.ledger import (
     Answer,
@@ -16,6 +18,7 @@ from wsaios.kernel.ledger import (
     EndedAfter,
     Ends,
     ExpiringAfter,
+    FactOf,
     IdempotencyOf,
     LiveAfter,
     Question,
@@ -120,6 +123,11 @@ def _definition(tables: Tables, asked: DefinitionOf) -> Answer:
     return Answer(definitions=[] if found is None else [found])
 
 
+def _fact(tables: Tables, asked: FactOf) -> Answer:
+    found = tables.facts.get((asked.component, asked.key))
+    return Answer(facts=[] if found is None else [msgspec.json.decode(found[0])])
+
+
 _ASKED: Final[dict[type, Callable[[Tables, Any], Answer]]] = {
     ReadyAfter: _ready,
     DueAfter: _due,
@@ -136,6 +144,7 @@ _ASKED: Final[dict[type, Callable[[Tables, Any], Answer]]] = {
     StepsOf: _steps,
     ResultsOf: _results,
     DefinitionOf: _definition,
+    FactOf: _fact,
 }
 
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from tests.conformance.ledger.desk import NOW_US, Another, Desk, ids, outcome, task
 from wsaios.kernel.errors import LedgerUnavailable, WsaiosError
-from wsaios.kernel.ledger import ById, DefinitionOf, Payload, ResultsOf, RunsBefore, RunsById, StepsOf
+from wsaios.kernel.ledger import ById, DefinitionOf, FactOf, Payload, ResultsOf, RunsBefore, RunsById, StepsOf
 from wsaios.kernel.run import WHOLE, Run, RunState, StepRow, StepState, StoredDefinition
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Failure
@@ -162,3 +162,11 @@ def test_reads_answer_questions(desk: Desk) -> None:
     reads.close()  # type: ignore[attr-defined]  # every reader has it
     with pytest.raises(LedgerUnavailable):
         reads.asked(RunsById((5,)))
+
+
+def test_one_fact_is_told_as_it_is_now(desk: Desk) -> None:
+    desk.write(facts=[("workflow", "é\x00", {"a": [1, "\x00"]}), ("workflow", "gone", 1), ("state", "gone", 2)])
+    desk.write(facts=[("workflow", "gone", None)])
+    assert desk.ask(FactOf("workflow", "é\x00")).facts == [{"a": [1, "\x00"]}]
+    assert desk.ask(FactOf("workflow", "gone")).facts == []
+    assert desk.ask(FactOf("state", "gone")).facts == [2]

@@ -27,8 +27,8 @@ FLOW = """
 name: squares
 input: {numbers: {type: array, default: [1, 2, 3]}, word: {type: string, default: x}}
 steps:
-- {id: each, handler: "tools:square", foreach: input.numbers, args: {n: "${item}"}}
-- {id: add, handler: "tools:add", args: {numbers: "${steps.each.result}"}, depends_on: [each], max_attempts: 1}
+- {id: each, handler: "workshop:square", foreach: input.numbers, args: {n: "${item}"}}
+- {id: add, handler: "workshop:add", args: {numbers: "${steps.each.result}"}, depends_on: [each], max_attempts: 1}
 output: {sum: "${steps.add.result}", word: "${input.word}"}
 """
 
@@ -39,7 +39,7 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.url = f"sqlite:///{folder}/work.db"
-        (folder / "tools.py").write_text(TOOLS, encoding="utf-8")
+        (folder / "workshop.py").write_text(TOOLS, encoding="utf-8")
         (folder / "flow.yaml").write_text(FLOW, encoding="utf-8")
 
     def __call__(self, *arguments: str, status: int = 0) -> str:
@@ -122,3 +122,20 @@ async def test_a_client_begins_a_run_of_a_scheduler_in_another_process(
         assert (await client.run_status(run.id)).state == "cancelled"
         with pytest.raises(NoOwner):
             await client.signal("ok", run=run)
+
+
+def test_versions_are_published_compared_and_taken_back(shell: Shell) -> None:
+    assert shell.json("publish", "flow.yaml", "--note", "the first")["number"] == 1
+    (shell.folder / "flow.yaml").write_text(FLOW.replace('"${input.word}"', "new"), encoding="utf-8")
+    assert shell.json("publish", "flow.yaml")["number"] == 2
+    assert shell.json("run", "squares")["result"] == {"sum": 14, "word": "new"}
+    told = shell("diff", "squares@1", "squares")
+    assert '-    "word": "${input.word}"' in told.splitlines()
+    assert '+    "word": "new"' in told.splitlines()
+    assert shell("diff", "squares@2", "flow.yaml") == "they are the same\n"
+    rows = shell.json("rollback", "squares", "v1")["versions"]
+    assert [(row["number"], row["share"], row["note"]) for row in rows] == [(2, 0, ""), (1, 100, "the first")]
+    shared = shell("route", "squares", "v1=90", "v2=10")
+    assert [line.split()[2] for line in shared.splitlines()[1:]] == ["10%", "90%"]
+    assert "is not of the form" in shell("route", "squares", "v1", status=2)
+    assert "no workflow of this name" in shell("versions", "nobody", status=2)

@@ -16,6 +16,7 @@ from wsaios.kernel.errors import (
     TaskFailed,
     UnknownHandler,
     UnknownRun,
+    UnknownWorkflow,
 )
 from wsaios.scheduler.course import Memory
 
@@ -172,6 +173,8 @@ async def test_bad_input_begins_nothing(site: Site) -> None:
     with pytest.raises(InvalidDefinition):
         await scheduler.run_workflow({"name": "x", "steps": [{"id": "a", "handler": "echo", "depends_on": ["b"]}]})
     with pytest.raises(InvalidInput, match="names no file of a definition"):
+        await scheduler.run_workflow("flows/sums")
+    with pytest.raises(UnknownWorkflow, match="no workflow of this name was published"):
         await scheduler.run_workflow("sums")
     with pytest.raises(UnknownRun):
         await scheduler.run_status("run_0000000000001")

@@ -18,7 +18,22 @@ COMMANDS = [
     ("workflow",),
     *(("batch", verb) for verb in ("run", "list", "status", "cancel", "errors")),
     *(("task", verb) for verb in ("list", "show", "history", "why", "cancel", "replay")),
-    *(("workflow", verb) for verb in ("check", "schema", "graph")),
+    *(
+        ("workflow", verb)
+        for verb in (
+            "check",
+            "schema",
+            "graph",
+            "run",
+            "list",
+            "show",
+            "cancel",
+            "signal",
+            "publish",
+            "versions",
+            "diff",
+        )
+    ),
     *(("ledger", verb) for verb in ("check", "backup", "copy", "prune")),
 ]
 HEAVY = ("apsw", "asyncio", "httpx", "numpy", "rich.progress", "wsaios.bootstrap", "wsaios.sdk.scheduler")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import singledispatchmethod
 from typing import Any
 
+import msgspec
 from msgspec.structs import asdict
 
 from wsaios.kernel.ledger import (
@@ -16,6 +17,7 @@ from wsaios.kernel.ledger import (
     DueAfter,
     EndedAfter,
     ExpiringAfter,
+    FactOf,
     IdempotencyOf,
     LiveAfter,
     Payload,
@@ -127,6 +129,11 @@ class Answers:
     async def _(self, question: DefinitionOf) -> Answer:
         rows = await self._session.rows("definition_of", **asdict(question))
         return Answer(definitions=[StoredDefinition(*row) for row in rows])
+
+    @answer.register
+    async def _(self, question: FactOf) -> Answer:
+        given = {"component": question.component.encode(), "key": question.key.encode()}
+        return Answer(facts=[msgspec.json.decode(text) for (text,) in await self._session.rows("fact_of", **given)])
 
     async def _tasks(self, name: str, **given: Any) -> list[Task]:
         return records.tasks_of(await self._session.rows(name, **given))

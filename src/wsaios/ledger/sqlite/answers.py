@@ -18,6 +18,7 @@ from wsaios.kernel.ledger import (
     DueAfter,
     EndedAfter,
     ExpiringAfter,
+    FactOf,
     IdempotencyOf,
     IdempotencyRow,
     LiveAfter,
@@ -147,6 +148,11 @@ class Answers:
     def _(self, question: DefinitionOf) -> Answer:
         rows = list(self._cursor.execute(self._sql["definition_of"], asdict(question)))
         return Answer(definitions=[StoredDefinition(*row) for row in rows])
+
+    @answer.register
+    def _(self, question: FactOf) -> Answer:
+        rows = self._cursor.execute(self._sql["fact_of"], asdict(question))
+        return Answer(facts=[msgspec.json.decode(text) for (text,) in rows])
 
     def _tasks(self, name: str, parameters: Mapping[str, Any]) -> list[Task]:
         return _TASKS.decode(self._one(name, parameters))

@@ -130,3 +130,8 @@ WHERE id = ANY (:ids::bigint[]) AND state = 6 AND result IS NOT NULL
 -- One definition, as (version, name, created_us, content).
 -- version
 SELECT version, name, created_us, content FROM definition WHERE version = :version::text;
+
+-- name: fact_of
+-- The value of one fact, as JSON text.
+-- component, key
+SELECT value FROM fact WHERE component = :component::bytea AND key = :key::bytea AND value IS NOT NULL;

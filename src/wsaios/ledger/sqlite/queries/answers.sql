@@ -189,3 +189,8 @@ SELECT json_group_array(json_array(id, codec, length(result))), CAST(group_conca
 -- One definition: version, name, created_us, content.
 -- version
 SELECT version, name, created_us, content FROM definition WHERE version = :version;
+
+-- name: fact_of
+-- The value of one fact, as JSON text.
+-- component, key
+SELECT value FROM fact WHERE component = :component AND key = :key AND value IS NOT NULL;
