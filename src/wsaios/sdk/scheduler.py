@@ -43,6 +43,7 @@ from wsaios.scheduler.service import Limits
 from wsaios.sdk.actions import Actions
 from wsaios.sdk.declares import Declares
 from wsaios.sdk.handles import Batch, Run, Task
+from wsaios.sdk.lanes import lanes_of
 from wsaios.sdk.marshal import AtHome, Home, at_home
 from wsaios.sdk.names import Rows, number_of, scope_of
 from wsaios.sdk.runs import Definition, make_ready, name_in, plan_from, recall_handlers
@@ -86,7 +87,7 @@ class Scheduler(Declares):
         if settings is not None and (grace_s != GRACE_S or any(each is not None for each in beside)):
             raise InvalidInput("settings", "give everything but the ledger inside of it, not beside it")
         chosen = settings or Settings(
-            lanes=_lanes(lanes or {}),
+            lanes=lanes_of(lanes or {}),
             limits=limits or Limits(),
             grace_s=seconds("grace_s", grace_s),
             policy=policy,
@@ -581,21 +582,6 @@ class Scheduler(Declares):
 
     async def _act(self, verb: Verb, target: str, reason: str) -> str | int:
         return await self._service.act(verb, scope_of(target), reason)
-
-
-def _lanes(given: Mapping[str, int | LaneSpec]) -> tuple[LaneSpec, ...]:
-    if not isinstance(given, Mapping):
-        raise InvalidInput("lanes", f"must be a mapping of names to slots, not {given!r:.80}")
-    found = []
-    for name, lane in given.items():
-        if isinstance(lane, LaneSpec):
-            if lane.name != name:
-                raise InvalidInput(f"lanes[{name!r}]", f"is called {lane.name!r} inside; use one name")
-            found.append(lane)
-        else:
-            kind: Any = name if name in {"thread", "process"} else "async"
-            found.append(LaneSpec(text("lanes", name), whole(f"lanes[{name!r}]", lane, 1, MAX_BATCH), kind))
-    return tuple(found)
 
 
 def _cancel(task: "asyncio.Task[Any] | None") -> None:
