@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from wsaios.bootstrap import MAX_SLOTS
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.task import LaneSpec
 from wsaios.planning.calls import name as text
 from wsaios.planning.calls import whole
-
-MOST: int = 100_000
 
 
 def lanes_of(given: Mapping[str, int | LaneSpec]) -> tuple[LaneSpec, ...]:
@@ -27,5 +26,5 @@ def lanes_of(given: Mapping[str, int | LaneSpec]) -> tuple[LaneSpec, ...]:
             found.append(lane)
         else:
             kind: Any = name if name in {"thread", "process"} else "async"
-            found.append(LaneSpec(text("lanes", name), whole(f"lanes[{name!r}]", lane, 1, MOST), kind))
+            found.append(LaneSpec(text("lanes", name), whole(f"lanes[{name!r}]", lane, 1, MAX_SLOTS), kind))
     return tuple(found)
