@@ -35,13 +35,12 @@ class Resting:
         """A call rests no longer: it goes on, or is over. Whether it did rest."""
         return self._inside.pop(ref, None) is not None
 
-    def best(
+    def firsts(
         self, lane: str, room: Callable[[int], int] | None = None, had: Callable[[str], float] | None = None
-    ) -> Rest | None:
-        """The one that goes on next: of the best places of the classes the best.
+    ) -> dict[int, Rest]:
+        """Of each class of work the one that goes on first.
 
-        `room` says how many slots a class may take now, `had` what a tenant has had: within a class, who had the least
-        is first.
+        `room` says how many slots a class may take now, `had` what a tenant has had: who had the least is first.
         """
         found: dict[int, tuple[float, Rest]] = {}
         groups = self._lanes.get(lane, {})
@@ -53,7 +52,13 @@ class Resting:
             elif room is None or room(grade) > 0:
                 each = (0.0 if had is None else had(tenant), heap[0])
                 found[grade] = min(each, found.get(grade, each))
-        return min((rest for _, rest in found.values()), default=None)
+        return {grade: rest for grade, (_, rest) in found.items()}
+
+    def best(
+        self, lane: str, room: Callable[[int], int] | None = None, had: Callable[[str], float] | None = None
+    ) -> Rest | None:
+        """The one that goes on next: between classes the best place decides."""
+        return min(self.firsts(lane, room, had).values(), default=None)
 
     def refs(self) -> list[Ref]:
         """All that rest."""
