@@ -95,7 +95,7 @@ class OrderCheck:
             seat = after.core.executor.slots.seat(ref)
             if seat is None or seat.turn is None or seat.lane != lane or seat.shard.grade < shard.grade:
                 continue
-            if not shares or seat.shard.tenant == shard.tenant:
+            if not shares or (seat.shard.tenant, seat.shard.grade) == (shard.tenant, shard.grade):
                 rest = seat.turn.key, ref[0]
                 require(place <= rest, Check.ORDER, "{}: {} started while {} waits to go on", lane, place, rest)
 

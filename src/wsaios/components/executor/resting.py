@@ -35,14 +35,14 @@ class Resting:
         """A call rests no longer: it goes on, or is over. Whether it did rest."""
         return self._inside.pop(ref, None) is not None
 
-    def best(
+    def firsts(
         self, lane: str, room: Callable[[int], int] | None = None, had: Callable[[str], float] | None = None
-    ) -> Rest | None:
-        """The one that goes on next.
+    ) -> dict[int, Rest]:
+        """Of each class of work the one that goes on first.
 
         `room` says how many slots a class may take now, `had` what a tenant has had: who had the least is first.
         """
-        found: tuple[float, Rest] | None = None
+        found: dict[int, tuple[float, Rest]] = {}
         groups = self._lanes.get(lane, {})
         for (grade, tenant), heap in list(groups.items()):
             while heap and self._inside.get(heap[0].ref) is not heap[0]:
@@ -51,8 +51,14 @@ class Resting:
                 del groups[grade, tenant]
             elif room is None or room(grade) > 0:
                 each = (0.0 if had is None else had(tenant), heap[0])
-                found = each if found is None else min(found, each)
-        return None if found is None else found[1]
+                found[grade] = min(each, found.get(grade, each))
+        return {grade: rest for grade, (_, rest) in found.items()}
+
+    def best(
+        self, lane: str, room: Callable[[int], int] | None = None, had: Callable[[str], float] | None = None
+    ) -> Rest | None:
+        """The one that goes on next: between classes the best place decides."""
+        return min(self.firsts(lane, room, had).values(), default=None)
 
     def refs(self) -> list[Ref]:
         """All that rest."""

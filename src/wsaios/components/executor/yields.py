@@ -79,22 +79,33 @@ class Yields:
                 self._line_up(ref, seat.turn.key)
 
     def returns(self, lane: str) -> Rest | None:
-        """The call that goes on next in a lane, if it comes before all that has not begun."""
-        rest, shares = self._first(lane), self._shelf.lanes[lane].shares
-        window = None if rest is None else self._shelf.choose(lane)
+        """The call that goes on next in a lane, if it comes before all that has not begun.
+
+        In its own class of work it may have to let another tenant go first; between the classes the place decides.
+        """
+        firsts = self._firsts(lane)
+        window = self._shelf.choose(lane) if firsts else None
         place = None if window is None else window.place()
-        if rest is None or window is None or place is None:
-            return rest
-        seat = self._shelf.slots.seat(rest.ref)
+        if window is None or place is None:
+            return min(firsts.values(), default=None)
+        own = firsts.pop(window.shard.grade, None)
+        if own is not None and self._precedes(own, place, window.shard.tenant, lane):
+            return min((own, *firsts.values()))
+        other = min(firsts.values(), default=None)
+        return other if other is not None and other.place < place else None
+
+    def _precedes(self, rest: Rest, place: tuple[int, int], tenant: str, lane: str) -> bool:
+        """Whether a call goes on before a task of this tenant, of the same class of work, begins."""
+        seat, shares = self._shelf.slots.seat(rest.ref), self._shelf.lanes[lane].shares
         if shares is not None and seat is not None:
-            had, has = shares.counter(seat.shard.tenant), shares.counter(window.shard.tenant)
+            had, has = shares.counter(seat.shard.tenant), shares.counter(tenant)
             if had != has:
-                return rest if had < has else None
-        return rest if rest.place < place else None
+                return had < has
+        return rest.place < place
 
     def within(self, lane: str, span: Span) -> Span:
         """A span that ends no later than where a call goes on that stopped at a checkpoint."""
-        rest = self._first(lane)
+        rest = min(self._firsts(lane).values(), default=None)
         if rest is None:
             return span
         until, most = span
@@ -102,10 +113,10 @@ class Yields:
         most = 1 if self._shelf.lanes[lane].shares is not None else most
         return Span(rest.place if until is None else min(until, rest.place), most)
 
-    def _first(self, lane: str) -> Rest | None:
+    def _firsts(self, lane: str) -> dict[int, Rest]:
         shares = self._shelf.lanes[lane].shares
         had = None if shares is None else shares.counter
-        return self._shelf.resting.best(lane, self._shelf.room_of(lane), had)
+        return self._shelf.resting.firsts(lane, self._shelf.room_of(lane), had)
 
     def _line_up(self, ref: Ref, key: int) -> None:
         seat = self._shelf.slots.seat(ref)
