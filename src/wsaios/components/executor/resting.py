@@ -38,11 +38,12 @@ class Resting:
     def best(
         self, lane: str, room: Callable[[int], int] | None = None, had: Callable[[str], float] | None = None
     ) -> Rest | None:
-        """The one that goes on next.
+        """The one that goes on next: of the best places of the classes the best.
 
-        `room` says how many slots a class may take now, `had` what a tenant has had: who had the least is first.
+        `room` says how many slots a class may take now, `had` what a tenant has had: within a class, who had the least
+        is first.
         """
-        found: tuple[float, Rest] | None = None
+        found: dict[int, tuple[float, Rest]] = {}
         groups = self._lanes.get(lane, {})
         for (grade, tenant), heap in list(groups.items()):
             while heap and self._inside.get(heap[0].ref) is not heap[0]:
@@ -51,8 +52,8 @@ class Resting:
                 del groups[grade, tenant]
             elif room is None or room(grade) > 0:
                 each = (0.0 if had is None else had(tenant), heap[0])
-                found = each if found is None else min(found, each)
-        return None if found is None else found[1]
+                found[grade] = min(each, found.get(grade, each))
+        return min((rest for _, rest in found.values()), default=None)
 
     def refs(self) -> list[Ref]:
         """All that rest."""

@@ -86,7 +86,7 @@ class Yields:
         if rest is None or window is None or place is None:
             return rest
         seat = self._shelf.slots.seat(rest.ref)
-        if shares is not None and seat is not None:
+        if shares is not None and seat is not None and seat.shard.grade == window.shard.grade:
             had, has = shares.counter(seat.shard.tenant), shares.counter(window.shard.tenant)
             if had != has:
                 return rest if had < has else None
