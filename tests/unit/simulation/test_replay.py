@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
+from wsaios.kernel.events import Effects
 from wsaios.kernel.policy import PROFILES, AnyPolicy, Facts, FairShare, Fcfs, Ordering, Priority
+from wsaios.scheduler.core import Core
 from wsaios.simulation import lean
 from wsaios.simulation.clock import START_US
 from wsaios.simulation.figures import result, spread
@@ -94,6 +97,25 @@ def test_a_flipped_comparison_in_a_policy_changes_the_order(monkeypatch: pytest.
 
     monkeypatch.setattr(Priority, "plain", flipped)
     assert list(replay(trace, Priority(), 2).order) != before
+
+
+@pytest.mark.parametrize("fair", [True, False])
+@pytest.mark.parametrize("name", PROFILES)
+def test_nobody_is_asked_to_make_room_in_turns_for_ever(name: str, fair: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps, step = 0, Core.step
+
+    def counted(core: Core, *rest: Any) -> Effects:
+        nonlocal steps
+        steps += 1
+        assert steps < 10_000, "the same calls give their slots to each other"
+        return step(core, *rest)
+
+    monkeypatch.setattr(Core, "step", counted)
+    for seed in range(8):
+        trace, steps = random_trace(seed), 0
+        assert sorted(replay(trace, PROFILES[name], 1 + seed % 4, fair=fair, preempt=True).order) == [
+            *range(len(trace.jobs))
+        ]
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -84,7 +84,9 @@ class Yields:
         In its own class of work it may have to let another tenant go first; between the classes the place decides.
         """
         firsts = self._firsts(lane)
-        window = self._shelf.choose(lane) if firsts else None
+        return self._next(lane, self._shelf.choose(lane) if firsts else None, firsts)
+
+    def _next(self, lane: str, window: Window | None, firsts: dict[int, Rest]) -> Rest | None:
         place = None if window is None else window.place()
         if window is None or place is None:
             return min(firsts.values(), default=None)
@@ -113,10 +115,19 @@ class Yields:
         most = 1 if self._shelf.lanes[lane].shares is not None else most
         return Span(rest.place if until is None else min(until, rest.place), most)
 
-    def _firsts(self, lane: str) -> dict[int, Rest]:
+    def _claim(self, lane: str, window: Window) -> tuple[int, int, int]:
+        """Class and place of what would take a free slot, and how many of it there are."""
+        rest, head = self._next(lane, window, self._firsts(lane, free=False)), window.head()
+        if rest is not None:
+            seat = self._shelf.slots.seat(rest.ref)
+            return (0 if seat is None else seat.shard.grade), rest.key, 1
+        return window.shard.grade, (0 if head is None else head.key), window.ready(self._shelf.slots.slots(lane))
+
+    def _firsts(self, lane: str, *, free: bool = True) -> dict[int, Rest]:
+        """Of each class the call that goes on first; `free`: of those for which there is a slot."""
         shares = self._shelf.lanes[lane].shares
         had = None if shares is None else shares.counter
-        return self._shelf.resting.firsts(lane, self._shelf.room_of(lane), had)
+        return self._shelf.resting.firsts(lane, self._shelf.room_of(lane) if free else None, had)
 
     def _line_up(self, ref: Ref, key: int) -> None:
         seat = self._shelf.slots.seat(ref)
@@ -161,13 +172,12 @@ class Yields:
     def victims(self, lane: str, window: Window, now_us: int) -> list[Ref]:
         """Calls of lower classes that must give their slots to the better ones at the front of this window.
 
+        Or to one that goes on before them: what is taken from a call must not go to another one that is no better.
         As many as find no free slot, less those that were asked a moment ago. Of the lowest class first, and of those
         the one that began last.
         """
         seats, found, asked = self.preemptible[lane], [], []
-        slots, grade, head = self._shelf.slots, window.shard.grade, window.head()
-        if head is None:
-            return []
+        slots, (grade, key, most) = self._shelf.slots, self._claim(lane, window)
         for ref in list(seats):
             seat = slots.seat(ref)
             if seat is None:
@@ -176,12 +186,12 @@ class Yields:
                 continue
             elif turn.asked_us is not None:
                 asked.append(turn.asked_us + PATIENCE_US)
-            elif seat.shard.grade < grade and turn.key > head.key:
+            elif seat.shard.grade < grade and turn.key > key:
                 found.append((seat.shard.grade, -seat.since_us, ref))
         # A process that was told to end ends; a coroutine may be long on its way to its next checkpoint.
         sure = self._shelf.kinds[lane] != "async"
         coming = [until_us for until_us in asked if sure or until_us > now_us]
-        wanted = window.ready(slots.slots(lane)) - max(0, slots.room(lane, grade)) - len(coming)
+        wanted = most - max(0, slots.room(lane, grade)) - len(coming)
         chosen = [ref for _, _, ref in sorted(found)[: max(0, wanted)]]
         if not sure and len(chosen) < len(found) and (chosen or coming):
             soonest = min((*coming, now_us + PATIENCE_US))
