@@ -10,6 +10,7 @@ from tests.simulation.acting import Acting
 from tests.simulation.batching import Batching
 from tests.simulation.fate import Fate
 from tests.simulation.intake import Shelf
+from tests.simulation.limits import no_limits, some_limits
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import LANES, POLICIES, VARIANTS
 from tests.simulation.world import Tag
@@ -37,6 +38,7 @@ WEIGHTS: Final = {
     "hold": 1.0,
     "only": 1.0,
     "order": 0.0,
+    "limit": 0.0,
 }
 
 
@@ -71,6 +73,7 @@ class Day:
             "hold": lambda: self._hold(self._rng.random() < 0.3),
             "only": self._only,
             "order": self._order,
+            "limit": lambda: self.world.limit(some_limits(self._rng)),
         }
         weights = WEIGHTS | driver.scenario.weights
         self._names = list(weights)
@@ -127,6 +130,8 @@ class Day:
                 self.acting.task_verb("resume", task.id)
         self.batching.finish()
         driver.purpose.finish()
+        if driver.limited.limits():
+            self.world.limit(no_limits())
 
     def _check_drained(self) -> None:
         driver = self.driver

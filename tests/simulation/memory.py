@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from tests.simulation.facts import After
+from tests.simulation.limits import gated
 from tests.simulation.order import PATIENCE, lingering_until_us, may_start
 from tests.simulation.red import Check, require
 from wsaios.kernel.retry import POISON_LOSSES
@@ -173,6 +174,10 @@ def _fills(after: After) -> list[int]:
         shard = after.shard(number)
         lane = after.lane(shard)
         if lane is None or not may_start(after, shard, lane.name) or after.occupancy.room(lane, shard.grade) <= 0:
+            continue
+        if not all(after.limited.lets(after, task, shard, lane.name) for task in tasks) or gated(
+            after, shard, lane.name
+        ):
             continue
         until_us = lingering_until_us(after, shard, tasks)
         if until_us is not None and until_us > after.now_us:

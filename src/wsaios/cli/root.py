@@ -10,6 +10,7 @@ from wsaios.cli.batch import batch
 from wsaios.cli.doctor import doctor
 from wsaios.cli.errors import UNEXPECTED
 from wsaios.cli.ledger import ledger_app
+from wsaios.cli.limit import limit
 from wsaios.cli.policy import policy
 from wsaios.cli.simulate import simulate
 from wsaios.cli.streams import prepare
@@ -27,6 +28,7 @@ app.add_typer(batch)
 app.add_typer(task)
 app.add_typer(workflow)
 app.add_typer(ledger_app)
+app.add_typer(limit)
 app.command()(policy)
 app.command()(simulate)
 app.command()(doctor)

@@ -8,7 +8,7 @@ from typing import Any
 
 from wsaios.bootstrap import Parts, Settings
 from wsaios.door.desk import Desk
-from wsaios.door.questions import A, ActOn, Ask, Asker, OrderBy
+from wsaios.door.questions import A, ActOn, Ask, Asker, LimitBy, OrderBy
 from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import LedgerUnavailable, NoOwner, NotRunning, WsaiosError
 
@@ -46,7 +46,7 @@ class Alone:
             LedgerUnavailable: there is no such ledger, or it cannot be read.
         """
         if ask.writes:
-            if isinstance(ask, ActOn | OrderBy):
+            if isinstance(ask, ActOn | OrderBy | LimitBy):
                 self._check(ask)
             return await self.visit(lambda desk: desk.ask(ask))
         try:
@@ -83,7 +83,7 @@ class Alone:
             await asyncio.wait((self._worker,))
         self._stop_reading()
 
-    def _check(self, ask: ActOn | OrderBy) -> None:
+    def _check(self, ask: ActOn | OrderBy | LimitBy) -> None:
         if self._identity() == "":
             raise LedgerUnavailable.missing(self._name)
         if isinstance(ask, ActOn) and ask.scope.kind == "lane":

@@ -32,6 +32,7 @@ from wsaios.door.questions import (
     FollowEnd,
     FollowNext,
     FollowOpen,
+    LimitBy,
     OrderBy,
     OverviewOf,
     Question,
@@ -61,7 +62,7 @@ T = TypeVar("T")
 _PAGE: Final = 2000
 _AT_ONCE_S: Final = 0.05
 _LOOK_S: Final = 1.0
-_ASKED: Final = (ActOn, Flush, OrderBy)
+_ASKED: Final = (ActOn, Flush, LimitBy, OrderBy)
 _KNOWN_BETTER: Final = (StatusOf, WhyOf)
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from wsaios.door.faults import Fault
 from wsaios.kernel.events import Scope, Verb
+from wsaios.kernel.limit import Limit, LimitView
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.task import Batch
 from wsaios.kernel.views import BatchView, Overview, Status, Transition, Why
@@ -120,6 +121,13 @@ class OrderBy(Ask[Ordering], frozen=True, tag="order_by"):
     fair_share: bool | FairShare | None = None
 
 
+class LimitBy(Ask[list[LimitView]], frozen=True, tag="limit"):
+    """Have these limits from now on; the answer are all that hold."""
+
+    writes: ClassVar[bool] = True
+    limits: list[Limit] = []
+
+
 class BatchStatusOf(Ask[BatchView], frozen=True, tag="batch_status"):
     """Where a batch stands."""
 
@@ -198,6 +206,7 @@ Question = (
     | WhyOf
     | ActOn
     | OrderBy
+    | LimitBy
     | BatchStatusOf
     | BatchEnd
     | FollowOpen

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from wsaios.kernel.limit import Amounts, Limit
 from wsaios.kernel.states import State
 
 PRIORITY_MIN: Final = -100
@@ -56,7 +57,13 @@ class CallOptions(msgspec.Struct, frozen=True):
 
 
 class Options(CallOptions, frozen=True, array_like=True):
-    """The same as an array, which is how ledgers keep it."""
+    """The same as an array, which is how ledgers keep it; and what a task asks of limits.
+
+    `resources` are amounts that its call holds while it runs, `costs` what one task takes of rates.
+    """
+
+    resources: Amounts | None = None
+    costs: Amounts | None = None
 
 
 class Effective(msgspec.Struct, frozen=True):
@@ -69,6 +76,8 @@ class Effective(msgspec.Struct, frozen=True):
     backoff_max_s: float
     at_most_once: bool
     concurrency_limit: int
+    resources: Amounts = ()
+    costs: Amounts = ()
 
 
 LaneKind = Literal["async", "thread", "process"]
@@ -79,7 +88,7 @@ class HandlerSpec(msgspec.Struct, frozen=True):
     """What the core knows of a handler; `batch_size` 1 means not batched, `calls` are options of its tasks.
 
     `kind` is that of the lanes that can run it; None: any. `required` and `accepts` are names of arguments; None: any.
-    `preemptible`: its calls may have to give their slot to work of a higher class.
+    `preemptible`: its calls may have to give their slot to work of a higher class. `limit` bounds how many run.
     """
 
     name: str
@@ -92,6 +101,7 @@ class HandlerSpec(msgspec.Struct, frozen=True):
     kind: LaneKind | None = None
     accepts: frozenset[str] | None = None
     preemptible: bool = False
+    limit: Limit | None = None
 
 
 class Processes(msgspec.Struct, frozen=True):
@@ -116,7 +126,8 @@ class LaneSpec(msgspec.Struct, frozen=True):
 
     `kind` is ``"async"`` for coroutines, ``"thread"`` for plain functions, or ``"process"`` for plain functions in
     worker processes, which `processes` says more about. `reserved` keeps so many of the slots for a class of work
-    (``"interactive"``, ``"default"``) and those above it, also while they stand empty.
+    (``"interactive"``, ``"default"``) and those above it, also while they stand empty. `resources` is how much there is
+    of what its tasks ask for, such as ``{"gpu": 1.0, "memory_mb": 16_000}``.
     """
 
     name: str
@@ -124,6 +135,7 @@ class LaneSpec(msgspec.Struct, frozen=True):
     kind: LaneKind = "async"
     processes: Processes = Processes()
     reserved: dict[str, int] = {}
+    resources: dict[str, float] = {}
 
 
 class Body(msgspec.Struct, array_like=True, gc=False):
@@ -264,6 +276,8 @@ _CHOICES: Final = (
     ("backoff_max_s", 300.0),
     ("delivery", "at_least_once"),
     ("concurrency_limit", 1),
+    ("resources", ()),
+    ("costs", ()),
 )
 
 
@@ -271,7 +285,7 @@ def effective(own: Options | None, handler: Options | None) -> Effective:
     """The options that apply: the task's own, else the handler's, else the defaults.
 
     Defaults: 3 attempts, no time limit, backoff 1 s × 2 up to 300 s, at least once, one at a time for a concurrency
-    key.
+    key, no resources and no costs.
     """
     own, handler = own or NO_OPTIONS, handler or NO_OPTIONS
     found: dict[str, Any] = {}

@@ -218,7 +218,7 @@ class Book(Draft):
                 work.attempts = [attempt for attempt in work.attempts if (attempt.task, attempt.fence) != ref]
                 if not work.attempts:
                     del works[place]
-                self.free(ref)
+                self.free(ref, begun=False)
                 return True
         return False
 

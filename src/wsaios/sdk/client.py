@@ -16,6 +16,7 @@ from wsaios.door.line import RETRY_S
 from wsaios.door.lines import Going, going, line_of
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import Verb
+from wsaios.kernel.limit import Limit, LimitView
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.states import by_word
 from wsaios.kernel.views import UNOWNED, BatchView, Overview, Status, Transition, Why
@@ -225,6 +226,10 @@ class AsyncClient:
         """As `Scheduler.order_by`; also while no scheduler lives."""
         return await self._line.ask(ask.OrderBy(policy, fair_share))
 
+    async def limit(self, *limits: Limit) -> list[LimitView]:
+        """As `Scheduler.limit`; also while no scheduler lives."""
+        return await self._line.ask(ask.LimitBy(list(limits)))
+
     async def overview(self) -> Overview:
         """Counts over the whole ledger, and tasks that were in flight at too many deaths of their owner."""
         return await self._line.ask(ask.OverviewOf())
@@ -312,6 +317,7 @@ class Client(Blocking[AsyncClient]):
     history = blocking(AsyncClient.history)
     why = blocking(AsyncClient.why)
     order_by = blocking(AsyncClient.order_by)
+    limit = blocking(AsyncClient.limit)
     batch_status = blocking(AsyncClient.batch_status)
     wait = blocking(AsyncClient.wait)
     cancel = blocking(AsyncClient.cancel)

@@ -31,13 +31,15 @@ from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import InvalidInput, LedgerOwned, NotPossible
 from wsaios.kernel.events import Closed, Verb
 from wsaios.kernel.ids import encode
+from wsaios.kernel.limit import Limit, LimitView
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.states import State
 from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.kernel.views import BatchView, Status, Transition, Why
 from wsaios.ledger.location import locate
-from wsaios.planning.calls import CALL_DEFAULTS, TRIES, retries, seconds, whole
+from wsaios.planning.calls import ASKS, CALL_DEFAULTS, TRIES, retries, seconds, whole
 from wsaios.planning.calls import name as text
+from wsaios.planning.limits import limits_of, of_handler
 from wsaios.scheduler.lifecycle import Signals
 from wsaios.scheduler.service import Limits
 from wsaios.sdk.actions import Actions
@@ -48,7 +50,7 @@ from wsaios.sdk.standby import Standby, or_handed_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 MAX_BATCH: int = 100_000
-_HANDLER_OPTIONS: Final = (*TRIES, *CALL_DEFAULTS, "preemptible")
+_HANDLER_OPTIONS: Final = (*TRIES, *ASKS, *CALL_DEFAULTS, "preemptible", "running", "rates", "learn")
 
 
 class Scheduler:
@@ -63,7 +65,7 @@ class Scheduler:
         ledger: str | None = None,
         *,
         lanes: Mapping[str, int | LaneSpec] | None = None,
-        limits: Limits | None = None,
+        limits: Limits | Iterable[Limit] | None = None,
         grace_s: float = GRACE_S,
         policy: str | AnyPolicy | None = None,
         fair_share: bool | FairShare | None = None,
@@ -74,7 +76,9 @@ class Scheduler:
         Without it WSAIOS_LEDGER, else ``sqlite:///wsaios.db`` in the working folder.
 
         `lanes` sets slots by name, or adds lanes; `grace_s` is how long `stop` waits for what runs. `policy`, such as
-        ``"deadline"``, and `fair_share` between tenants say what starts next; None: as before.
+        ``"deadline"``, and `fair_share` between tenants say what starts next; None: as before. `limits` is a list of
+        `Limit` for lanes, handlers, tenants and keys (those of other names stay as the ledger has them), or `Limits`
+        for what may wait for its commit.
 
         Raises:
             InvalidInput: names the setting.
@@ -85,7 +89,8 @@ class Scheduler:
             raise InvalidInput("settings", "give everything but the ledger inside of it, not beside it")
         chosen = settings or Settings(
             lanes=_lanes(lanes or {}),
-            limits=limits or Limits(),
+            limits=limits if isinstance(limits, Limits) else Limits(),
+            bounds=() if limits is None or isinstance(limits, Limits) else tuple(limits_of(limits)),
             grace_s=seconds("grace_s", grace_s),
             policy=policy,
             fair_share=fair_share,
@@ -132,8 +137,11 @@ class Scheduler:
         for each; an
         under-filled batch waits at most `max_wait_s` from its oldest row. `options` are defaults of its tasks:
         max_attempts, timeout_s, backoff_initial_s, backoff_factor, backoff_max_s, delivery, concurrency_limit,
-        priority, delay_s, tenant, concurrency_key. With ``preemptible=True`` a call must give its slot to better work
-        of a higher class: a coroutine at its next `Context.checkpoint`, a process is ended and its task runs again.
+        priority, delay_s, tenant, concurrency_key; `resources` that a call holds and `costs` that a task takes of
+        rates, by unit. `running` is how many of its tasks run at a time, `rates` how much starts in a time, as
+        ``{"requests": "60/m"}``; with `learn` True (or `Learn`) how many run is found out from what is refused. With
+        ``preemptible=True`` a call must give its slot to better work of a higher class: a coroutine at its next
+        `Context.checkpoint`, a process is ended and its task runs again.
 
         Raises:
             InvalidInput: names the option, or says why the function cannot be a handler.
@@ -160,13 +168,14 @@ class Scheduler:
         if batch_size is not None:
             whole("batch_size", batch_size, 1, MAX_BATCH)
         preemptible = options.pop("preemptible", False)
-        unknown = set(options) - {*TRIES, *CALL_DEFAULTS}
+        limit = of_handler(name, options.pop("running", None), options.pop("rates", None), options.pop("learn", None))
+        unknown = set(options) - {*TRIES, *ASKS, *CALL_DEFAULTS}
         if unknown:
             raise InvalidInput(
                 min(unknown), f"no such option of a handler; there are {', '.join(sorted(_HANDLER_OPTIONS))}"
             )
         seconds("max_wait_s", max_wait_s, 0.0, 3600.0)
-        tries = retries({key: value for key, value in options.items() if key in TRIES})
+        tries = retries({key: value for key, value in options.items() if key in (*TRIES, *ASKS)})
         calls = {key: value for key, value in options.items() if key in CALL_DEFAULTS and value is not None}
         self._service.check(calls)
         there = name in self._handlers
@@ -179,8 +188,8 @@ class Scheduler:
                 self._handlers.remove(name)
             raise
         spec = spec_of(handler, kind, batch_size or 1, max_wait_s, tries, calls)
-        if preemptible:
-            spec = msgspec.structs.replace(spec, preemptible=True)
+        if preemptible or limit is not None:
+            spec = msgspec.structs.replace(spec, preemptible=preemptible, limit=limit)
         self._specs[name] = spec
         if self._started:
             self._parts.know(spec)
@@ -442,6 +451,18 @@ class Scheduler:
             InvalidInput: there is no such policy, or it has a value that no policy could work with.
         """
         return await self._service.order_by(policy, fair_share=fair_share)
+
+    @at_home
+    @or_handed_in
+    async def limit(self, *limits: Limit) -> list[LimitView]:
+        """Have these limits from now on, each in place of the one for the same; one that bounds nothing removes it.
+
+        Returns all that hold, with what is taken of each; they are durable. Without any, nothing changes.
+
+        Raises:
+            InvalidInput: one of them is no limit that could hold.
+        """
+        return await self._service.limit(limits)
 
     @at_home
     @or_handed_in

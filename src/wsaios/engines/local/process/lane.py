@@ -313,10 +313,10 @@ class ProcessLane:
     def _said(self, said: Said) -> None:
         running = self._register.running
         notes = []
-        for task, fence, fraction, note, saved in said.notes:
+        for task, fence, fraction, note, saved, used in said.notes:
             run = running.get((task, fence))
             if run is not None and not run.told:
-                notes.append(Noted(task, fence, fraction, note, saved))
+                notes.append(Noted(task, fence, fraction, note, saved, used))
         self._register.report(notes)
 
     def _lay_to_rest(self, worker: Worker) -> None:
