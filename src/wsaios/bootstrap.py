@@ -407,7 +407,7 @@ def lanes_of(settings: Settings) -> dict[str, LaneSpec]:
             raise InvalidInput(f"{field}.kind", reason)
         _check_processes(field, lane)
         _check_reserved(f"{field}.reserved", lane)
-        amounts_of("resources", lane.resources)
+        amounts_of(f"{field}.resources", lane.resources)
     return {lane.name: lane for lane in (*given, *settings.lanes)}
 
 

@@ -95,7 +95,9 @@ class Limited:
         """Works that are durable count as started, whether they leave or not."""
         for work in works:
             for attempt in work.attempts:
-                row = self._tables.live[attempt.task]
+                row = self._tables.live.get(attempt.task)
+                if row is None:
+                    continue
                 options = effective(row.body.options, specs[work.handler].options)
                 start = Start(row.body.history[-1][1], work.lane, self._tables.shards[row.shard], options)
                 self._starts[AttemptRef(attempt.task, attempt.fence)] = start
@@ -111,7 +113,9 @@ class Limited:
                 self._since[name] = now_us
         for work in works:
             attempt = work.attempts[0]
-            start = self._starts[AttemptRef(attempt.task, attempt.fence)]
+            start = self._starts.get(AttemptRef(attempt.task, attempt.fence))
+            if start is None:
+                continue
             for (scope, before), (_, after) in zip(_over(self._before, start), _over(now, start), strict=True):
                 if before is None or after is None:
                     continue
@@ -173,6 +177,40 @@ class Limited:
         if gate is None or learner is None:
             return True
         return learner.closed_us <= after.now_us and gate.running < gate.most
+
+    def free_us(self, after: After, task: Task, shard: Shard, lane: str) -> int | None:
+        """By when time alone lets a task start that lacks something of rates and nothing else; None: it does not."""
+        start = Start(
+            after.now_us, lane, shard, effective(task.body.options, after.known.handlers[shard.handler].options)
+        )
+        times = []
+        for scope, limit in _over(self.limits(), start):
+            if limit is None:
+                continue
+            rates = msgspec.structs.replace(limit, running={})
+            if limit.learn is not None or not self._lets(after, scope, msgspec.structs.replace(limit, rates={}), start):
+                return None
+            if self._lets(after, scope, rates, start):
+                continue
+            times += [self._leaves_us(after, scope, unit, rate, start) for unit, rate in limit.rates.items()]
+        return max((time for time in times if time is not None), default=None) if None not in times else None
+
+    def _leaves_us(self, after: After, scope: str, unit: str, rate: Rate, start: Start) -> int | None:
+        """By when enough of a rate has left its window."""
+        longest_us = round(rate.per_s * 1e6 * 33 / 32) + 1
+        if after.now_us - self._changed_us(scope) < _SETTLES * longest_us:
+            return None
+        inside = [each for each in self._starts.values() if scope in _scopes(each.lane, each.shard)]
+        inside = sorted(inside, key=lambda each: each.at_us)
+        room = millionths(rate.amount) - sum(cost_of(each.options, unit) for each in inside)
+        need = max(1, cost_of(start.options, unit))
+        latest_us = after.now_us
+        for each in inside:
+            if room >= need:
+                break
+            room += cost_of(each.options, unit)
+            latest_us = max(latest_us, each.at_us + longest_us)
+        return latest_us if room >= need else None
 
     def check(self, after: After) -> None:
         """The core counts as this does, and keeps nothing of what is over."""

@@ -24,6 +24,7 @@ MUST_BE_MET: Final = frozenset(
         *(f"mishap {mishap.name}" for mishap in Mishap),
         *(f"deed {deed}" for deed in WEIGHTS),
         "a call gives its slot away",
+        "started under a limit",
         "a call goes on",
         "a call runs on through a rebuild",
         "a call is asked to make room",
@@ -127,7 +128,14 @@ def _met(day: Day) -> dict[str, int]:
     _add(met, "mishap ", {mishap.name: count for mishap, count in driver.mishaps.items()})
     _add(met, "deed ", day.deeds)
     _add(met, "asked ", day.world.counts)
-    for counts in (invariants.lives.met, invariants.leaving.met, invariants.met, driver.purpose.met, driver.met):
+    for counts in (
+        invariants.lives.met,
+        invariants.leaving.met,
+        invariants.met,
+        driver.purpose.met,
+        driver.met,
+        driver.limited.met,
+    ):
         _add(met, "", counts)
     met["unanswered at a death"] = day.world.counts["unanswered at a death"]
     met["stale reports refused"] = driver.stale

@@ -259,6 +259,9 @@ class Queues(Protocol):
     def started(self, window: Window) -> None:
         """Some of a window started."""
 
+    def left(self, number: int) -> None:
+        """Another task may be the first of this shard: if it waits for a limit, that is looked at again."""
+
     def wake(self, now_us: int) -> list[Window]:
         """The windows that may have something to start since some of a limit is free, best first."""
 

@@ -16,7 +16,8 @@ REQUESTS: Final = "requests"
 EACH: Final = "*"
 REFUSALS: Final = frozenset({"RateLimitError", "TooManyRequests"})
 """Exceptions, by the names of their classes, that say that a service refused a call because of too many."""
-MOST_AMOUNT: Final = 1e15
+MOST_AMOUNT: Final = 1e11
+"""In millionths, with a lot more taken by mistake, it still fits into 64 bits."""
 NEVER: Final = -1
 MANY: Final = 1 << 40
 """As many as one likes."""

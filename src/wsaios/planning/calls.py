@@ -171,7 +171,7 @@ def retries(given: Mapping[str, Any]) -> Options:
         if value is None:
             continue
         if key in ASKS:
-            found[key] = amounts_of(key, value)
+            found[key] = amounts_of(key, value, TASKS if key == "resources" else REQUESTS)
         else:
             _CHECKS[key](key, value)
     return Options(**found)
@@ -212,14 +212,13 @@ def seconds(
     return float(value)
 
 
-def amounts_of(field: str, given: object) -> Amounts:
-    """What a task asks for, by unit.
+def amounts_of(field: str, given: object, counted: str = TASKS) -> Amounts:
+    """What is asked for, by unit; `counted` is one that nobody may name.
 
     Raises:
         InvalidInput: it is no mapping of units to numbers from 0; or names a unit that is counted by itself.
     """
     found: dict[str, float] = {}
-    counted = TASKS if field == "resources" else REQUESTS
     for unit, amount in mapping_of(field, given).items():
         where = f"{field}[{unit!r}]"
         if unit_of(where, unit) == counted:

@@ -136,7 +136,7 @@ class Cycle:
                 tasks = window.run(most, until, self._book.now_us, lasting=rows > 0 or self._rows < MANY)
                 if tasks:
                     self._dispatch_each(tasks, lane, shard)
-                    if self._rows < MANY:
+                    if self._gates.any:
                         self._queues.started(window)
                     continue
             self._start(window, task, lane, lent=rows > 0)
@@ -250,7 +250,7 @@ class Cycle:
             return
         tasks = window.take(most, book.now_us, lasting=lent)
         self._dispatch(tasks, lane, shard.handler, options)
-        if self._rows < MANY:
+        if self._gates.any:
             self._queues.started(window)
 
     def _after_others(self, key: str, head: Task) -> bool:

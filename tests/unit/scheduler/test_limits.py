@@ -424,6 +424,21 @@ def test_who_waits_behind_one_that_is_cancelled_or_paused_goes_on() -> None:
     assert len(made.works) == 2
 
 
+def test_another_first_task_is_looked_at_at_once_when_the_one_that_lacks_something_leaves_or_is_passed() -> None:
+    made = rig(Limit("tenant:a", rates={"tokens": Rate(100, 3600.0)}))
+    first, _ = made.submit(task(tenant="a", costs={"tokens": 60}), task(tenant="a", costs={"tokens": 80}))
+    (large,) = made.submit(task(tenant="a", costs={"tokens": 70}))
+    made.submit(task(tenant="a", costs={"tokens": 10}, priority=20))
+    assert len(made.works) == 2
+    made.submit(task(tenant="a", costs={"tokens": 5}))
+    assert len(made.works) == 2
+    for number in [number for number in made.ledger.tables.live if number not in {first, large}]:
+        if made.ledger.tables.live[number].state == State.READY and number < large:
+            made.step(Act("c", "cancel", Scope("task", number)))
+    made.step(Act("c", "cancel", Scope("task", large)))
+    assert len(made.works) == 3
+
+
 def test_why_names_the_limit_and_what_it_lacks() -> None:
     made = rig(
         Limit("tenant:acme", {"tasks": 1}),

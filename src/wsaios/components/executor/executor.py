@@ -133,6 +133,8 @@ class TaskExecutor(Shelf):
             window = self.open(shard, complete=True)
         if window.add(task, was):
             self.touch(window)
+            if window.parked == LIMIT and (was is not None or window.head() is task):
+                self.queues.left(shard.id)
             if window.parked == "fill":
                 window.parked = ""
                 self.awake(window)

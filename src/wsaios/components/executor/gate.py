@@ -27,7 +27,8 @@ class Wait:
 class Gate:
     """The one place where a limit is counted. Amounts are whole millionths, `running` counts tasks.
 
-    `queue` are the shards that wait for it, and those that did and have not started since.
+    `queue` are the shards that wait for it, and those that did and have not started since: these are `loose`. `varied`:
+    not every task needs the same of it.
     """
 
     def __init__(self, name: str) -> None:
@@ -39,6 +40,8 @@ class Gate:
         self.learner: Learner | None = None
         self.seats: dict[Seat, None] = {}
         self.queue: dict[int, Wait] = {}
+        self.loose: dict[int, None] = {}
+        self.varied = False
         self.capacities: dict[str, int] = {}
         self._tasks = MANY
         self._keyed = name.startswith("key:")
@@ -49,6 +52,7 @@ class Gate:
             return
         self.limit = limit
         self.capacities = {unit: millionths(most) for unit, most in limit.running.items() if unit != TASKS}
+        self.varied = bool(self.capacities) or bool(limit.rates.keys() - {REQUESTS})
         self._tasks = int(limit.running.get(TASKS, MANY))
         before, self.rates = self.rates, {}
         for unit, rate in limit.rates.items():
@@ -58,6 +62,11 @@ class Gate:
         if learner is not None and self.learner is not None:
             learner.inherit(self.learner)
         self.learner = learner
+
+    def forget(self, number: int) -> bool:
+        """A shard waits no longer; whether it did."""
+        self.loose.pop(number, None)
+        return self.queue.pop(number, None) is not None
 
     @property
     def most(self) -> int:
@@ -160,10 +169,6 @@ class Gate:
         """A call awaits other tasks, or does no longer: it counts as little as its slot does, but keeps its key."""
         if seat in self.seats and not self._keyed:
             self.running += -seat.left if aside else seat.left
-
-    def recount(self) -> None:
-        """Forget who sits."""
-        self.running, self.used, self.seats = 0, {}, {}
 
     def _counted(self, seat: Seat) -> int:
         return 0 if seat.away & AWAITS and not self._keyed else seat.left

@@ -107,7 +107,7 @@ class Gates:
     def recount(self) -> None:
         """Count anew from who sits."""
         for gate in self.gates.values():
-            gate.recount()
+            gate.running, gate.used, gate.seats = 0, {}, {}
         for seat in dict.fromkeys(self._seats.values()):
             for gate in self.of(seat.shard, seat.lane):
                 gate.sit(seat)

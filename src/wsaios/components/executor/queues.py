@@ -14,6 +14,8 @@ from wsaios.kernel.limit import MANY, NEVER, TASKS, Held
 from wsaios.kernel.task import Effective, HandlerSpec, Shard, Task
 
 LIMIT: Final = "limit"
+Place = tuple[tuple[int, int], int]
+"""(key, id) of the first task of a shard, and the shard."""
 
 
 class Queues:
@@ -75,9 +77,15 @@ class Queues:
         number = window.shard.id
         self._at.pop(number, None)
         for gate in self.gates.of(window.shard, window.lane):
-            if gate.queue.pop(number, None) is not None and gate.queue:
+            if gate.forget(number) and gate.queue:
                 self.gates.stirred[gate.name] = None
                 self.moved = True
+
+    def left(self, number: int) -> None:
+        """Another task may be the first of this shard: if it waits for a limit, that is looked at again."""
+        gate = self._at.get(number)
+        if gate is not None:
+            self.gates.stirred[gate.name] = None
 
     def wake(self, now_us: int) -> list[Window]:
         """The windows that may have something to start since some of a limit is free, best first."""
@@ -87,7 +95,7 @@ class Queues:
             if self._timed.get(name) == at_us:
                 del self._timed[name]
                 stirred[name] = None
-        found: list[tuple[tuple[int, int], int]] = []
+        found: list[Place] = []
         for name in list(stirred):
             gate = self.gates.gates.get(name)
             if gate is None or not gate.queue:
@@ -95,7 +103,7 @@ class Queues:
             else:
                 found += self._woken(gate, now_us)
         for _, number in found:
-            self._at.pop(number, None)
+            self._at.pop(number).loose[number] = None
         return [self._windows[number] for _, number in sorted(found)]
 
     def next_us(self) -> int | None:
@@ -112,6 +120,7 @@ class Queues:
         self._timed.clear()
         for gate in self.gates.gates.values():
             gate.queue.clear()
+            gate.loose.clear()
         return [window for window in self._windows.values() if window.parked == LIMIT]
 
     def never(self, window: Window) -> str:
@@ -144,6 +153,7 @@ class Queues:
         if wait is None:
             wait = gate.queue[number] = Wait(now_us)
         self._at[number] = gate
+        gate.loose.pop(number, None)
         lacks = gate.lacks(options, now_us)
         if not lacks:
             # A better one goes first, and need not start before something else happens to it.
@@ -157,26 +167,39 @@ class Queues:
             self._timed[gate.name] = at_us
             heappush(self._times, (at_us, gate.name))
 
-    def _woken(self, gate: Gate, now_us: int) -> list[tuple[tuple[int, int], int]]:
+    def _woken(self, gate: Gate, now_us: int) -> list[Place]:
         """The best of each lane, as many as there is room for."""
+        if gate.running >= gate.most:
+            # Nobody can start; what leaves stirs it again.
+            self.gates.stirred.pop(gate.name, None)
+            return []
+        waiting = sorted(self._waiting(gate))
+        lanes = Counter(self._windows[number].lane for _, number in waiting)
         counts: Counter[str] = Counter()
         room, woken = False, []
-        for place, window in sorted(self._waiting(gate), key=lambda each: each[0]):
-            rows, head = 1, window.head()
+        for place, number in waiting:
+            window = self._windows[number]
+            lane, head, rows = window.lane, window.head(), 1
+            if lane not in lanes:
+                continue
             if head is not None:
                 options = self._options(head, window.shard.handler)
                 rows = gate.rows(options, now_us)
                 if rows <= 0:
                     self._look_again(gate, gate.when_us(options, now_us))
             room |= rows > 0
-            if rows > counts[window.lane]:
-                counts[window.lane] += 1
-                woken.append((place, window.shard.id))
+            if rows > counts[lane]:
+                counts[lane] += 1
+                woken.append((place, number))
+            elif rows > 0:
+                del lanes[lane]
+                if not lanes:
+                    break
         if not room:
             self.gates.stirred.pop(gate.name, None)
         return woken
 
-    def _waiting(self, gate: Gate) -> Iterator[tuple[tuple[int, int], Window]]:
+    def _waiting(self, gate: Gate) -> Iterator[Place]:
         """The windows that are parked for a limit, with their places."""
         for number in list(gate.queue):
             window = self._windows.get(number)
@@ -184,9 +207,9 @@ class Queues:
             place = window.place() if window is not None else None
             if window is not None and place is not None:
                 if here:
-                    yield place, window
+                    yield place, number
                 continue
-            del gate.queue[number]
+            gate.forget(number)
             if self._at.get(number) is gate:
                 del self._at[number]
             if window is not None and here:
@@ -196,7 +219,9 @@ class Queues:
     def _beside(self, gate: Gate, window: Window, head: Task, ends_us: int | None, rows: int, now_us: int) -> int:
         """How many of `rows` may start beside what better ones that wait for this limit need of it."""
         mine = self._options(head, window.shard.handler)
-        for number, wait in gate.queue.items():
+        # Where all need the same nobody lacks what this one finds.
+        for number in gate.queue if gate.varied else gate.loose:
+            wait = gate.queue[number]
             other = self._windows.get(number)
             best = None if other is None or other is window else other.head()
             if other is None or best is None or (best.key, best.id) > (head.key, head.id):
