@@ -439,6 +439,20 @@ def test_another_first_task_is_looked_at_at_once_when_the_one_that_lacks_somethi
     assert len(made.works) == 3
 
 
+def test_all_that_fit_are_woken_where_needs_differ() -> None:
+    made = rig(Limit("tenant:a", {"gpu": 1.0, "tasks": 2}))
+    made.submit(*[task("rows", "a"), task("far", "a")])
+    (large,) = made.submit(task("echo", "a", resources={"gpu": 1.0}))
+    made.submit(task("far", "a", priority=60))
+    made.submit(task("echo", "a", priority=-60))
+    assert len(made.works) == 2
+    ends = [Ended(each.task, each.fence, Verdict.SUCCEEDED, b"1") for work in made.works for each in work.attempts]
+    made.works.clear()
+    made.step(Reported(None, list(ends)))
+    assert [work.handler for work in made.works] == ["far", "echo"]
+    assert large in {work.attempts[0].task for work in made.works}
+
+
 def test_why_names_the_limit_and_what_it_lacks() -> None:
     made = rig(
         Limit("tenant:acme", {"tasks": 1}),

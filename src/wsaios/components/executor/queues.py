@@ -188,7 +188,8 @@ class Queues:
                 if rows <= 0:
                     self._look_again(gate, gate.when_us(options, now_us))
             room |= rows > 0
-            if rows > counts[lane]:
+            # Where needs differ a better one may leave enough, however little there is room for of this kind.
+            if rows > (0 if gate.varied else counts[lane]):
                 counts[lane] += 1
                 woken.append((place, number))
             elif rows > 0:
