@@ -209,6 +209,22 @@ def test_costs_count_and_what_was_not_used_is_given_back() -> None:
     assert len(made.works) == 1
 
 
+def test_what_names_no_cost_takes_none_along_that_does() -> None:
+    made = rig(Limit("tenant:default", rates={"tokens": Rate(60, 60.0)}))
+    first = task()
+    first.due_us = NOW_US + 1
+    second = task(costs={"tokens": 50})
+    second.due_us = NOW_US + 1
+    third = task(costs={"tokens": 20})
+    third.due_us = NOW_US + 1
+    made.submit(first, second, third)
+    assert not made.works
+    made.now_us = NOW_US + 1
+    made.step()
+    assert len(made.works) == 2
+    assert view(made, "tenant:default").used == {"tokens": 50}
+
+
 def test_more_than_was_said_is_owed() -> None:
     made = rig(Limit("tenant:default", rates={"tokens": Rate(100, 60.0)}))
     made.submit(task(), task(), task())

@@ -47,7 +47,8 @@ class Queues:
         head = window.head() if gates else None
         if head is None:
             return MANY
-        options, found = self._options(head, window.shard.handler), MANY
+        # Fewer than where no limit counts: what is behind the first may need other amounts.
+        options, found = self._options(head, window.shard.handler), MANY - 1
         took_us = self.gates.run_us(window.shard.handler)
         ends_us = now_us + took_us if took_us else None
         for gate in gates:
