@@ -455,6 +455,8 @@ def _check_processes(field: str, lane: LaneSpec) -> None:
     whole(f"{field}.max_tasks", options.max_tasks, 0, MAX_LIMIT)
     whole(f"{field}.max_mib", options.max_mib, 0, MAX_LIMIT)
     whole(f"{field}.nice", options.nice, 0, MAX_NICE)
+    whole(f"{field}.least", options.least, 0, options.count or lane.slots)
+    seconds(f"{field}.idle_s", options.idle_s, 0.0, 86_400.0)
     seconds(f"{field}.import_s", options.import_s, MIN_IMPORT_S, 3600.0)
     missing = set(options.cpus) - usable_cpus()
     if missing:

@@ -107,7 +107,9 @@ class HandlerSpec(msgspec.Struct, frozen=True):
 class Processes(msgspec.Struct, frozen=True):
     """The workers of a lane of kind ``"process"``.
 
-    `count`: how many at most; None: one for each slot. With fewer, short calls wait in their pipes. A worker is
+    `count`: how many at most; None: one for each slot. With fewer, short calls wait in their pipes. They are started
+    when all that there are are at work; one that has had nothing to do for `idle_s` ends (0: never), as long as there
+    are more than `least`. A worker is
     replaced after `max_tasks` works, or when it has more than `max_mib` MiB of memory after one (0: never). `nice` is
     added to their niceness (0 to 19), `cpus` are the processors that they may use (none: all). One that takes
     longer than `import_s` to import the module of a handler is killed, and the attempt that needs it fails.
@@ -119,6 +121,8 @@ class Processes(msgspec.Struct, frozen=True):
     nice: int = 0
     cpus: tuple[int, ...] = ()
     import_s: float = 60.0
+    least: int = 1
+    idle_s: float = 0.0
 
 
 class LaneSpec(msgspec.Struct, frozen=True):
