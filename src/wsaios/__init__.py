@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from wsaios.engines.local.context import Context
     from wsaios.kernel import errors
     from wsaios.kernel import policy as policies
+    from wsaios.kernel.limit import Learn, Limit, LimitView, Rate
     from wsaios.kernel.policy import FairShare
     from wsaios.kernel.task import LaneSpec, Processes
     from wsaios.kernel.trigger import TriggerView
@@ -33,9 +34,13 @@ __all__ = [
     "GiveUp",
     "GoalQueue",
     "LaneSpec",
+    "Learn",
+    "Limit",
+    "LimitView",
     "Limits",
     "ParamOptimizer",
     "Processes",
+    "Rate",
     "RelationStore",
     "RetryAfter",
     "RuleEngine",
@@ -70,9 +75,13 @@ _PLACES = {
     "GiveUp": "wsaios.engines.local.answers",
     "GoalQueue": "wsaios.sdk.components",
     "LaneSpec": "wsaios.kernel.task",
+    "Learn": "wsaios.kernel.limit",
+    "Limit": "wsaios.kernel.limit",
+    "LimitView": "wsaios.kernel.limit",
     "Limits": "wsaios.scheduler.service",
     "ParamOptimizer": "wsaios.sdk.components",
     "Processes": "wsaios.kernel.task",
+    "Rate": "wsaios.kernel.limit",
     "RelationStore": "wsaios.sdk.components",
     "RetryAfter": "wsaios.engines.local.answers",
     "RuleEngine": "wsaios.sdk.components",

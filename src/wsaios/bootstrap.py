@@ -28,15 +28,18 @@ from wsaios.kernel.events import HandlerKnown
 from wsaios.kernel.faculties import Changes, Hub, load
 from wsaios.kernel.failpoints import Failpoint, nothing
 from wsaios.kernel.ledger import Ledger, Opening, Reads
+from wsaios.kernel.limit import Limit
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.task import GRADES, HandlerSpec, LaneKind, LaneSpec, Options, Processes
 from wsaios.kernel.trigger import Languages
 from wsaios.ledger.failpoint_exit import from_environment
 from wsaios.ledger.location import locate
 from wsaios.ledger.sqlite import SqliteLedger
-from wsaios.planning.calls import seconds, whole
+from wsaios.planning.calls import amounts_of, seconds, whole
+from wsaios.planning.limits import limits_of
 from wsaios.planning.ordering import ordering_of
 from wsaios.scheduler.assemble import assemble
+from wsaios.scheduler.bounds import unlike
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.inspect import Read
 from wsaios.scheduler.lifecycle import Lifecycle
@@ -73,7 +76,8 @@ class Settings(msgspec.Struct, frozen=True):
     `serves` False: it works for its own process alone, pursues no goals and opens no door. `policy` (a name such as
     ``"deadline"``, or a policy of `wsaios.policies`) and `fair_share` (True, or `FairShare` with weights) say what
     starts next. They are kept in the ledger, so that everyone who takes work in gives it its place by the same measure;
-    None: as the ledger says, else ``"priority"`` without shares. What waits gets its new place step by step. `lease_s`
+    None: as the ledger says, else ``"priority"`` without shares. What waits gets its new place step by step. `bounds`
+    are limits of what runs; they are kept in the ledger, too, beside those that it has under other names. `lease_s`
     is how long an owner of a ledger on a server may be silent before another one may take over.
     """
 
@@ -87,6 +91,7 @@ class Settings(msgspec.Struct, frozen=True):
     serves: bool = True
     http_allow_private: bool = False
     lease_s: float = LEASE_S
+    bounds: tuple[Limit, ...] = ()
 
 
 class SystemClock:
@@ -315,6 +320,8 @@ class Parts:
         wanted = ordering_of(stored, self.settings.policy, fair_share=self.settings.fair_share)
         if wanted != stored and not self.settings.only_client:
             core.wanted = wanted
+        if not self.settings.only_client:
+            core.wanted_limits = unlike(self.settings.bounds, opening.facts)
         return core
 
     def _watcher_failed(self, error: BaseException) -> None:
@@ -385,6 +392,7 @@ def _check(settings: Settings) -> None:
         whole(f"limits.{field.name}", getattr(settings.limits, field.name), 1, MAX_LIMIT)
     seconds("lease_s", settings.lease_s, MIN_LEASE_S, 3600.0)
     ordering_of(Ordering(), settings.policy, fair_share=settings.fair_share)
+    limits_of(settings.bounds)
 
 
 def lanes_of(settings: Settings) -> dict[str, LaneSpec]:
@@ -407,6 +415,7 @@ def lanes_of(settings: Settings) -> dict[str, LaneSpec]:
             raise InvalidInput(f"{field}.kind", reason)
         _check_processes(field, lane)
         _check_reserved(f"{field}.reserved", lane)
+        amounts_of(f"{field}.resources", lane.resources)
     return {lane.name: lane for lane in (*given, *settings.lanes)}
 
 
@@ -454,6 +463,8 @@ def _check_processes(field: str, lane: LaneSpec) -> None:
     whole(f"{field}.max_tasks", options.max_tasks, 0, MAX_LIMIT)
     whole(f"{field}.max_mib", options.max_mib, 0, MAX_LIMIT)
     whole(f"{field}.nice", options.nice, 0, MAX_NICE)
+    whole(f"{field}.least", options.least, 0, options.count or lane.slots)
+    seconds(f"{field}.idle_s", options.idle_s, 0.0, 86_400.0)
     seconds(f"{field}.import_s", options.import_s, MIN_IMPORT_S, 3600.0)
     missing = set(options.cpus) - usable_cpus()
     if missing:

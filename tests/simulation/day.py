@@ -11,6 +11,7 @@ from tests.simulation.batching import Batching
 from tests.simulation.fate import Fate
 from tests.simulation.flows import Flows
 from tests.simulation.intake import Shelf
+from tests.simulation.limits import no_limits, some_limits
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import LANES, POLICIES, VARIANTS
 from tests.simulation.world import Tag
@@ -42,6 +43,7 @@ WEIGHTS: Final = {
     "flow": 0.0,
     "flow verb": 0.0,
     "signal": 0.0,
+    "limit": 0.0,
 }
 
 
@@ -82,6 +84,7 @@ class Day:
             "flow": self.flows.start,
             "flow verb": self.flows.act,
             "signal": self.flows.signal,
+            "limit": lambda: self.world.limit(some_limits(self._rng)),
         }
         weights = WEIGHTS | driver.scenario.weights
         self._names = list(weights)
@@ -143,6 +146,8 @@ class Day:
         driver.purpose.finish()
         if driver.scenario.alarmed:
             driver.alarms.finish()
+        if driver.limited.limits():
+            self.world.limit(no_limits())
 
     def _check_drained(self) -> None:
         driver = self.driver

@@ -12,6 +12,7 @@ from tests.simulation.alarms import LANGUAGES, Alarms, Law
 from tests.simulation.facts import After
 from tests.simulation.handlers import Handlers
 from tests.simulation.invariants import Invariants
+from tests.simulation.limits import Limited
 from tests.simulation.mishaps import Mishap, OwnerDiedError
 from tests.simulation.occupancy import Occupancy
 from tests.simulation.purpose import Purpose
@@ -24,7 +25,7 @@ from wsaios.kernel.errors import Fenced, LedgerBroken, LedgerUnavailable, Unackn
 from wsaios.kernel.events import Effects, Event, HandlerKnown, Hold, LaneKnown, Only, Reported
 from wsaios.kernel.ledger import Commit, Committed, Ledger, Opening, Question
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Failure, LaneSpec
+from wsaios.kernel.task import Failure, LaneSpec, effective
 from wsaios.scheduler.core import Core
 from wsaios.simulation.clock import SimClock
 from wsaios.simulation.engine import SimEngine
@@ -70,6 +71,7 @@ class Driver:
         self.steps = 0
         self.stale = 0
         self.occupancy = Occupancy()
+        self.limited = Limited(tables)
         self.world = World(Random(f"world {seed}"), scenario, self.clock, self.post)
         self.world.tables = tables
         self.invariants = Invariants(tables, self.world)
@@ -206,6 +208,7 @@ class Driver:
         effects = flight.effects
         self.core.committed(effects)
         self._written(flight)
+        self.limited.committed(effects.works, self.known.handlers)
         die_here(death, Mishap.DEATH_COMMITTED)
         self._seat(flight)
         self._let_go(effects, told, death)
@@ -261,6 +264,7 @@ class Driver:
         require(not silent, Check.ANSWERED, "nobody would tell {}, whose replies were in the failed commit", silent)
         if written:
             self._written(flights[0])
+            self.limited.committed(flights[0].effects.works, self.known.handlers)
         self.invariants.everything()
         old = self.core
         self.begin(self.ledger.reopen(self.clock.now_us()), died=False)
@@ -328,16 +332,19 @@ class Driver:
             assert row is not None
             shard = self.tables.shards[row.shard]
             keys.append(shard.concurrency_key)
-            self.occupancy.take(work, shard, self.clock.now_us())
+            options = effective(row.body.options, self.known.handlers[work.handler].options)
+            self.occupancy.take(work, shard, options.resources, self.clock.now_us())
             slots, rows = self.known.lanes[work.lane].slots, self.known.handlers[work.handler].batch_size
             lasting = all(self.tables.live[each.task].expires_us is None for each in work.attempts)
             self.met["a work beyond the slots"] += self.occupancy.check_room(work, slots, rows, lasting=lasting)
         self.occupancy.check_started(keys)
+        self.limited.started(flight.effects.works, self.occupancy, flight.now_us)
 
     def _hear(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Reported):
                 self.occupancy.hear(event.reports)
+                self.limited.hear(event.reports)
 
     def _after(self, flight: Flight, *, did: bool) -> After:
         return After(
@@ -351,6 +358,7 @@ class Driver:
             self.engine,
             self.known,
             self.occupancy,
+            self.limited,
             flight.now_us,
             self.scenario,
             self.held,

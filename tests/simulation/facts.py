@@ -1,6 +1,7 @@
 """What a step has left behind, for the checks to look at."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -33,6 +34,7 @@ class After(msgspec.Struct):
     engine: SimEngine
     known: Known
     occupancy: Occupancy
+    limited: Any
     now_us: int
     scenario: Scenario
     held: bool = False

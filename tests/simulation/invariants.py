@@ -42,6 +42,7 @@ class Invariants:
     def after(self, after: After) -> None:
         """The effects of a step have left."""
         after.occupancy.check(after.core.executor.slots, after.known.lanes, after.engine.running())
+        after.limited.check(after)
         self._order.after(after)
         self._timers.after(after)
         self._room.after(after)

@@ -1,12 +1,14 @@
 """What the core has in mind, beside what the ledger holds."""
 
 from collections import Counter
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from tests.simulation.facts import After
-from tests.simulation.order import PATIENCE, lingering_until_us, may_start
+from tests.simulation.limits import excused, gated
+from tests.simulation.order import PATIENCE, lingering_until_us, may_start, place_of
 from tests.simulation.red import Check, require
 from wsaios.kernel.retry import POISON_LOSSES
 from wsaios.kernel.states import State
@@ -168,11 +170,19 @@ def _fills(after: After) -> list[int]:
     for row in after.tables.live.values():
         if row.state == State.READY and after.exists(row):
             rows.setdefault(row.shard, []).append(row)
-    ends = []
+    ends: list[int] = []
     for number, tasks in rows.items():
         shard = after.shard(number)
         lane = after.lane(shard)
         if lane is None or not may_start(after, shard, lane.name) or after.occupancy.room(lane, shard.grade) <= 0:
+            continue
+        head = min(tasks, key=partial(place_of, after))
+        if not after.limited.lets(after, head, shard, lane.name) and not excused(after, head, shard, lane.name):
+            free_us = after.limited.free_us(after, head, shard, lane.name)
+            ends.extend(() if free_us is None else (free_us,))
+        if not all(after.limited.lets(after, task, shard, lane.name) for task in tasks) or gated(
+            after, shard, lane.name
+        ):
             continue
         until_us = lingering_until_us(after, shard, tasks)
         if until_us is not None and until_us > after.now_us:

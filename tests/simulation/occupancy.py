@@ -1,7 +1,7 @@
 """Who sits where, told from dispatches and reports alone; compared with what the core believes and with the engine."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -9,6 +9,7 @@ from tests.simulation.red import Check, require
 from tests.simulation.scenario import limit_of
 from wsaios.kernel.engine import AtHand, AttemptRef, Ended, Freed, Report, Resumed, Unbegun, Work, WorkerLost, Yielded
 from wsaios.kernel.executor import Slots
+from wsaios.kernel.limit import Amounts
 from wsaios.kernel.task import GRADES, LaneSpec, Shard
 
 
@@ -19,7 +20,8 @@ class Call(msgspec.Struct, eq=False):
     key: str
     left: set[AttemptRef]
     since_us: int
-    grade: int
+    shard: Shard
+    resources: Amounts
     aside: bool = False
 
 
@@ -39,10 +41,10 @@ class Occupancy:
         self._lent.clear()
         self._most_lent.clear()
 
-    def take(self, work: Work, shard: Shard, now_us: int) -> None:
-        """A work of a shard has taken a slot."""
+    def take(self, work: Work, shard: Shard, resources: Amounts, now_us: int) -> None:
+        """A work of a shard has taken a slot, and holds so much."""
         refs = {AttemptRef(attempt.task, attempt.fence) for attempt in work.attempts}
-        call = Call(work.lane, shard.concurrency_key, refs, now_us, shard.grade)
+        call = Call(work.lane, shard.concurrency_key, refs, now_us, shard, resources)
         self._calls.update(dict.fromkeys(refs, call))
 
     def hear(self, reports: Iterable[Report]) -> None:
@@ -78,9 +80,18 @@ class Occupancy:
 
     def room(self, lane: LaneSpec, grade: int) -> int:
         """How many slots of a lane a class of work may still take."""
-        calls = [call.grade for call in set(self._calls.values()) if call.lane == lane.name and not call.aside]
+        calls = [call.shard.grade for call in set(self._calls.values()) if call.lane == lane.name and not call.aside]
         kept = [lane.reserved.get(GRADES[above], 0) - calls.count(above) for above in range(grade + 1, len(GRADES))]
         return lane.slots - len(calls) - sum(max(0, each) for each in kept)
+
+    def under(self, scope: str) -> Iterator[Call]:
+        """The calls of a lane, handler, tenant or concurrency key."""
+        kind, _, name = scope.partition(":")
+        for call in dict.fromkeys(self._calls.values()):
+            shard = call.shard
+            names = {"lane": call.lane, "handler": shard.handler, "tenant": shard.tenant, "key": shard.concurrency_key}
+            if names[kind] == name:
+                yield call
 
     def keyed(self, key: str) -> int:
         """Attempts that run under a concurrency key."""

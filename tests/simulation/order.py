@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from tests.simulation.facts import After
+from tests.simulation.limits import excused
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import US_PER_POINT, limit_of
 from wsaios.components.executor.resting import Resting
@@ -143,7 +144,9 @@ def _waiting(after: After) -> Iterator[tuple[str, Waiting]]:
             over = (
                 task.expires_us is not None and task.expires_us <= after.now_us and not task.body.flags & Flag.STARTED
             )
-            if after.exists(task) and not over and task.body.deaths < SUSPECT_DEATHS:
+            if not after.exists(task) or over or task.body.deaths >= SUSPECT_DEATHS:
+                continue
+            if after.limited.lets(after, task, shard, lane.name) and not excused(after, task, shard, lane.name):
                 yield lane.name, Waiting(place_of(after, task), task, shard)
 
 

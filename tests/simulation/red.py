@@ -15,6 +15,7 @@ class Check(StrEnum):
     HISTORY = "a history is a chain of allowed changes whose fences never fall"
     SLOTS = "occupancy is the engine's, and no lane is above its slots"
     KEYS = "no concurrency key is above its limit"
+    LIMITS = "no limit is exceeded, and nothing of one leaks"
     ORDER = "no task starts while a better one that could start waits"
     IDLE = "no slot is free beside a task that could start"
     BOUND = "waiting is bounded by the policy"

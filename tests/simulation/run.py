@@ -25,6 +25,7 @@ MUST_BE_MET: Final = frozenset(
         *(f"mishap {mishap.name}" for mishap in Mishap),
         *(f"deed {deed}" for deed in WEIGHTS),
         "a call gives its slot away",
+        "started under a limit",
         "a call goes on",
         "a call runs on through a rebuild",
         "a call is asked to make room",
@@ -142,7 +143,7 @@ def _met(day: Day) -> dict[str, int]:
     _add(met, "deed ", day.deeds)
     _add(met, "asked ", day.world.counts)
     watched = (invariants.lives, invariants.leaving, invariants, driver.purpose, driver.law, driver, day.flows)
-    for counts in (each.met for each in watched):
+    for counts in (*(each.met for each in watched), driver.limited.met):
         _add(met, "", counts)
     met["unanswered at a death"] = day.world.counts["unanswered at a death"]
     met["stale reports refused"] = driver.stale

@@ -12,10 +12,14 @@ from tests.simulation.fate import Fate
 from tests.simulation.mishaps import Mishap
 from tests.simulation.red import Check
 from wsaios.components.executor.executor import TaskExecutor
+from wsaios.components.executor.gate import Gate
 from wsaios.components.executor.lent import Lent
 from wsaios.components.executor.line import Line
+from wsaios.components.executor.queues import Queues
+from wsaios.components.executor.sliding import Sliding
 from wsaios.components.executor.slots import Slots
 from wsaios.components.executor.timers import TimerWindow
+from wsaios.components.executor.usage import Usage
 from wsaios.components.executor.window import ShardWindow
 from wsaios.kernel import policy
 from wsaios.kernel.engine import Work
@@ -42,6 +46,8 @@ from wsaios.scheduler.verbs import Verbs
 from wsaios.simulation.ledger import SimLedger
 
 Broken = Callable[[], AbstractContextManager[object]]
+_RISE: Final = Gate.rise
+_ROOM: Final = Sliding.room
 
 
 class UnfencedLedger(SimLedger):
@@ -201,6 +207,20 @@ def _start_suspects(self: Any) -> bool:
     return False
 
 
+def _rise_in_part(self: Any, seat: Any) -> None:
+    """The last attempt of a call leaves what it held taken."""
+    if seat.left:
+        _RISE(self, seat)
+
+
+def _loads_nothing(*_: object) -> None:
+    return None
+
+
+def _room_too_early(self: Any, now_us: int) -> int:
+    return _ROOM(self, now_us + self.per_us // 4)
+
+
 @contextmanager
 def _any_run() -> Iterator[None]:
     real = ShardWindow.run
@@ -304,6 +324,16 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
         _patched(runs, "ready_again", lambda course: list(range(len(course.states)))),
     ),
     "runs of a dead owner are forgotten": ({Check.DRAIN}, "flows", _patched(Runs, "recover", lambda *_: None)),
+    "a limit leaks a task": ({Check.LIMITS}, "limits", _patched(Gate, "rise", _rise_in_part)),
+    "a limit counts nothing": ({Check.LIMITS}, "limits", _patched(Gate, "sit", lambda *_: None)),
+    "what was taken of rates is forgotten at a death": (
+        {Check.LIMITS},
+        "limits",
+        _patched(Usage, "load", _loads_nothing),
+    ),
+    "a cell leaves a rate too early": ({Check.LIMITS}, "limits", _patched(Sliding, "room", _room_too_early)),
+    "what is free of a limit wakes nobody": ({Check.IDLE}, "limits", _patched(Queues, "wake", lambda *_: [])),
+    "time frees nothing of a limit": ({Check.TIMERS}, "limits", _patched(Queues, "next_us", lambda *_: None)),
     "windows wake nobody": ({Check.IDLE}, "calm", _patched(TaskExecutor, "awake", lambda *_: None)),
 }
 """What is broken: the check that must turn red (or two that both see it), the scenario in which it shows, the break."""

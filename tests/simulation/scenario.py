@@ -149,6 +149,15 @@ SCENARIOS: Final = (
         weights={"alarm": 80, "submit": 10, "batch": 5, "family": 2},
     ),
     Scenario("flows", faults=FAILING, busy=0.4, death=0.03, weights={"flow": 40, "flow verb": 25, "signal": 20}),
+    Scenario(
+        "limits",
+        faults=CALM,
+        busy=0.6,
+        room=4,
+        death=0.02,
+        longest_us=20_000,
+        weights={"submit": 60, "batch": 30, "limit": 5, "order": 0.2, "hold": 0.2},
+    ),
     Scenario("roomy", room=4096, timers=512, piece=1000, purge_rows=10_000, lines=HISTORY_KEPT),
 )
 

@@ -7,10 +7,12 @@ from typing import Final
 
 import msgspec
 
+from tests.simulation.limits import asking
 from tests.simulation.red import Check, require
 from tests.simulation.scenario import HANDLERS, KEY_LIMITS, Scenario, limit_of
 from wsaios.kernel.errors import IdempotencyConflict, InvalidInput, Unacknowledged
-from wsaios.kernel.events import Barrier, Closed, Event, Submit
+from wsaios.kernel.events import Barrier, Closed, Event, SetLimits, Submit
+from wsaios.kernel.limit import Limit
 from wsaios.kernel.states import State
 from wsaios.kernel.task import NewTask, Options
 from wsaios.simulation.clock import SimClock
@@ -143,6 +145,10 @@ class World:
         """A barrier."""
         self.ask("flush", Barrier, lambda _value, error: require(error is None, Check.ANSWERED, "{!r}", error))
 
+    def limit(self, limits: list[Limit]) -> None:
+        """Have these limits from now on."""
+        self.ask("set limits", lambda token: SetLimits(token, limits), lambda _value, _error: None)
+
     def watch(self, closed: Closed) -> None:
         """A task ended; `on_failure` may want to do something about it at once."""
         if closed.outcome.state in {State.FAILED, State.LOST}:
@@ -224,6 +230,8 @@ class World:
         options = rng.choice(_PLAIN_OPTIONS)
         if key:
             options = msgspec.structs.replace(options or Options(), concurrency_limit=limit_of(key))
+        if self.scenario.weights.get("limit"):
+            options = asking(options, order.serial + row)
         tenant = rng.choice(_TENANTS)
         return NewTask(
             handler,

@@ -10,6 +10,7 @@ from wsaios.cli.batch import batch
 from wsaios.cli.doctor import doctor
 from wsaios.cli.errors import UNEXPECTED
 from wsaios.cli.ledger import ledger_app
+from wsaios.cli.limit import limit
 from wsaios.cli.policy import policy
 from wsaios.cli.simulate import simulate
 from wsaios.cli.streams import prepare
@@ -34,6 +35,7 @@ app.add_typer(workflow)
 app.add_typer(trigger)
 app.add_typer(ledger_app)
 app.command()(emit)
+app.add_typer(limit)
 app.command()(policy)
 app.command()(simulate)
 app.command()(doctor)

@@ -7,6 +7,7 @@ import msgspec
 
 from wsaios.cli.output import fields, plain, printable, table
 from wsaios.kernel.ids import decode, encode
+from wsaios.kernel.limit import LimitView
 from wsaios.kernel.policy import Ordering
 from wsaios.kernel.views import BatchView, Status, Transition, about
 
@@ -166,6 +167,43 @@ def policy_lines(found: Ordering) -> Iterator[str]:
     policy = msgspec.to_builtins(found.policy)
     yield from fields([*policy.items(), ("fair_share", shared or "no, tenants do not matter")])
     yield f"nothing younger goes first by more than {about(found.policy.longest_wait_us() / 1e6)}"
+
+
+def limit_lines(views: Sequence[LimitView]) -> Iterator[str]:
+    """A table of limits."""
+    rows = [(each.limit.on, _bounds(each), each.waiting or "", _learned(each)) for each in views]
+    return table(("limit", "taken", "waiting", "learned"), rows) if rows else iter(("no limits",))
+
+
+def limit_fields(view: LimitView) -> Iterator[str]:
+    """One limit, a line for each thing."""
+    yield from fields(
+        [
+            ("limit", view.limit.on),
+            ("taken", _bounds(view)),
+            ("learned", _learned(view)),
+            ("waiting", view.waiting or ""),
+        ]
+    )
+
+
+def _bounds(view: LimitView) -> str:
+    """How much of each unit is taken, of how much."""
+    running = [f"{view.running.get(unit, 0):g}/{most:g} {unit}" for unit, most in view.limit.running.items()]
+    if view.limit.learn is not None and "tasks" not in view.limit.running:
+        running.append(f"{view.running.get('tasks', 0):g} tasks")
+    rates = [
+        f"{view.used.get(unit, 0):g}/{rate.amount:g} {unit} in {about(rate.per_s)}"
+        for unit, rate in view.limit.rates.items()
+    ]
+    return ", ".join((*running, *rates))
+
+
+def _learned(view: LimitView) -> str:
+    if view.allowed is None:
+        return ""
+    closed = f", closed for {about(view.closed_s)}" if view.closed_s else ""
+    return f"{view.allowed} at a time{closed}"
 
 
 def shortened(text: str | None) -> str:

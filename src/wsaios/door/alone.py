@@ -8,7 +8,7 @@ from typing import Any
 
 from wsaios.bootstrap import Parts, Settings
 from wsaios.door.desk import Desk
-from wsaios.door.questions import A, ActOn, Ask, Asker, ListTriggers, OrderBy, SignalOn, TriggerAct
+from wsaios.door.questions import A, ActOn, Ask, Asker, LimitBy, ListTriggers, OrderBy, SignalOn, TriggerAct
 from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import LedgerUnavailable, NoOwner, NotRunning, WsaiosError
 
@@ -46,7 +46,7 @@ class Alone:
             LedgerUnavailable: there is no such ledger, or it cannot be read.
         """
         if ask.writes:
-            if isinstance(ask, ActOn | OrderBy | TriggerAct | ListTriggers | SignalOn):
+            if isinstance(ask, ActOn | LimitBy | OrderBy | TriggerAct | ListTriggers | SignalOn):
                 self._check(ask)
             return await self.visit(lambda desk: desk.ask(ask))
         try:

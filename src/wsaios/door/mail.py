@@ -34,6 +34,7 @@ from wsaios.door.questions import (
     FollowEnd,
     FollowNext,
     FollowOpen,
+    LimitBy,
     ListTriggers,
     OrderBy,
     OverviewOf,
@@ -71,7 +72,7 @@ _PAGE: Final = 2000
 _AT_ONCE_S: Final = 0.05
 _LOOK_S: Final = 1.0
 _ASKED: Final = (
-    *(ActOn, Flush, OrderBy, DeclareTrigger, TriggerAct, ListTriggers, EmitEvent),
+    *(ActOn, Flush, LimitBy, OrderBy, DeclareTrigger, TriggerAct, ListTriggers, EmitEvent),
     *(PublishOn, RouteOn, RunStart, SignalOn),
 )
 _KNOWN_BETTER: Final = (StatusOf, WhyOf)

@@ -6,6 +6,7 @@ import msgspec
 
 from wsaios.door.faults import Fault
 from wsaios.kernel.events import Scope, Verb
+from wsaios.kernel.limit import Limit, LimitView
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.run import Published
 from wsaios.kernel.task import Batch
@@ -210,6 +211,13 @@ class OrderBy(Ask[Ordering], frozen=True, tag="order_by"):
     fair_share: bool | FairShare | None = None
 
 
+class LimitBy(Ask[list[LimitView]], frozen=True, tag="limit"):
+    """Have these limits from now on; the answer are all that hold."""
+
+    writes: ClassVar[bool] = True
+    limits: list[Limit] = []
+
+
 class BatchStatusOf(Ask[BatchView], frozen=True, tag="batch_status"):
     """Where a batch stands."""
 
@@ -338,6 +346,7 @@ Question = (
     | ListRuns
     | SignalOn
     | OrderBy
+    | LimitBy
     | BatchStatusOf
     | BatchEnd
     | FollowOpen

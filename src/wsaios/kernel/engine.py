@@ -131,13 +131,17 @@ class WorkerLost(msgspec.Struct):
 
 
 class Noted(msgspec.Struct):
-    """What a running handler said: progress (0…1, None: unsaid) with a note, or a checkpoint to keep."""
+    """What a running handler said: progress (0…1, None: unsaid) with a note, or a checkpoint to keep.
+
+    `used` is what its call has used so far of rates, by unit; of several rows the first says it for all.
+    """
 
     task: int
     fence: int
     fraction: float | None = None
     note: str = ""
     saved: bytes | None = None
+    used: dict[str, float] | None = None
 
 
 class AtHand(msgspec.Struct):

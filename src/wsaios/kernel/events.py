@@ -7,6 +7,7 @@ import msgspec
 
 from wsaios.kernel.engine import AttemptRef, Report, Resumed, Work
 from wsaios.kernel.ledger import Commit
+from wsaios.kernel.limit import Limit
 from wsaios.kernel.policy import Ordering
 from wsaios.kernel.run import NewRun, Run, StoredDefinition
 from wsaios.kernel.task import Batch, HandlerSpec, LaneSpec, NewTask, Outcome
@@ -180,6 +181,16 @@ class Reorder(msgspec.Struct):
     ordering: Ordering
 
 
+class SetLimits(msgspec.Struct):
+    """Have these limits from now on; one that bounds nothing removes the one of its name.
+
+    The reply is a `LimitView` of each that holds then.
+    """
+
+    token: Token
+    limits: list[Limit]
+
+
 class Barrier(msgspec.Struct):
     """The reply comes when everything before it is durable."""
 
@@ -252,6 +263,7 @@ Event = (
     | HandlerKnown
     | LaneKnown
     | Reorder
+    | SetLimits
     | Barrier
     | Hold
     | Only

@@ -3,9 +3,10 @@
 The component behind it is put in by `assemble`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
+from wsaios.kernel.limit import Held, Limit, LimitView
 from wsaios.kernel.policy import Ordering
 from wsaios.kernel.task import Body, Effective, HandlerSpec, LaneKind, LaneSpec, Shard, Task
 
@@ -181,6 +182,7 @@ class Seat(Protocol):
     since_us: int
     used_us: int
     turn: Turn | None
+    spent: dict[str, int] | None
 
 
 class Lent(Protocol):
@@ -199,10 +201,85 @@ class Lent(Protocol):
         """Lane, handler and rows."""
 
 
+class Usage(Protocol):
+    """What was taken of rates, as the ledger keeps it."""
+
+    @property
+    def any(self) -> bool:
+        """Whether there is something to write or to forget."""
+
+    def load(self, facts: Iterable[tuple[str, str, Any]]) -> None:
+        """Take over what the ledger knows; before the first task is looked at."""
+
+    def kept(self, now_us: int) -> list[tuple[str, str, Any]]:
+        """What the next commit writes, as facts."""
+
+
+class Gates(Protocol):
+    """Limits, and what is taken of them; `any`: there are some, `learns`: one finds out how many may run."""
+
+    any: bool
+    learns: bool
+
+    def of(self, shard: Shard, lane: str) -> Sequence[object]:
+        """The limits that tasks of a shard are under in a lane."""
+
+    def told(self, ref: Ref, wait_us: int | None, now_us: int) -> None:
+        """The call of an attempt ended well (None), or was refused and asked to wait so long."""
+
+    @property
+    def usage(self) -> Usage:
+        """What was taken of rates, for the ledger."""
+
+    def views(self, now_us: int) -> list[LimitView]:
+        """All limits by name, with what is taken of them."""
+
+
+class Queues(Protocol):
+    """Who waits for a limit; `heeds` says whether a window may start as far as people have a say.
+
+    `moved`: something started under a limit, and others that wait for it may be next.
+    """
+
+    moved: bool
+    heeds: Callable[[Window], bool]
+
+    def rows(self, window: Window, spec: HandlerSpec, now_us: int) -> int:
+        """How many of the tasks at the front may start now; 0: it must wait, and is in line for that.
+
+        NEVER: the first asks for more than there is.
+        """
+
+    def never(self, window: Window) -> str:
+        """Why the first of a window can never start."""
+
+    def fits(self, shard: Shard, lane: str, options: Effective, now_us: int) -> bool:
+        """Whether a task that stands in no window may start."""
+
+    def started(self, window: Window) -> None:
+        """Some of a window started."""
+
+    def left(self, number: int) -> None:
+        """Another task may be the first of this shard: if it waits for a limit, that is looked at again."""
+
+    def wake(self, now_us: int) -> list[Window]:
+        """The windows that may have something to start since some of a limit is free, best first."""
+
+    def next_us(self) -> int | None:
+        """When time frees something that is waited for."""
+
+    def why(self, window: Window, now_us: int) -> Held | None:
+        """For which limit a window waits; None: it does not."""
+
+
 class Slots(Protocol):
     """Who sits where; `reserved` are the lanes that keep slots for classes of work."""
 
     reserved: dict[str, list[int]]
+
+    @property
+    def gates(self) -> Gates:
+        """The limits, of which who sits holds something."""
 
     def slots(self, lane: str) -> int:
         """How many slots a lane has."""
@@ -222,8 +299,8 @@ class Slots(Protocol):
     def room(self, lane: str, grade: int) -> int:
         """How many free slots a class of work may take."""
 
-    def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int) -> None:
-        """One slot for these attempts of a shard."""
+    def take(self, lane: str, shard: Shard, refs: list[Ref], options: Effective, now_us: int) -> None:
+        """One slot for these attempts of a shard, and what they hold of limits."""
 
     def seat(self, ref: Ref) -> Seat | None:
         """Where an attempt sits."""
@@ -355,6 +432,10 @@ class Executor(Shelf, Protocol):
     def expiring(self) -> Timer:
         """Tasks that expire when they have not started."""
 
+    @property
+    def queues(self) -> Queues:
+        """Who waits for a limit."""
+
     def lane(self, spec: LaneSpec) -> None:
         """Add a lane, or change how many slots it has."""
 
@@ -368,6 +449,9 @@ class Executor(Shelf, Protocol):
     @property
     def yields(self) -> Yields:
         """Calls that give their slots away while they run."""
+
+    def limit(self, limits: Iterable[Limit]) -> None:
+        """Have these limits from now on; one that bounds nothing removes the one of its name."""
 
     def order(self, ordering: Ordering) -> None:
         """Give places by another policy from now on, and let tenants share or not."""

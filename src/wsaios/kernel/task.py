@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from wsaios.kernel.limit import Amounts, Limit
 from wsaios.kernel.states import State
 
 PRIORITY_MIN: Final = -100
@@ -58,7 +59,13 @@ class CallOptions(msgspec.Struct, frozen=True):
 
 
 class Options(CallOptions, frozen=True, array_like=True):
-    """The same as an array, which is how ledgers keep it."""
+    """The same as an array, which is how ledgers keep it; and what a task asks of limits.
+
+    `resources` are amounts that its call holds while it runs, `costs` what one task takes of rates.
+    """
+
+    resources: Amounts | None = None
+    costs: Amounts | None = None
 
 
 class Effective(msgspec.Struct, frozen=True):
@@ -71,6 +78,8 @@ class Effective(msgspec.Struct, frozen=True):
     backoff_max_s: float
     at_most_once: bool
     concurrency_limit: int
+    resources: Amounts = ()
+    costs: Amounts = ()
 
 
 LaneKind = Literal["async", "thread", "process"]
@@ -81,7 +90,7 @@ class HandlerSpec(msgspec.Struct, frozen=True):
     """What the core knows of a handler; `batch_size` 1 means not batched, `calls` are options of its tasks.
 
     `kind` is that of the lanes that can run it; None: any. `required` and `accepts` are names of arguments; None: any.
-    `preemptible`: its calls may have to give their slot to work of a higher class.
+    `preemptible`: its calls may have to give their slot to work of a higher class. `limit` bounds how many run.
     """
 
     name: str
@@ -94,12 +103,15 @@ class HandlerSpec(msgspec.Struct, frozen=True):
     kind: LaneKind | None = None
     accepts: frozenset[str] | None = None
     preemptible: bool = False
+    limit: Limit | None = None
 
 
 class Processes(msgspec.Struct, frozen=True):
     """The workers of a lane of kind ``"process"``.
 
-    `count`: how many at most; None: one for each slot. With fewer, short calls wait in their pipes. A worker is
+    `count`: how many at most; None: one for each slot. With fewer, short calls wait in their pipes. They are started
+    when all that there are are at work; one that has had nothing to do for `idle_s` ends (0: never), as long as there
+    are more than `least`. A worker is
     replaced after `max_tasks` works, or when it has more than `max_mib` MiB of memory after one (0: never). `nice` is
     added to their niceness (0 to 19), `cpus` are the processors that they may use (none: all). One that takes
     longer than `import_s` to import the module of a handler is killed, and the attempt that needs it fails.
@@ -111,6 +123,8 @@ class Processes(msgspec.Struct, frozen=True):
     nice: int = 0
     cpus: tuple[int, ...] = ()
     import_s: float = 60.0
+    least: int = 1
+    idle_s: float = 0.0
 
 
 class LaneSpec(msgspec.Struct, frozen=True):
@@ -118,7 +132,8 @@ class LaneSpec(msgspec.Struct, frozen=True):
 
     `kind` is ``"async"`` for coroutines, ``"thread"`` for plain functions, or ``"process"`` for plain functions in
     worker processes, which `processes` says more about. `reserved` keeps so many of the slots for a class of work
-    (``"interactive"``, ``"default"``) and those above it, also while they stand empty.
+    (``"interactive"``, ``"default"``) and those above it, also while they stand empty. `resources` is how much there is
+    of what its tasks ask for, such as ``{"gpu": 1.0, "memory_mb": 16_000}``.
     """
 
     name: str
@@ -126,6 +141,7 @@ class LaneSpec(msgspec.Struct, frozen=True):
     kind: LaneKind = "async"
     processes: Processes = Processes()
     reserved: dict[str, int] = {}
+    resources: dict[str, float] = {}
 
 
 class Body(msgspec.Struct, array_like=True, gc=False):
@@ -270,6 +286,8 @@ _CHOICES: Final = (
     ("backoff_max_s", 300.0),
     ("delivery", "at_least_once"),
     ("concurrency_limit", 1),
+    ("resources", ()),
+    ("costs", ()),
 )
 
 
@@ -277,7 +295,7 @@ def effective(own: Options | None, handler: Options | None) -> Effective:
     """The options that apply: the task's own, else the handler's, else the defaults.
 
     Defaults: 3 attempts, no time limit, backoff 1 s × 2 up to 300 s, at least once, one at a time for a concurrency
-    key.
+    key, no resources and no costs.
     """
     own, handler = own or NO_OPTIONS, handler or NO_OPTIONS
     found: dict[str, Any] = {}

@@ -1,5 +1,6 @@
 """Turns one call of a handler, as users write it, into a checked and encoded NewTask."""
 
+import re
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from math import isfinite
@@ -10,6 +11,7 @@ import msgspec
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.ids import decode
 from wsaios.kernel.json_text import JsonWriter
+from wsaios.kernel.limit import MOST_AMOUNT, REQUESTS, TASKS, Amounts, amounts
 from wsaios.kernel.retry import LONGEST_WAIT_S
 from wsaios.kernel.task import IDEMPOTENCY_WINDOW_S, Delivery, Failure, HandlerSpec, NewTask, Options
 
@@ -22,6 +24,8 @@ TRIES: Final = (
     "delivery",
     "concurrency_limit",
 )
+ASKS: Final = ("resources", "costs")
+"""Options of what a task asks of limits."""
 CALLS: Final = (
     "priority",
     "delay_s",
@@ -37,6 +41,7 @@ CALLS: Final = (
 )
 CALL_DEFAULTS: Final = ("priority", "delay_s", "tenant", "concurrency_key")
 _NAME_LENGTH: Final = 200
+_UNIT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _MOST_DEPENDENCIES: Final = 10_000
 
 
@@ -112,12 +117,12 @@ class Calls:
         for key, value in options.items():
             if value is None:
                 continue
-            if key in TRIES:
+            if key in TRIES or key in ASKS:
                 tries[key] = value
             elif key in _SET:
                 _SET[key](new, value, now_us)
             else:
-                raise InvalidInput(key, f"no such option; there are {', '.join(sorted((*CALLS, *TRIES)))}")
+                raise InvalidInput(key, f"no such option; there are {', '.join(sorted((*CALLS, *TRIES, *ASKS)))}")
         if "delay_s" in options and "run_at" in options and None not in (options["delay_s"], options["run_at"]):
             raise InvalidInput("delay_s", "give either delay_s or run_at, not both")
         if tries:
@@ -156,15 +161,20 @@ def choose(new: NewTask, option: str, value: object, now_us: int) -> None:
 
 
 def retries(given: Mapping[str, Any]) -> Options:
-    """Checked options of trying.
+    """Checked options of trying, and of what is asked of limits.
 
     Raises:
         InvalidInput: names the option and its range.
     """
+    found = dict(given)
     for key, value in given.items():
-        if value is not None:
+        if value is None:
+            continue
+        if key in ASKS:
+            found[key] = amounts_of(key, value, TASKS if key == "resources" else REQUESTS)
+        else:
             _CHECKS[key](key, value)
-    return Options(**given)
+    return Options(**found)
 
 
 def name(field: str, value: object) -> str:
@@ -200,6 +210,44 @@ def seconds(
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or not low <= value <= high:
         raise InvalidInput(field, f"must be a {what} from {low:g} to {high:g}, not {value!r:.80}")
     return float(value)
+
+
+def amounts_of(field: str, given: object, counted: str = TASKS) -> Amounts:
+    """What is asked for, by unit; `counted` is one that nobody may name.
+
+    Raises:
+        InvalidInput: it is no mapping of units to numbers from 0; or names a unit that is counted by itself.
+    """
+    found: dict[str, float] = {}
+    for unit, amount in mapping_of(field, given).items():
+        where = f"{field}[{unit!r}]"
+        if unit_of(where, unit) == counted:
+            raise InvalidInput(where, f"{counted} are counted by themselves; leave it away")
+        if seconds(where, amount, 0.0, MOST_AMOUNT, what="number"):
+            found[unit] = float(amount)
+    return amounts(found)
+
+
+def mapping_of(field: str, value: object) -> Mapping[Any, Any]:
+    """A mapping of units to something.
+
+    Raises:
+        InvalidInput: it is not one.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidInput(field, f"must be a mapping of units to numbers, not {value!r:.80}")
+    return value
+
+
+def unit_of(field: str, unit: object) -> str:
+    """The name of a unit.
+
+    Raises:
+        InvalidInput: it is not one.
+    """
+    if not isinstance(unit, str) or not _UNIT.fullmatch(unit):
+        raise InvalidInput(field, "a unit is called by letters, digits and _, such as tokens, gpu or memory_mb")
+    return unit
 
 
 def patience(field: str, value: object) -> None:

@@ -64,6 +64,8 @@ class Book(Draft):
             self.executor.due.leave(task)
         if state == _RUNNING and task.expires_us is not None:
             self.executor.expiring.leave(task)
+        if was == _READY and self.executor.slots.gates.any:
+            self.executor.queues.left(task.shard)
 
     def start(self, tasks: list[Task], shard: Shard) -> list[Attempt]:
         """Ready tasks of one shard run now, each under a new fence.
@@ -218,7 +220,7 @@ class Book(Draft):
                 work.attempts = [attempt for attempt in work.attempts if (attempt.task, attempt.fence) != ref]
                 if not work.attempts:
                     del works[place]
-                self.free(ref)
+                self.free(ref, begun=False)
                 return True
         return False
 
@@ -242,6 +244,8 @@ class Book(Draft):
             self.executor.due.leave(task)
         if task.expires_us is not None:
             self.executor.expiring.leave(task)
+        if was == _READY and self.executor.slots.gates.any:
+            self.executor.queues.left(task.shard)
 
     def _count(self, number: int, state: State, by: int = 1) -> None:
         batch = self._touched_batches[number] = self.batches[number]

@@ -10,6 +10,7 @@ from wsaios.kernel.engine import AttemptRef, Report, Work
 from wsaios.kernel.executor import Executor, Timer, Window
 from wsaios.kernel.faculties import Hub
 from wsaios.kernel.ledger import Answer, Committed, DueAfter, ExpiringAfter, Opening, ReadyAfter
+from wsaios.kernel.limit import Limit
 from wsaios.kernel.policy import Ordering
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.retry import SUSPECT_DEATHS
@@ -17,6 +18,7 @@ from wsaios.kernel.states import State
 from wsaios.kernel.task import BatchState, Failure, Flag, Task
 from wsaios.scheduler.batches import Batches
 from wsaios.scheduler.book import Book
+from wsaios.scheduler.bounds import Bounds
 from wsaios.scheduler.catalog import Catalog
 from wsaios.scheduler.cycle import Cycle
 from wsaios.scheduler.heritage import Heritage
@@ -65,6 +67,8 @@ class Core:
         self._intake = Intake(book)
         self.reordering = Reordering(book)
         self._batches = Batches(book, self.reordering)
+        self.bounds = Bounds(book)
+        self.bounds.recover(opening.facts)
         self._reports = Reports(book, rng)
         self._links = Links(book)
         self._verbs = Verbs(book)
@@ -82,6 +86,7 @@ class Core:
         self._opening: Opening | None = opening if recover else None
         self._died = died
         self.wanted: Ordering | None = None
+        self.wanted_limits: list[Limit] = []
         self.heritage = Heritage()
         self._handle: dict[type, Callable[[Any], None]] = {
             ev.Submit: self._intake.submit,
@@ -99,6 +104,7 @@ class Core:
             ev.Signal: self.runs.signal,
             ev.HandlerKnown: self._handler_known,
             ev.Reorder: self.reordering.change,
+            ev.SetLimits: self.bounds.change,
             ev.LaneKnown: lambda event: executor.lane(event.spec),
             ev.Barrier: lambda event: book.reply(event.token),
             ev.Hold: self._hold,
@@ -133,6 +139,9 @@ class Core:
         if self.wanted is not None:
             self.reordering.set(self.wanted)
             self.wanted = None
+        if self.wanted_limits:
+            self.bounds.set(self.wanted_limits)
+            self.wanted_limits = []
         if answer is not None:
             self._hear(answer)
         for event in events:
@@ -153,6 +162,9 @@ class Core:
             self._links.release()
         self.triggers.settle()
         self._refill()
+        usage = self.executor.slots.gates.usage
+        if usage.any:
+            self.book.commit.facts += usage.kept(self.book.now_us)
         effects, asked = self.book.finish()
         if effects.again:
             self._waiting.append(asked)
@@ -336,7 +348,7 @@ class Core:
         book, executor = self.book, self.executor
         room = executor.room()
         for window in executor.touched():
-            if window.thirsty(room) and window.parked in {"", "fill", "key"}:
+            if window.thirsty(room) and window.parked in {"", "fill", "key", "limit"}:
                 window.asked = True
                 question = ReadyAfter(window.shard.id, *window.bound, room // 2)
                 book.ask(question, partial(self._loaded, window, room // 2))

@@ -6,6 +6,7 @@ from typing import Final
 from wsaios.kernel.engine import AttemptRef, Resumed, Work
 from wsaios.kernel.executor import Window
 from wsaios.kernel.ids import encode
+from wsaios.kernel.limit import MANY, NEVER
 from wsaios.kernel.states import State
 from wsaios.kernel.task import Effective, Flag, Shard, Task
 from wsaios.scheduler.book import Book
@@ -34,9 +35,12 @@ class Cycle:
         self.only = 0
         self.alone: tuple[int, int] | None = None
         self._stands = False
+        self._gates, self._queues, self._rows = self._executor.slots.gates, self._executor.queues, MANY
+        self._queues.heeds = self._heeds
 
     def run(self) -> None:
         """Start whatever may start."""
+        self._rows = MANY
         self._stands = self.held or self._alone()
         if self._executor.resting:
             self._let_run()
@@ -44,20 +48,26 @@ class Cycle:
             return
         executor = self._executor
         self._filled()
+        first = self._woken() if self._gates.any else ()
         if executor.yields.any:
             executor.yields.begin()
             # Before anything starts: who loses its slot may be better than what would start elsewhere.
             for lane in self._open():
                 self._preempt(lane)
-        for lane in self._open():
+        for lane in dict.fromkeys((*first, *self._open())):
             self._lane(lane)
+        while self._queues.moved:
+            # What started may have stood before others under the same limit, of which there is some left.
+            for lane in self._woken():
+                self._lane(lane)
 
     def next_us(self) -> int | None:
         """When a micro-batch has waited long enough to start under-filled; None while nothing may start anyway."""
         if self._stands:
             return None
         asked = self._executor.yields.next_us() if self._executor.yields.any else None
-        return min((*self._fills.values(), *(() if asked is None else (asked,))), default=None)
+        freed = self._queues.next_us() if self._gates.any else None
+        return min((*self._fills.values(), *(each for each in (asked, freed) if each is not None)), default=None)
 
     def wake(self, reason: str) -> None:
         """Look again at every window that was parked for this reason."""
@@ -71,6 +81,23 @@ class Cycle:
             window = self._executor.windows.get(number)
             if window is not None and window.parked == "key":
                 self._executor.unpark(window)
+
+    def _woken(self) -> list[str]:
+        """Let the best of those that wait for a limit look at it again, and the lane of the best go first."""
+        executor, self._queues.moved = self._executor, False
+        windows = self._queues.wake(self._book.now_us)
+        for window in windows:
+            executor.unpark(window)
+        lanes = dict.fromkeys(window.lane for window in windows)
+        opened = set(self._open()) if lanes else set()
+        return [lane for lane in lanes if lane in opened]
+
+    def _heeds(self, window: Window) -> bool:
+        """Whether people let the tasks of a window start."""
+        paused, shard = self._book.paused, window.shard
+        if self.only and shard.batch != self.only:
+            return False
+        return not paused or not {"all:*", f"lane:{window.lane}", f"batch:{shard.batch}"} & paused
 
     def _lane(self, lane: str) -> None:
         executor = self._executor
@@ -104,10 +131,13 @@ class Cycle:
             if spec.batch_size == 1 and not shard.concurrency_key:
                 span = executor.span(lane, shard.handler)
                 until, most = executor.yields.within(lane, span) if executor.resting else span
-                most = room if most is None else min(room, most)
-                tasks = window.run(most, until, self._book.now_us, lasting=rows > 0)
+                most = min(room, self._rows, room if most is None else most)
+                # Of what stands under limits it is known how many of such may start, not of others.
+                tasks = window.run(most, until, self._book.now_us, lasting=rows > 0 or self._rows < MANY)
                 if tasks:
                     self._dispatch_each(tasks, lane, shard)
+                    if self._gates.any:
+                        self._queues.started(window)
                     continue
             self._start(window, task, lane, lent=rows > 0)
 
@@ -179,9 +209,25 @@ class Cycle:
             window.parked = "pause"
         elif self.only and shard.batch != self.only:
             window.parked = "only"
+        elif self._gates.any:
+            self._rows = self._queues.rows(window, self._executor.handlers[shard.handler], self._book.now_us)
+            if self._rows > 0:
+                return False
+            if self._rows == NEVER:
+                self._set_aside(window)
+            else:
+                window.parked = "limit"
         else:
             return False
         return True
+
+    def _set_aside(self, window: Window) -> None:
+        """The first asks for more than there is: it is paused, so that it hides nobody, and says why."""
+        book, reason = self._book, self._queues.never(window)
+        (task,) = window.take(1, book.now_us)
+        task.body.resume_to = State.READY
+        book.move(task, State.PAUSED, reason)
+        book.warn("task is paused: it asks for more than there is", task=encode(task.id), reason=reason)
 
     def _start(self, window: Window, head: Task, lane: str, *, lent: bool) -> None:
         book, executor, shard = self._book, self._executor, window.shard
@@ -199,10 +245,13 @@ class Cycle:
                 self._keyed.setdefault(shard.concurrency_key, []).append(shard.id)
                 return
             most = min(most, room)
+        most = min(most, self._rows)
         if most > 1 and self._fills_up(window, most, spec.max_wait_us):
             return
         tasks = window.take(most, book.now_us, lasting=lent)
         self._dispatch(tasks, lane, shard.handler, options)
+        if self._gates.any:
+            self._queues.started(window)
 
     def _after_others(self, key: str, head: Task) -> bool:
         """Whether a better one waits under this key: with a smaller limit it would wait for ever behind such as this.
@@ -225,7 +274,7 @@ class Cycle:
         if options.at_most_once:
             _mark_once(tasks)
         refs = [(task.id, task.fence) for task in tasks]
-        self._executor.slots.take(lane, shard, refs, options.concurrency_limit, book.now_us)
+        self._executor.slots.take(lane, shard, refs, options, book.now_us)
         quantum = self._executor.yields.quantum_us()
         work = Work(handler, lane, attempts, options.timeout_s, options.at_most_once, None, quantum)
         book.effects.works.append(work)
@@ -245,7 +294,7 @@ class Cycle:
                 options = executor.options(task, handler)
             if options.at_most_once:
                 _mark_once((task,))
-            take(lane, shard, [(task.id, task.fence)], 1, now_us)
+            take(lane, shard, [(task.id, task.fence)], options, now_us)
             works.append(Work(handler, lane, [attempt], options.timeout_s, options.at_most_once, None, quantum))
             if preemptible:
                 self._may_yield(lane, [task], options)
@@ -281,7 +330,7 @@ class Cycle:
         self.alone = None
         for task in self._executor.suspects.values():
             lane = self._suspect_lane(task)
-            if lane is None:
+            if lane is None or not (busy or self._may_alone(task, lane)):
                 continue
             if not busy:
                 self._run_alone(task, lane)
@@ -297,6 +346,12 @@ class Cycle:
         if {"all:*", f"lane:{lane}", f"batch:{shard.batch}"} & self._book.paused:
             return None
         return lane
+
+    def _may_alone(self, task: Task, lane: str) -> bool:
+        """Whether limits let it; they may not, though nothing runs."""
+        shard = self._book.shards[task.shard]
+        options = self._executor.options(task, shard.handler)
+        return not self._gates.any or self._queues.fits(shard, lane, options, self._book.now_us)
 
     def _run_alone(self, task: Task, lane: str) -> None:
         del self._executor.suspects[task.id]

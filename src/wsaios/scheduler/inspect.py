@@ -209,7 +209,11 @@ class Inspector:
     async def _ahead(self, view: TaskView, place: outlook.Place) -> int:
         core, lane = self._core(), self._lane(view)
         shards, resting = [view.shard.id], 0
-        if core is not None:
+        held = outlook.limit(core, view) if core is not None else None
+        if held is not None:
+            # They wait for the same limit, in whatever lane.
+            shards = sorted({*held.queues, view.shard.id})
+        elif core is not None:
             resting = outlook.rest_before(core, lane, place)
             shards = [
                 window.shard.id

@@ -1,14 +1,17 @@
 """What the core has in mind of a task in its lane: what keeps it, what goes before it, and when its turn may come."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import TaskView
+from wsaios.kernel.limit import Held
 from wsaios.kernel.task import GRADES, Task
 from wsaios.kernel.views import amount
 from wsaios.scheduler.core import Core
 
 Place = tuple[int, int]
+_NAMED: Final = 3
 _PARKED: Final = {
     "pause": ("pause", "its batch is paused"),
     "seal": ("seal", "its batch is not sealed yet"),
@@ -94,8 +97,27 @@ def parked(core: Core, view: TaskView, task: Task) -> tuple[str, str] | None:
     if window is None:
         return None
     if window.parked == "key":
-        return "limit", f"concurrency key {view.shard.concurrency_key!r} is at its limit"
+        key, slots = view.shard.concurrency_key, core.executor.slots
+        holders = [ref[0] for ref in slots if (seat := slots.seat(ref)) is not None and seat.key == key]
+        return "limit", f"concurrency key {key!r} is at its limit{_held_by(holders)}"
+    held = limit(core, view)
+    if held is not None:
+        return "limit", f"{held.detail}{_held_by(held.holders)}"
     return _PARKED.get(window.parked)
+
+
+def limit(core: Core, view: TaskView) -> Held | None:
+    """The limit that a task's shard waits for."""
+    window = core.executor.windows.get(view.shard.id)
+    return None if window is None else core.executor.queues.why(window, core.book.now_us)
+
+
+def _held_by(numbers: Sequence[int]) -> str:
+    """Who holds what is waited for, the first few by name."""
+    if not numbers:
+        return ""
+    more = f" and {amount(len(numbers) - _NAMED, 'other')}" if len(numbers) > _NAMED else ""
+    return f"; held by {', '.join(encode(number) for number in numbers[:_NAMED])}{more}"
 
 
 def _kept(core: Core, lane: str, grade: int) -> tuple[int, str] | None:

@@ -23,6 +23,7 @@ from wsaios.kernel.engine import (
 )
 from wsaios.kernel.executor import Seat
 from wsaios.kernel.ledger import Payload
+from wsaios.kernel.limit import REFUSALS, millionths
 from wsaios.kernel.policy import Mlfq
 from wsaios.kernel.ports import Rng
 from wsaios.kernel.retry import POISON_LOSSES, backoff_s, exhausted, half, wait_us
@@ -51,10 +52,14 @@ class Reports:
     def take(self, reports: Sequence[Report]) -> None:
         """A slot is freed exactly once, an outcome counts only under the current fence."""
         book = self._book
+        learns = book.executor.slots.gates.learns
         for report in reports:
             if type(report) is not Ended:
                 self._other(report)
-            elif report.verdict == _SUCCEEDED:
+                continue
+            if learns:
+                self._learn(report)
+            if report.verdict == _SUCCEEDED:
                 ref = (report.task, report.fence)
                 if report.freed:
                     book.free(ref)
@@ -63,6 +68,16 @@ class Reports:
                     book.close(task, State.SUCCEEDED, result=report.result)
             else:
                 self._ended(report)
+
+    def _learn(self, report: Ended) -> None:
+        """A limit that learns hears of what went well, and of what a service refused because it came too fast."""
+        gates, now_us = self._book.executor.slots.gates, self._book.now_us
+        if report.verdict == _SUCCEEDED:
+            gates.told((report.task, report.fence), None, now_us)
+        elif report.verdict == Verdict.RETRY_AFTER:
+            gates.told((report.task, report.fence), wait_us(report.retry_after_s), now_us)
+        elif report.failure is not None and report.failure.kind in REFUSALS:
+            gates.told((report.task, report.fence), 0, now_us)
 
     def _other(self, report: Report) -> None:
         if type(report) is Noted:
@@ -191,6 +206,11 @@ class Reports:
             self._requeue(task, "given back before it began: every worker of its lane is at work")
 
     def _noted(self, report: Noted) -> None:
+        if report.used is not None:
+            # It was used, whoever holds the task now.
+            seat = self._book.executor.slots.seat((report.task, report.fence))
+            if seat is not None:
+                seat.spent = {unit: millionths(amount) for unit, amount in report.used.items()}
         task = self._holder((report.task, report.fence))
         if task is None:
             return

@@ -32,9 +32,7 @@ from wsaios.kernel.events import (
     Act,
     Barrier,
     Closed,
-    Event,
     OpenBatch,
-    Reorder,
     Scope,
     SealBatch,
     StageRows,
@@ -43,7 +41,6 @@ from wsaios.kernel.events import (
 )
 from wsaios.kernel.ids import IdRange, encode
 from wsaios.kernel.ledger import Reads, Totals
-from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.ports import Clock
 from wsaios.kernel.run import RunState
 from wsaios.kernel.states import State
@@ -52,12 +49,12 @@ from wsaios.kernel.text import storable
 from wsaios.kernel.trigger import Languages
 from wsaios.kernel.views import BatchView
 from wsaios.planning.calls import Calls, patience
-from wsaios.planning.ordering import ordering_of
 from wsaios.scheduler.ends import Ends
 from wsaios.scheduler.fresh import Fresh
 from wsaios.scheduler.inspect import Inspector, Read, batch_view
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.places import Places
+from wsaios.scheduler.steering import Steering
 from wsaios.scheduler.triggering import TriggerService
 from wsaios.scheduler.watch import Whole
 from wsaios.scheduler.workflows import FROM_HERE, Sent, Workflows
@@ -83,14 +80,14 @@ class Limits(msgspec.Struct, frozen=True):
     payload_bytes: int = 1 << 20
 
 
-class Submissions:
+class Submissions(Steering):
     """How work comes in."""
 
     def __init__(
         self, loop: Loop, reads: Reads, read: Read, clock: Clock, limits: Limits, languages: Languages | None = None
     ) -> None:
         """`read` runs a call of `reads` off the loop; `languages` are those of triggers."""
-        self._loop = loop
+        super().__init__(loop)
         self._reads = reads
         self._read = read
         self._clock = clock
@@ -229,16 +226,6 @@ class Submissions:
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         sent.append(future)
 
-    async def _ask(self, make: Callable[[Any], Event], rows: int = 0, size: int = 0) -> Any:
-        return await self._post(make, rows, size)
-
-    def _post(self, make: Callable[[Any], Event], rows: int = 0, size: int = 0) -> "asyncio.Future[Any]":
-        if not self._loop.running():
-            raise NotRunning
-        token: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._loop.post(make(token), rows, size)
-        return token
-
     def _check_lane(self, new: NewTask) -> None:
         """Refuse a lane that is not there or cannot run the handler, as far as both are known here."""
         core = self._loop.core
@@ -312,23 +299,6 @@ class Service(Submissions):
         if scope.kind == "run":
             return RunState(answer).word
         return State(answer).word if scope.kind == "task" else answer
-
-    async def order_by(self, policy: str | AnyPolicy | None, *, fair_share: bool | FairShare | None) -> Ordering:
-        """Order by another policy, and let tenants share or not; None leaves each as it is. Returns what holds now.
-
-        Raises:
-            InvalidInput: there is no such policy, or it has a value that no policy could work with.
-            NotRunning: nothing decides here.
-        """
-        while self._loop.rebuilding():
-            # An answer to anything says that there is a core again.
-            await asyncio.gather(self._ask(Barrier), return_exceptions=True)
-        core = self._loop.core
-        if core is None:
-            raise NotRunning
-        now = core.executor.ordering
-        wanted = ordering_of(now, policy, fair_share=fair_share)
-        return now if wanted == now else await self._ask(lambda token: Reorder(token, wanted))
 
     async def result(self, number: int, timeout_s: float | None = None) -> Any:
         """The result of a task, waiting for its end.

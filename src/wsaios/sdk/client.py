@@ -18,6 +18,7 @@ from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.events import Scope, Verb
 from wsaios.kernel.ids import encode
 from wsaios.kernel.json_value import checked
+from wsaios.kernel.limit import Limit, LimitView
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
 from wsaios.kernel.run import Published
 from wsaios.kernel.states import by_word
@@ -324,6 +325,10 @@ class AsyncClient:
         """The answer to a question as it is sent."""
         return await self._line.ask(question)
 
+    async def limit(self, *limits: Limit) -> list[LimitView]:
+        """As `Scheduler.limit`; also while no scheduler lives."""
+        return await self._line.ask(ask.LimitBy(list(limits)))
+
     async def overview(self) -> Overview:
         """Counts over the whole ledger, and tasks that were in flight at too many deaths of their owner."""
         return await self._line.ask(ask.OverviewOf())
@@ -434,6 +439,7 @@ class Client(Blocking[AsyncClient]):
     runs = blocking(AsyncClient.runs)
     signal = blocking(AsyncClient.signal)
     retry = blocking(AsyncClient.retry)
+    limit = blocking(AsyncClient.limit)
     batch_status = blocking(AsyncClient.batch_status)
     wait = blocking(AsyncClient.wait)
     cancel = blocking(AsyncClient.cancel)

@@ -28,20 +28,22 @@ from wsaios.door.lines import door_of
 from wsaios.engines.local.aside import standing_aside
 from wsaios.engines.local.handlers import Handlers
 from wsaios.kernel.errors import InvalidInput, LedgerOwned, NotPossible
-from wsaios.kernel.events import Closed, Scope, Verb
+from wsaios.kernel.events import Closed, Verb
 from wsaios.kernel.ids import encode
+from wsaios.kernel.limit import Limit, LimitView
 from wsaios.kernel.policy import AnyPolicy, FairShare, Ordering
-from wsaios.kernel.run import Published
 from wsaios.kernel.states import State
 from wsaios.kernel.task import API_HANDLER, HandlerSpec, LaneSpec
-from wsaios.kernel.views import BatchView, RunView, Status, StepView, Transition, Why
+from wsaios.kernel.views import BatchView, Status, Transition, Why
 from wsaios.ledger.location import locate
-from wsaios.planning.calls import CALL_DEFAULTS, TRIES, retries, seconds, whole
+from wsaios.planning.calls import ASKS, CALL_DEFAULTS, TRIES, retries, seconds, whole
 from wsaios.planning.calls import name as text
+from wsaios.planning.limits import limits_of, of_handler
 from wsaios.scheduler.lifecycle import Signals
 from wsaios.scheduler.service import Limits
 from wsaios.sdk.actions import Actions
 from wsaios.sdk.declares import Declares
+from wsaios.sdk.flows import Flows
 from wsaios.sdk.handles import Batch, Run, Task
 from wsaios.sdk.lanes import lanes_of
 from wsaios.sdk.marshal import AtHome, Home, at_home
@@ -51,10 +53,10 @@ from wsaios.sdk.standby import Standby, or_handed_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 MAX_BATCH: int = 100_000
-_HANDLER_OPTIONS: Final = (*TRIES, *CALL_DEFAULTS, "preemptible")
+_HANDLER_OPTIONS: Final = (*TRIES, *ASKS, *CALL_DEFAULTS, "preemptible", "running", "rates", "learn")
 
 
-class Scheduler(Declares):
+class Scheduler(Declares, Flows):
     """Accepts work durably, runs it here, never loses it.
 
     Use it as ``async with Scheduler("sqlite:///work.db") as scheduler:`` or with `start` and `stop`. One
@@ -66,7 +68,7 @@ class Scheduler(Declares):
         ledger: str | None = None,
         *,
         lanes: Mapping[str, int | LaneSpec] | None = None,
-        limits: Limits | None = None,
+        limits: Limits | Iterable[Limit] | None = None,
         grace_s: float = GRACE_S,
         policy: str | AnyPolicy | None = None,
         fair_share: bool | FairShare | None = None,
@@ -77,7 +79,9 @@ class Scheduler(Declares):
         Without it WSAIOS_LEDGER, else ``sqlite:///wsaios.db`` in the working folder.
 
         `lanes` sets slots by name, or adds lanes; `grace_s` is how long `stop` waits for what runs. `policy`, such as
-        ``"deadline"``, and `fair_share` between tenants say what starts next; None: as before.
+        ``"deadline"``, and `fair_share` between tenants say what starts next; None: as before. `limits` is a list of
+        `Limit` for lanes, handlers, tenants and keys (those of other names stay as the ledger has them), or `Limits`
+        for what may wait for its commit.
 
         Raises:
             InvalidInput: names the setting.
@@ -88,7 +92,8 @@ class Scheduler(Declares):
             raise InvalidInput("settings", "give everything but the ledger inside of it, not beside it")
         chosen = settings or Settings(
             lanes=lanes_of(lanes or {}),
-            limits=limits or Limits(),
+            limits=limits if isinstance(limits, Limits) else Limits(),
+            bounds=() if limits is None or isinstance(limits, Limits) else tuple(limits_of(limits)),
             grace_s=seconds("grace_s", grace_s),
             policy=policy,
             fair_share=fair_share,
@@ -137,8 +142,11 @@ class Scheduler(Declares):
         for each; an
         under-filled batch waits at most `max_wait_s` from its oldest row. `options` are defaults of its tasks:
         max_attempts, timeout_s, backoff_initial_s, backoff_factor, backoff_max_s, delivery, concurrency_limit,
-        priority, delay_s, tenant, concurrency_key. With ``preemptible=True`` a call must give its slot to better work
-        of a higher class: a coroutine at its next `Context.checkpoint`, a process is ended and its task runs again.
+        priority, delay_s, tenant, concurrency_key; `resources` that a call holds and `costs` that a task takes of
+        rates, by unit. `running` is how many of its tasks run at a time, `rates` how much starts in a time, as
+        ``{"requests": "60/m"}``; with `learn` True (or `Learn`) how many run is found out from what is refused. With
+        ``preemptible=True`` a call must give its slot to better work of a higher class: a coroutine at its next
+        `Context.checkpoint`, a process is ended and its task runs again.
 
         Raises:
             InvalidInput: names the option, or says why the function cannot be a handler.
@@ -165,13 +173,14 @@ class Scheduler(Declares):
         if batch_size is not None:
             whole("batch_size", batch_size, 1, MAX_BATCH)
         preemptible = options.pop("preemptible", False)
-        unknown = set(options) - {*TRIES, *CALL_DEFAULTS}
+        limit = of_handler(name, options.pop("running", None), options.pop("rates", None), options.pop("learn", None))
+        unknown = set(options) - {*TRIES, *ASKS, *CALL_DEFAULTS}
         if unknown:
             raise InvalidInput(
                 min(unknown), f"no such option of a handler; there are {', '.join(sorted(_HANDLER_OPTIONS))}"
             )
         seconds("max_wait_s", max_wait_s, 0.0, 3600.0)
-        tries = retries({key: value for key, value in options.items() if key in TRIES})
+        tries = retries({key: value for key, value in options.items() if key in (*TRIES, *ASKS)})
         calls = {key: value for key, value in options.items() if key in CALL_DEFAULTS and value is not None}
         self._service.check(calls)
         there = name in self._handlers
@@ -184,8 +193,8 @@ class Scheduler(Declares):
                 self._handlers.remove(name)
             raise
         spec = spec_of(handler, kind, batch_size or 1, max_wait_s, tries, calls)
-        if preemptible:
-            spec = msgspec.structs.replace(spec, preemptible=True)
+        if preemptible or limit is not None:
+            spec = msgspec.structs.replace(spec, preemptible=preemptible, limit=limit)
         self._specs[name] = spec
         if self._parts.loop.running():
             self._parts.know(spec)
@@ -464,91 +473,6 @@ class Scheduler(Declares):
 
     @at_home
     @or_handed_in
-    async def publish(self, definition: Definition, /, *, note: str = "", who: str = "") -> int:
-        """Have new runs by the name of a workflow get this definition; runs that began stay with theirs.
-
-        Returns which version of that name it is, from 1; the same content published again keeps its number.
-        """
-        return await self._service.workflows.versions.publish(await plan_from(definition), note, who)
-
-    @at_home
-    @or_handed_in
-    async def published(self, name: str) -> Published:
-        """The versions of a workflow that was published, and which of them new runs get.
-
-        Raises:
-            UnknownWorkflow: none was published under this name.
-        """
-        return await self._service.workflows.versions.published(name)
-
-    @at_home
-    @or_handed_in
-    async def route(self, name: str, shares: Mapping[int, int]) -> Published:
-        """Give so many of a hundred new runs these versions, by number: ``{1: 90, 2: 10}``; ``{1: 100}`` goes back.
-
-        Raises:
-            UnknownWorkflow: no such name, or no such version of it.
-            InvalidInput: the shares do not add up to a hundred.
-        """
-        return await self._service.workflows.versions.route(name, shares)
-
-    @at_home
-    @or_handed_in
-    async def run_result(self, run_id: str | Run, *, timeout_s: float | None = None) -> Any:
-        """What a run gives back, waiting for it; as `Run.result`."""
-        with standing_aside():
-            return await self._service.workflows.result(number_of(run_id, "run"), timeout_s)
-
-    @at_home
-    @or_handed_in
-    async def run_end(self, run_id: str | Run, *, timeout_s: float | None = None) -> RunView:
-        """Until a run has ended, however."""
-        with standing_aside():
-            return await self._service.workflows.ended(number_of(run_id, "run"), timeout_s)
-
-    @at_home
-    @or_handed_in
-    async def run_status(self, run_id: str | Run) -> RunView:
-        """Where a run stands."""
-        return await self._service.workflows.view(number_of(run_id, "run"))
-
-    @at_home
-    @or_handed_in
-    async def run_steps(self, run_id: str | Run) -> list[StepView]:
-        """Where the steps of a run stand, each after those that it depends on."""
-        return await self._service.workflows.steps(number_of(run_id, "run"))
-
-    @at_home
-    @or_handed_in
-    async def runs(
-        self, states: Sequence[str] = (), *, before: str | Run | None = None, limit: int = 100
-    ) -> list[RunView]:
-        """Runs in one of the states (none: any), latest first, those before the given one."""
-        place = number_of(before, "run") if before else 0
-        return await self._service.workflows.runs(states, place, whole("limit", limit, 1, 1000))
-
-    @at_home
-    @or_handed_in
-    async def signal(self, event: str = "", data: Any = None, *, run: str | Run | None = None, step: str = "") -> int:
-        """Tell an event to the steps that wait for it: of one run, or of all; or to one step of a run.
-
-        Returns how many took it.
-
-        Raises:
-            NotPossible: nothing of that run waits for it.
-        """
-        number = 0 if run is None else number_of(run, "run")
-        return await self._service.workflows.signal(event, data, run=number, step=step)
-
-    @at_home
-    @or_handed_in
-    async def retry(self, run_id: str | Run, *, from_step: str | None = None) -> str:
-        """Run again what failed of a run that has ended; as `Run.retry`."""
-        scope = Scope("run", number_of(run_id, "run"), from_step or "")
-        return str(await self._service.act("replay", scope))
-
-    @at_home
-    @or_handed_in
     async def order_by(
         self, policy: str | AnyPolicy | None = None, *, fair_share: bool | FairShare | None = None
     ) -> Ordering:
@@ -560,6 +484,18 @@ class Scheduler(Declares):
             InvalidInput: there is no such policy, or it has a value that no policy could work with.
         """
         return await self._service.order_by(policy, fair_share=fair_share)
+
+    @at_home
+    @or_handed_in
+    async def limit(self, *limits: Limit) -> list[LimitView]:
+        """Have these limits from now on, each in place of the one for the same; one that bounds nothing removes it.
+
+        Returns all that hold, with what is taken of each; they are durable. Without any, nothing changes.
+
+        Raises:
+            InvalidInput: one of them is no limit that could hold.
+        """
+        return await self._service.limit(limits)
 
     @at_home
     @or_handed_in

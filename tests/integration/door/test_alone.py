@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from tests.integration.door.owners import Owner
-from wsaios import AsyncClient, Client, Scheduler, Settings
+from wsaios import AsyncClient, Client, Limit, Rate, Scheduler, Settings
 from wsaios.kernel.errors import InvalidInput, LedgerUnavailable, NoOwner, TaskFailed, UnknownTask
 from wsaios.kernel.policy import Fcfs, Priority
 
@@ -196,3 +196,15 @@ async def test_the_order_may_be_changed_while_nobody_lives(absent: Owner, client
     assert (await client.order_by("fcfs")).policy == Fcfs()
     absent.start()
     assert (await client.order_by()).policy == Fcfs()
+
+
+async def test_limits_may_be_set_while_nobody_lives_and_hold_for_whoever_comes(
+    absent: Owner, client: AsyncClient
+) -> None:
+    wanted = Limit("tenant:acme", rates={"requests": Rate(1, 3600.0)})
+    first, second = [await client.submit("echo", {"value": place}, tenant="acme") for place in range(2)]
+    assert [view.limit for view in await client.limit(wanted)] == [wanted]
+    absent.start()
+    assert await first.result(timeout_s=20) == 0
+    assert (await second.why()).detail.startswith("limit 'tenant:acme' lets 1 requests start in 3600 s, and 1 did")
+    assert [view.limit for view in await client.limit()] == [wanted]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.door.owners import Owner
-from wsaios import AsyncClient, FairShare, Scheduler, policies
+from wsaios import AsyncClient, FairShare, Limit, Rate, Scheduler, policies
 from wsaios.kernel.errors import (
     IdempotencyConflict,
     InvalidInput,
@@ -193,3 +193,18 @@ async def test_the_order_is_shown_and_changed_from_another_process(owner: Owner,
     with pytest.raises(InvalidInput, match="did you mean 'deadline'"):
         await client.order_by("dedline")
     assert await client.order_by("priority") == policies.Ordering()
+
+
+async def test_limits_are_set_in_the_owner_and_hold_there(owner: Owner, client: AsyncClient) -> None:
+    wanted = Limit("tenant:acme", {"tasks": 3}, {"requests": Rate(2, 3600.0)})
+    assert [view.limit for view in await client.limit(wanted)] == [wanted]
+    tasks = [await client.submit("echo", {"value": place}, tenant="acme", resources={"gpu": 1}) for place in range(3)]
+    for task in tasks[:2]:
+        await task.result(timeout_s=20)
+    assert (await tasks[2].why()).detail.startswith("limit 'tenant:acme' lets 2 requests start in 3600 s, and 2 did")
+    (view,) = await client.limit()
+    assert (view.used, view.waiting) == ({"requests": 2.0}, 1)
+    with pytest.raises(InvalidInput, match=r"limits\[0\].on: must be one of lane:NAME"):
+        await client.limit(Limit("acme", {"tasks": 3}))
+    assert await client.limit(Limit("tenant:acme")) == []
+    await tasks[2].result(timeout_s=20)

@@ -4,6 +4,7 @@ from tests.integration.door.test_alone import (
     test_a_batch_without_an_owner_runs_when_one_comes,
     test_a_result_that_nobody_can_make_is_not_waited_for,
     test_an_owner_that_starts_among_writing_clients_gets_all_of_their_work,
+    test_limits_may_be_set_while_nobody_lives_and_hold_for_whoever_comes,
     test_many_submissions_share_the_moments_of_holding_the_ledger,
     test_several_clients_take_turns_at_the_ledger,
     test_verbs_without_an_owner,
@@ -35,6 +36,7 @@ from tests.integration.door.test_verbs import (
     test_a_wait_that_takes_too_long_ends_and_the_task_goes_on,
     test_cancel_pause_resume_and_replay,
     test_handles_and_times_travel_as_options,
+    test_limits_are_set_in_the_owner_and_hold_there,
     test_results_keep_their_shape_and_size,
 )
 
@@ -55,6 +57,8 @@ __all__ = [
     "test_fifty_clients_at_once",
     "test_following_goes_on_with_the_next_owner",
     "test_handles_and_times_travel_as_options",
+    "test_limits_are_set_in_the_owner_and_hold_there",
+    "test_limits_may_be_set_while_nobody_lives_and_hold_for_whoever_comes",
     "test_many_submissions_share_the_moments_of_holding_the_ledger",
     "test_results_keep_their_shape_and_size",
     "test_rows_may_come_asynchronously",

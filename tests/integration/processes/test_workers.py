@@ -49,6 +49,13 @@ def lost(served: Running) -> list[WorkerLost]:
     return [report for report in served.reports if isinstance(report, WorkerLost)]
 
 
+async def left(served: Running, count: int) -> None:
+    """Wait until there are so many workers."""
+    async with asyncio.timeout(PATIENCE_S):
+        while len(lane(served).pids) != count:  # noqa: ASYNC110  # nobody tells how many there are
+            await asyncio.sleep(LOOK_S)
+
+
 async def appeared(path: Path) -> str:
     async with asyncio.timeout(PATIENCE_S):
         while not path.exists():  # noqa: ASYNC110  # a file of another process tells nobody
@@ -86,6 +93,35 @@ async def test_workers_start_as_works_come_up_to_their_number() -> None:
         assert {end.verdict for end in ends} == {Verdict.SUCCEEDED}
         assert len({end.result for end in ends}) == 2
         assert len(lane(served).pids) == 2
+
+
+async def test_workers_that_have_nothing_to_do_end_and_come_back_when_there_is_more() -> None:
+    async with workers(slots=4, count=4, idle_s=0.05, least=1) as served:
+
+        async def busy(count: int) -> None:
+            ends = await served.ends(*[served.work("sleep", {"seconds": 0.2}) for _ in range(count)])
+            assert {end.verdict for end in ends} == {Verdict.SUCCEEDED}
+
+        await busy(4)
+        first = set(lane(served).pids)
+        assert len(first) > 1
+        await left(served, 1)
+        (stays,) = lane(served).pids
+        for pid in first - {stays}:
+            await gone(pid)
+        assert await served.value("pid") == stays
+        await busy(4)
+        assert len(lane(served).pids) > 1
+        assert lost(served) == []
+
+
+async def test_a_worker_that_is_at_work_does_not_end_however_long_others_are_idle() -> None:
+    async with workers(slots=2, count=2, idle_s=0.02, least=0) as served:
+        ends = await served.ends(served.work("sleep", {"seconds": 0.3}), served.work("sleep", {"seconds": 0}))
+        assert {end.verdict for end in ends} == {Verdict.SUCCEEDED}
+        await left(served, 0)
+        assert await served.value("double", i=4) == 8
+        assert lost(served) == []
 
 
 async def test_short_calls_go_ahead_in_order_and_come_back_each_once() -> None:

@@ -1,14 +1,17 @@
 """Which task starts next: windows of shards, heads of lanes, timers and slots, put together."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from wsaios.components.executor.lent import Lent
 from wsaios.components.executor.line import Line
+from wsaios.components.executor.queues import LIMIT, Queues
 from wsaios.components.executor.shares import Shares
 from wsaios.components.executor.shelf import Shelf
 from wsaios.components.executor.timers import TimerWindow
 from wsaios.components.executor.yields import Yields
 from wsaios.kernel.executor import Executor
+from wsaios.kernel.limit import Limit
 from wsaios.kernel.policy import Facts, Fcfs, Multifactor, Ordering, Plain, Priority
 from wsaios.kernel.retry import SUSPECT_DEATHS
 from wsaios.kernel.states import State
@@ -27,6 +30,7 @@ class TaskExecutor(Shelf):
         self._choose(ordering)
         self.lent = Lent()
         self.yields = Yields(self, lambda: self.ordering)
+        self.queues = Queues(self.slots.gates, self.windows, self.options)
         self.due = TimerWindow(due_of, complete=True)
         self.expiring = TimerWindow(expiry_of, complete=True)
         self.suspects: dict[int, Task] = {}
@@ -36,6 +40,7 @@ class TaskExecutor(Shelf):
         """Add a lane, or change how many slots it has."""
         self.slots.limit(spec.name, spec.slots, spec.reserved)
         self.kinds[spec.name] = spec.kind
+        self._own(Limit(f"lane:{spec.name}", dict(spec.resources)))
         if spec.name not in self.lanes:
             self._numbers[spec.name] = len(self.lanes)
             self.lanes[spec.name] = self._line(spec.name)
@@ -45,12 +50,27 @@ class TaskExecutor(Shelf):
         """Make a handler known; its parked tasks may start."""
         self.handlers[spec.name] = spec
         self._effective.clear()
+        name = f"handler:{spec.name}"
+        self._own(Limit(name) if spec.limit is None else spec.limit)
         windows = [window for window in self.windows.values() if window.shard.handler == spec.name]
         for window in windows:
             # What it waits for may be another thing now.
-            if window.parked in {"fill", "key"}:
+            if window.parked in {"fill", "key", LIMIT}:
                 window.parked = ""
         self.settle(*windows)
+
+    def limit(self, limits: Iterable[Limit]) -> None:
+        """Have these limits from now on; one that bounds nothing removes the one of its name."""
+        self.slots.gates.set(limits)
+        self._let_go()
+
+    def _own(self, limit: Limit) -> None:
+        if self.slots.gates.own(limit):
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for window in self.queues.let_go():
+            self.unpark(window)
 
     def order(self, ordering: Ordering) -> None:
         """Give places by another policy from now on, and let tenants share or not."""
@@ -113,6 +133,8 @@ class TaskExecutor(Shelf):
             window = self.open(shard, complete=True)
         if window.add(task, was):
             self.touch(window)
+            if window.parked == LIMIT and (was is not None or window.head() is task):
+                self.queues.left(shard.id)
             if window.parked == "fill":
                 window.parked = ""
                 self.awake(window)

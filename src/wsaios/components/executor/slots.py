@@ -1,38 +1,15 @@
-"""Slots of lanes and places under concurrency keys: what is taken, by whom, and the way back."""
+"""Slots of lanes, places under concurrency keys and what limits count: what is taken, by whom, and the way back."""
 
 from collections.abc import Iterator, Mapping
 
+from wsaios.components.executor.gates import Gates
 from wsaios.components.executor.meter import Meter
-from wsaios.kernel.executor import AWAITS, Turn
+from wsaios.components.executor.seat import Seat
+from wsaios.kernel.executor import AWAITS
 from wsaios.kernel.executor import Slots as PortSlots
-from wsaios.kernel.task import GRADES, Shard
+from wsaios.kernel.task import GRADES, Effective, Shard
 
 Ref = tuple[int, int]
-
-
-class Seat:
-    """One slot taken by a call, with the attempts it still holds; while it is `away` the slot is free.
-
-    `away` has a bit for each reason: it awaits other tasks, or rests at a checkpoint.
-    """
-
-    __slots__ = (
-        "alone", "away", "charged", "key", "key_limit", "lane", "left", "shard", "since_us", "size", "turn", "used_us",
-    )  # fmt: skip
-
-    def __init__(self, lane: str, shard: Shard, size: int, key_limit: int, since_us: int) -> None:
-        self.lane = lane
-        self.shard = shard
-        self.key = shard.concurrency_key
-        self.key_limit = key_limit
-        self.left = size
-        self.size = size
-        self.alone = size == 1
-        self.away = 0
-        self.since_us = since_us
-        self.used_us = 0
-        self.charged = 0.0
-        self.turn: Turn | None = None
 
 
 class Slots:
@@ -48,6 +25,7 @@ class Slots:
         self._keys: dict[str, int] = {}
         self._key_limits: dict[str, list[int]] = {}
         self._seats: dict[Ref, Seat] = {}
+        self.gates = Gates(self._seats, meter.run_us)
 
     def limit(self, lane: str, slots: int, reserved: Mapping[str, int]) -> None:
         """Say how many slots a lane has, and how many of them are kept for a class of work and those above it."""
@@ -89,9 +67,9 @@ class Slots:
         """How many more may run under a concurrency key: the smallest limit counts, of those that run and this one."""
         return min(limit, *self._key_limits.get(key, ()), limit) - self.key_taken(key)
 
-    def take(self, lane: str, shard: Shard, refs: list[Ref], key_limit: int, now_us: int) -> None:
-        """One slot for these attempts of a shard."""
-        seat = Seat(lane, shard, len(refs), key_limit, now_us)
+    def take(self, lane: str, shard: Shard, refs: list[Ref], options: Effective, now_us: int) -> None:
+        """One slot for these attempts of a shard, and what they hold of limits."""
+        seat = Seat(lane, shard, len(refs), options, now_us)
         if self.meter.shares:
             seat.charged = self.meter.began(lane, shard)
         self._taken[lane] += 1
@@ -99,9 +77,11 @@ class Slots:
             self._graded[lane][shard.grade] += 1
         if seat.key:
             self._keys[seat.key] = self._keys.get(seat.key, 0) + len(refs)
-            self._key_limits.setdefault(seat.key, []).append(key_limit)
+            self._key_limits.setdefault(seat.key, []).append(options.concurrency_limit)
         for ref in refs:
             self._seats[ref] = seat
+        if self.gates.any:
+            self.gates.take(seat, now_us)
 
     def seat(self, ref: Ref) -> Seat | None:
         """Where an attempt sits, or None when it left or never sat."""
@@ -116,12 +96,14 @@ class Slots:
         if seat is None:
             return None
         seat.left -= 1
+        if self.gates.any:
+            self.gates.leave(seat, now_us)
         if seat.left == 0:
             self._count(seat, now_us)
         if seat.key:
             self._keys[seat.key] -= 1
             if seat.left == 0:
-                self._key_limits[seat.key].remove(seat.key_limit)
+                self._key_limits[seat.key].remove(seat.options.concurrency_limit)
             if not self._keys[seat.key]:
                 del self._keys[seat.key], self._key_limits[seat.key]
         return seat
@@ -137,6 +119,8 @@ class Slots:
             return
         was = seat.away
         seat.away = now = was | why if aside else was & ~why
+        if self.gates.any and (was ^ now) & AWAITS:
+            self.gates.stand(seat, aside=aside)
         if bool(was) is bool(now):
             return
         if now:
@@ -170,8 +154,10 @@ class Slots:
                 seat.turn.asked_us = None
             if seat.key:
                 self._keys[seat.key] = self._keys.get(seat.key, 0) + seat.left
-                self._key_limits.setdefault(seat.key, []).append(seat.key_limit)
+                self._key_limits.setdefault(seat.key, []).append(seat.options.concurrency_limit)
+        self.gates.recount()
         if isinstance(old, Slots):
+            self.gates.inherit(old.gates)
             self.meter.inherit(old.meter)
 
     def __iter__(self) -> Iterator[Ref]:

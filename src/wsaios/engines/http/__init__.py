@@ -7,6 +7,7 @@ from wsaios.engines.http.errors import (
     HttpCallFailed,
     ReplyRefused,
     StatusFailed,
+    TooManyRequests,
     Unreachable,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "HttpCallFailed",
     "ReplyRefused",
     "StatusFailed",
+    "TooManyRequests",
     "Unreachable",
 ]

@@ -6,6 +6,7 @@ HttpCallFailed
 ├── CallTimedOut    the whole call took longer than it may
 ├── ReplyRefused    an answer came, and is larger, encoded or redirected more often than is taken
 └── StatusFailed    the service answered with a status of 400 or more
+    └── TooManyRequests  that was 429: too many calls in too short a time
 """
 
 from typing import Final
@@ -64,3 +65,7 @@ class StatusFailed(HttpCallFailed):
     def permanent(self) -> bool:
         """Whether the same call would be answered the same: the service blames the call, and not the moment."""
         return _CALLERS_FAULT <= self.status < _SERVICES_FAULT and self.status not in _ANOTHER_TIME
+
+
+class TooManyRequests(StatusFailed):
+    """The service answered 429: a limit that learns lets fewer calls run from then on."""

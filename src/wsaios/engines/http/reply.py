@@ -7,7 +7,7 @@ from typing import Any, Final
 import httpx
 import msgspec
 
-from wsaios.engines.http.errors import ReplyRefused, StatusFailed
+from wsaios.engines.http.errors import ReplyRefused, StatusFailed, TooManyRequests
 
 ERROR_BODY_BYTES: Final = 2_000
 MAX_WAIT_S: Final = 86_400.0
@@ -23,6 +23,7 @@ KEPT_HEADERS: Final = (
     "retry-after",
     "x-request-id",
 )
+_TOO_MANY: Final = 429
 _ASKS_TO_WAIT: Final = (429, 503)
 
 
@@ -61,7 +62,8 @@ async def failure_of(response: httpx.Response, now_s: float) -> StatusFailed:
     text = "" if packed else _text(body, response).strip()
     asks = response.headers.get("retry-after") if response.status_code in _ASKS_TO_WAIT else None
     wait_s = None if asks is None else _wait_s(asks, now_s)
-    return StatusFailed(shown(response.url), response.status_code, text, wait_s)
+    kind = TooManyRequests if response.status_code == _TOO_MANY else StatusFailed
+    return kind(shown(response.url), response.status_code, text, wait_s)
 
 
 async def _read(response: httpx.Response, at_most: int) -> bytes:

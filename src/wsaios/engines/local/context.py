@@ -12,6 +12,7 @@ from wsaios.kernel.engine import Attempt, Noted
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.ids import encode
 from wsaios.kernel.json_text import JsonWriter
+from wsaios.kernel.limit import MOST_AMOUNT, REQUESTS
 from wsaios.kernel.task import Failure
 
 MAX_NOTE_CHARS: Final = 500
@@ -34,7 +35,19 @@ class Context:
     and what belongs to one task (`task_id`, `batch_id`, `attempt`, `tenant`, `traceparent`) is that of the first row.
     """
 
-    __slots__ = ("_attempts", "_call", "_dirty", "_handler", "_logger", "_note", "_post", "_saved", "_sent", "_writer")
+    __slots__ = (
+        "_attempts",
+        "_call",
+        "_dirty",
+        "_handler",
+        "_logger",
+        "_note",
+        "_post",
+        "_saved",
+        "_sent",
+        "_used",
+        "_writer",
+    )
 
     def __init__(
         self,
@@ -51,7 +64,9 @@ class Context:
         self._writer = writer
         self._note: tuple[float | None, str] = (None, "")
         self._saved = attempts[0].saved if len(attempts) == 1 else None
-        self._sent: tuple[tuple[float | None, str], bytes | None] = (self._note, self._saved)
+        self._used: dict[str, float] | None = None
+        self._sent: tuple[tuple[float | None, str], bytes | None, dict[str, float] | None]
+        self._sent = (self._note, self._saved, None)
         self._dirty = False
         self._logger: Any = None
 
@@ -84,6 +99,18 @@ class Context:
         if isinstance(written, Failure):
             raise InvalidInput("save", written.message)
         self._saved = written
+        self._mark()
+
+    def used(self, **amounts: float) -> None:
+        """Say how much this call has used so far of costs that limits count, such as ``used(tokens=812)``.
+
+        The latest says it all, for all rows of the call. At its end what was taken for it and not used is given back,
+        and what it used beyond that is taken; a call that says nothing has used what its `costs` say.
+
+        Raises:
+            InvalidInput: an amount is no number from 0, or one of requests, which are counted.
+        """
+        self._used = {**(self._used or {}), **{unit: _amount(unit, amount) for unit, amount in amounts.items()}}
         self._mark()
 
     async def checkpoint(self) -> None:
@@ -150,14 +177,16 @@ class Context:
     def unsent(self) -> list[Noted]:
         """What was said since the last time, one for each row; for the engine, on its loop."""
         self._dirty = False
-        note, saved = self._note, self._saved
-        told_note, told_saved = self._sent
-        self._sent = (note, saved)
-        if self._call.told or (note is told_note and saved is told_saved):
+        note, saved, used = self._note, self._saved, self._used
+        told_note, told_saved, told_used = self._sent
+        self._sent = (note, saved, used)
+        if self._call.told or (note is told_note and saved is told_saved and used is told_used):
             return []
         fraction, text = note
         news = saved if saved is not told_saved else None
-        return [Noted(each.task, each.fence, fraction, text, news) for each in self._attempts]
+        notes = [Noted(each.task, each.fence, fraction, text, news) for each in self._attempts]
+        notes[0].used = used
+        return notes
 
     def _mark(self) -> None:
         # Written before the flag is read, while `unsent` clears the flag before it reads: nothing can be overlooked.
@@ -172,3 +201,11 @@ def _fraction(value: object) -> float:
         if not math.isnan(found):
             return found
     raise InvalidInput("fraction", f"{value!r:.80} is no progress; use a number from 0 to 1, or None")
+
+
+def _amount(unit: str, value: object) -> float:
+    if unit == REQUESTS:
+        raise InvalidInput(unit, "starts are counted, nobody needs to say how many there were")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_AMOUNT:
+        raise InvalidInput(unit, f"must be a number from 0 to {MOST_AMOUNT:g}, not {value!r:.80}")
+    return float(value)

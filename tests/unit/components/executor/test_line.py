@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from wsaios.components.executor.executor import TaskExecutor
 from wsaios.kernel.policy import FairShare, Fcfs, Ordering
 from wsaios.kernel.states import State
-from wsaios.kernel.task import Body, HandlerSpec, LaneSpec, Shard, Task
+from wsaios.kernel.task import Body, HandlerSpec, LaneSpec, Shard, Task, effective
 
 LANE = "default"
 
@@ -46,7 +46,7 @@ class Rig:
             free = self.executor.slots.free(LANE)
             for task in window.run(free if most is None else min(free, most), until, now_us):
                 task.state = State.RUNNING
-                self.executor.slots.take(LANE, window.shard, [(task.id, 1)], 1, now_us)
+                self.executor.slots.take(LANE, window.shard, [(task.id, 1)], effective(None, None), now_us)
                 self.running.append(((task.id, 1), window.shard.tenant, window.shard.grade))
                 started.append((window.shard.tenant, window.shard.grade))
         return started

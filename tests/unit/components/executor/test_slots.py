@@ -5,10 +5,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from wsaios.components.executor.meter import Meter
 from wsaios.components.executor.slots import Slots
-from wsaios.kernel.task import Shard
+from wsaios.kernel.task import Effective, Options, Shard, effective
 
 LANES = ("default", "thread")
 Ref = tuple[int, int]
+
+
+def options(limit: int) -> Effective:
+    return effective(Options(concurrency_limit=limit), None)
 
 
 def slots() -> Slots:
@@ -36,7 +40,7 @@ class SlotsMachine(RuleBasedStateMachine):
     def a_call_takes_a_slot(self, lane: str, key: str, size: int, most: int) -> None:
         refs = [(self.number + place, 7) for place in range(size)]
         self.number += size
-        self.slots.take(lane, Shard(1, lane, "t", "h", 0, key), refs, most, 0)
+        self.slots.take(lane, Shard(1, lane, "t", "h", 0, key), refs, options(most), 0)
         self.calls.append((lane, key, set(refs)))
         self.key_limits.append(most)
 

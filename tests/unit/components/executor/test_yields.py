@@ -8,7 +8,7 @@ from wsaios.components.executor.yields import PATIENCE_US
 from wsaios.kernel.executor import Span, Window
 from wsaios.kernel.policy import FairShare, Mlfq, Ordering
 from wsaios.kernel.states import State
-from wsaios.kernel.task import GRADES, HandlerSpec, LaneKind, LaneSpec, Shard, Task
+from wsaios.kernel.task import GRADES, HandlerSpec, LaneKind, LaneSpec, Shard, Task, effective
 
 MLFQ = Mlfq(quanta_ms=(4.0, 8.0), boost_s=1.0)
 FENCE = 1
@@ -34,7 +34,7 @@ class Hall:
         """A task that runs and may have to make room."""
         task, shard = ready(number, key), self.shard(grade, tenant)
         task.state, task.shard = State.RUNNING, shard.id
-        self.executor.slots.take("lane", shard, [(number, FENCE)], 1, at_us)
+        self.executor.slots.take("lane", shard, [(number, FENCE)], effective(None, None), at_us)
         self.yields.may_yield("lane", (number, FENCE), key)
         return task
 

@@ -19,6 +19,7 @@ from wsaios.engines.http import (
     Unreachable,
 )
 from wsaios.kernel.errors import InvalidInput
+from wsaios.kernel.limit import REFUSALS
 
 PUBLIC = "93.184.216.34"
 Reply = bytes | Callable[[str], bytes]
@@ -229,6 +230,8 @@ async def test_a_service_that_asks_to_wait_is_heard(
         await action.call("GET", service.url, allow_private=True)
     await action.aclose()
     assert caught.value.retry_after_s == wait_s
+    # By this name a limit that learns knows it.
+    assert (type(caught.value).__name__ in REFUSALS) is status.startswith("429")
 
 
 async def test_an_answer_that_is_too_long_is_refused(service: Service) -> None:

@@ -21,7 +21,7 @@ def test_an_option_stands_in_a_step_under_its_name_and_in_a_ledger_at_its_place(
     )
     assert version_of(canonical(definition)) == "0776680a8d7325f4b1ba290326403daf904f3527585f6f33a5fcd78d34a65900"
     first, second = (step.options for step in definition.steps)
-    assert msgspec.json.encode(first) == b'[5,null,null,null,9.0,"at_most_once",null]'
+    assert msgspec.json.encode(first) == b'[5,null,null,null,9.0,"at_most_once",null,null,null]'
     assert second is None
 
 

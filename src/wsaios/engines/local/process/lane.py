@@ -28,6 +28,8 @@ _START_S: Final = 60.0
 class ProcessLane:
     """Workers that are started as works come, up to the number of the lane, and answer each work before the next.
 
+    One is started when all are at work, and one that has had nothing to do for `idle_s` ends, down to `least`.
+
     A worker that dies takes one work with it: the one at work. Works behind it had not begun and go to another worker.
     What has used up its time, or was cancelled, is told so, and its worker is killed after `grace_s`.
     """
@@ -51,6 +53,7 @@ class ProcessLane:
         self._stall: asyncio.TimerHandle | None = None
         self._late: asyncio.TimerHandle | None = None
         self._wait: asyncio.TimerHandle | None = None
+        self._idle: asyncio.TimerHandle | None = None
         self._closed = False
         self.stuck = 0
 
@@ -118,7 +121,7 @@ class ProcessLane:
     async def stop(self, wait_s: float) -> None:
         """Tell what runs, let the workers go, wait `wait_s` at most for them, and kill those that stay."""
         self._closed = True
-        for timer in (self._stall, self._late, self._wait):
+        for timer in (self._stall, self._late, self._wait, self._idle):
             if timer is not None:
                 timer.cancel()
         self._queue.clear()
@@ -275,12 +278,34 @@ class ProcessLane:
                 self._return(worker.back(answer.begun))
             elif isinstance(answer, (Logged, Event)) and self._attendant is not None:
                 self._attendant.log(answer)
-        if worker.dead and worker in self._workers and self._attendant is not None:
-            self._workers.remove(worker)
-            self._dying.append(worker)
-            self._attendant.bury(worker.body, lambda: self._buried.post(worker))
+        if worker.dead and worker in self._workers:
+            self._bury(worker)
         elif self._queue:
             self._feed()
+
+    def _bury(self, worker: Worker) -> None:
+        self._workers.remove(worker)
+        self._dying.append(worker)
+        if self._attendant is not None:
+            self._attendant.bury(worker.body, lambda: self._buried.post(worker))
+
+    def _see_idle(self, after_s: float) -> None:
+        if self._spec.processes.idle_s and not self._closed:
+            self._idle = self._register.loop.call_later(max(_WAKE_S, after_s), self._shrink)
+
+    def _shrink(self) -> None:
+        """End workers that had nothing to do for as long as that may be, the longest idle first."""
+        self._idle, now_s, idle_s = None, time.monotonic(), self._spec.processes.idle_s
+        idle = sorted(
+            (worker for worker in self._workers if worker.open and not worker.held), key=lambda each: each.since_s
+        )
+        for worker in idle[: max(0, len(self._workers) - self._spec.processes.least)]:
+            left_s = worker.since_s + idle_s - now_s
+            if left_s > _WAKE_S:
+                self._see_idle(left_s)
+                return
+            worker.close()
+            self._bury(worker)
 
     def _over(self, worker: Worker, over: Over) -> None:
         if not worker.held or worker.held[0][0] != over.seq:
@@ -300,6 +325,8 @@ class ProcessLane:
             worker.tired = True
             self._return(worker.back(over.seq))
             worker.close()
+        elif not worker.held and self._idle is None and len(self._workers) > self._spec.processes.least:
+            self._see_idle(self._spec.processes.idle_s)
 
     def _return(self, runs: list[Run]) -> None:
         """Put works back at the head of the queue, except those whose end is asked for."""
@@ -313,10 +340,10 @@ class ProcessLane:
     def _said(self, said: Said) -> None:
         running = self._register.running
         notes = []
-        for task, fence, fraction, note, saved in said.notes:
+        for task, fence, fraction, note, saved, used in said.notes:
             run = running.get((task, fence))
             if run is not None and not run.told:
-                notes.append(Noted(task, fence, fraction, note, saved))
+                notes.append(Noted(task, fence, fraction, note, saved, used))
         self._register.report(notes)
 
     def _lay_to_rest(self, worker: Worker) -> None:

@@ -78,7 +78,9 @@ class Voice:
         with self._telling:
             notes = context.unsent()
             if notes:
-                self.send(Said([(note.task, note.fence, note.fraction, note.note, note.saved) for note in notes]))
+                self.send(
+                    Said([(each.task, each.fence, each.fraction, each.note, each.saved, each.used) for each in notes])
+                )
 
 
 class CallContext(Context):

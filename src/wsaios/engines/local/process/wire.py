@@ -106,9 +106,9 @@ class Back(msgspec.Struct, array_like=True, tag=2):
 
 
 class Said(msgspec.Struct, array_like=True, tag=3):
-    """What a running handler said, for each row: task, fence, fraction, note, checkpoint."""
+    """What a running handler said, for each row: task, fence, fraction, note, checkpoint, what it used."""
 
-    notes: list[tuple[int, int, float | None, str, bytes | None]]
+    notes: list[tuple[int, int, float | None, str, bytes | None, dict[str, float] | None]]
 
 
 class Logged(msgspec.Struct, array_like=True, tag=4):
