@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from tests.simulation.red import Check, require
 from tests.simulation.world import World
-from wsaios.expressions import Cel
 from wsaios.kernel.errors import NotPossible, UnknownRun
 from wsaios.kernel.events import Act, Effects, Scope, Signal, StartRun, Verb
 from wsaios.kernel.ids import encode
@@ -21,7 +20,6 @@ from wsaios.sdk.workflows import Workflow
 from wsaios.simulation.ledger_answers import answer
 from wsaios.simulation.ledger_store import Tables
 
-LANGUAGE: Final = Cel()
 _HANDLERS: Final = ("echo", "slow", "sheet", "vector", "once")
 _PLANS: Final = 6
 _VERBS: Final[tuple[Verb, ...]] = ("cancel", "pause", "resume", "replay", "replay")

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import msgspec
 
-from tests.simulation.flows import LANGUAGE
+from tests.simulation.language import LANGUAGE
 from tests.simulation.scenario import US_PER_POINT, Scenario
 from wsaios.components.executor import timers
 from wsaios.components.executor.executor import TaskExecutor

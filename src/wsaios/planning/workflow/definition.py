@@ -73,8 +73,8 @@ class Definition(_Part, frozen=True, gc=False):
     output: Any = None
 
 
-_given: Final = attrgetter(*Options.__struct_fields__)
-_NOTHING: Final = (None,) * len(Options.__struct_fields__)
+_given: Final = attrgetter(*CallOptions.__struct_fields__)
+_NOTHING: Final = (None,) * len(CallOptions.__struct_fields__)
 _CANONICAL: Final = msgspec.json.Encoder(order="sorted")
 
 
