@@ -130,6 +130,15 @@ async def clock(client: Client, work: Work, rng: Random) -> None:
     await client.at(time.time() + rng.uniform(-0.01, 0.05), {"value": rng.randrange(1000)})
 
 
+async def flow(client: Client, work: Work, rng: Random) -> None:
+    """A workflow with a fan-out, of which a step fails, is mended and tried again."""
+    call, run = await client.flow()
+    await client.scheduler.run_end(run, timeout_s=SETTLED_S)
+    work.mending(f"{call}.amend").touch()
+    await client.scheduler.retry(run)
+    client.promise(f"{call}.last")
+
+
 async def batches(client: Client, work: Work, rng: Random) -> None:
     await client.submit_many("embed", lambda call: _numbers(call, 20), 20)
     await client.submit_many("tally", lambda call: _texts(call, 9), 9)
@@ -153,7 +162,7 @@ async def cancelled_batch(client: Client, work: Work, rng: Random) -> None:
 ACTS: Final[tuple[Act, ...]] = (
     *(plain, plain, plain, keyed, keyed, failing, at_most_once, at_most_once, checkpoints, crowd, family, late),
     *(cancel_running, pause_running, pause_lane, times, replayed, told, batches, wide_batch, broken_batch),
-    *(event, event, clock),
+    *(event, event, clock, flow),
     cancelled_batch,
 )
 

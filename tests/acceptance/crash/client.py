@@ -3,14 +3,49 @@
 import os
 import signal
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from tests.acceptance.crash.lines import Line, Lines
-from wsaios import Batch, Scheduler, Task
+from wsaios import Batch, Run, Scheduler, Task
 
 Row = Mapping[str, object]
 Rows = Iterable[Row] | AsyncIterable[Row]
 Word = Literal["cancelling", "cancelled", "pausing", "resumed", "replaying", "replayed"]
+
+
+PARTS: Final = {"first": "double", "each.0": "double", "each.1": "double", "each.2": "double"} | {
+    "amend": "amend",
+    "last": "double",
+}
+"""The calls of a run, and their handlers."""
+FLOW: Final[dict[str, Any]] = {
+    "name": "fan-out",
+    "input": {"call": {"type": "string"}},
+    "steps": [
+        {"id": "first", "handler": "double", "args": {"call": "${input.call}.first", "value": 1}},
+        {
+            "id": "each",
+            "handler": "double",
+            "foreach": "[1, 2, 3]",
+            "max_parallel": 2,
+            "args": {"call": "${input.call}.each.${index}", "value": "${item + steps.first.result.value}"},
+            "depends_on": ["first"],
+        },
+        {
+            "id": "amend",
+            "handler": "amend",
+            "args": {"call": "${input.call}.amend"},
+            "depends_on": ["each"],
+            "max_attempts": 1,
+        },
+        {
+            "id": "last",
+            "handler": "double",
+            "args": {"call": "${input.call}.last", "value": "${size(steps.each.result)}"},
+            "depends_on": ["amend", "each"],
+        },
+    ],
+}
 
 
 class Broken(Exception):
@@ -59,12 +94,27 @@ class Client:
         """Emit an event that starts one call of ``double``."""
         call = self._begin("double", data)
         await self.scheduler.emit(event, {**data, "call": call})
-        self._acknowledge({"what": "promised", "call": call, "life": self.life})
+        self.promise(call)
 
     async def at(self, time_s: float, arguments: Mapping[str, Any]) -> None:
         """Have one call of ``double`` started at a time."""
         call = self._begin("double", arguments)
         await self.scheduler.triggers.at(time_s, "double", {**arguments, "call": call}, name=call)
+        self.promise(call)
+
+    async def flow(self) -> tuple[str, Run]:
+        """Begin a run of the workflow; its calls are named after it."""
+        call = self.name()
+        for part, handler in PARTS.items():
+            self._say("asked", f"{call}.{part}", handler=handler, arguments={}, key=None, dies=False)
+        run = await self.scheduler.run_workflow(FLOW, input={"call": call})
+        for part in PARTS:
+            if part != "last":
+                self.promise(f"{call}.{part}")
+        return call, run
+
+    def promise(self, call: str) -> None:
+        """Note that a call will be there, although nobody was told its id."""
         self._acknowledge({"what": "promised", "call": call, "life": self.life})
 
     async def submit_many(self, handler: str, rows: Callable[[str], Rows], length: int, **options: Any) -> Batch:

@@ -22,10 +22,17 @@ VALUES: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
     "restless": lambda given: TURNS,
     "follow": lambda given: len(given["after"]),
 } | dict.fromkeys(
-    ("late", "stubborn", "linger", "doze", "once", "once_thread", "crowded", "mended"), lambda given: given["call"]
+    ("late", "stubborn", "linger", "doze", "once", "once_thread", "crowded", "mended", "amend"),
+    lambda given: given["call"],
 )
 """The right value of a result, by handler."""
 AT_MOST_ONCE: Final = frozenset({"once", "once_thread"})
+_ALLOWED: Final = {
+    "amend": _FAILED | _SUCCEEDED,
+    "fresh": frozenset({State.EXPIRED}),
+    "hopeless": _FAILED,
+    **dict.fromkeys(AT_MOST_ONCE, _SUCCEEDED | {State.LOST}),
+}
 ONCE_IN_A_LIFE: Final = frozenset({"double", "upper", "embed", "steps", "crowded", "follow"})
 """Handlers that always succeed: only the death of their owner is a reason to run them again."""
 
@@ -54,8 +61,4 @@ def _by_handler(case: Case, ended: Ended) -> frozenset[State]:
         if case.noted("replayed", ended):
             return _SUCCEEDED
         return _FAILED | _SUCCEEDED if case.noted("replaying", ended) else _FAILED
-    if handler in AT_MOST_ONCE:
-        return _SUCCEEDED | {State.LOST}
-    if handler == "hopeless" or ended.arguments.get("bad"):
-        return _FAILED
-    return frozenset({State.EXPIRED}) if handler == "fresh" else _SUCCEEDED
+    return _FAILED if ended.arguments.get("bad") else _ALLOWED.get(handler, _SUCCEEDED)

@@ -42,7 +42,7 @@ class Work:
         """Make all handlers known."""
         for function in (self.double, self.upper, self.steps, self.crowded, self.follow, self.orphan, self.fresh):
             scheduler.add_handler(function.__name__, function, **QUICK)
-        for failing in (self.flaky, self.restless, self.mended):
+        for failing in (self.flaky, self.restless, self.mended, self.amend):
             scheduler.add_handler(failing.__name__, failing, **QUICK)
         scheduler.add_handler("hopeless", self.hopeless, max_attempts=2, **QUICK)
         scheduler.add_handler("late", self.late, max_attempts=9, timeout_s=LATE_S, **QUICK)
@@ -166,6 +166,10 @@ class Work:
         if not self.mending(call).exists():
             raise GiveUp("not mended yet")
         return self._end(context, call, run)
+
+    def amend(self, call: str, context: Context) -> Answer:
+        """As `mended`, for a step of a workflow: another task tries it again."""
+        return self.mended(call, context)
 
     def mending(self, call: str) -> Path:
         """The file that makes a call of `mended` work."""
