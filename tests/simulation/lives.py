@@ -12,7 +12,7 @@ from tests.simulation.scenario import US_PER_POINT
 from wsaios.kernel.ledger import Commit
 from wsaios.kernel.policy import Facts, Fcfs, Mlfq, Ordering, Priority
 from wsaios.kernel.states import ALLOWED, State
-from wsaios.kernel.task import BatchState, Entry, Outcome, Task
+from wsaios.kernel.task import BatchState, Entry, Flag, Outcome, Task
 from wsaios.scheduler.reorder import ORDER
 from wsaios.scheduler.triggers.events import EMITTED
 from wsaios.simulation.ledger_store import Tables
@@ -116,7 +116,9 @@ class Lives:
                 or ("policy", "moving") in facts
                 or (batch and batch.state != BatchState.SEALED)
             )
-            if old or not isinstance(policy, Fcfs | Priority | Mlfq):
+            # Under feedback queues what ran before was charged for the time that it used.
+            charged = isinstance(policy, Mlfq) and row.body.flags & Flag.STARTED
+            if old or charged or not isinstance(policy, Fcfs | Priority | Mlfq):
                 return
             key = policy.key(Facts(row.body.priority, row.body.accepted_us))
         require(row.key == key, Check.ORDER, "the key of {} is {}, not {}", row.id, row.key, key)
