@@ -268,6 +268,7 @@ class Parts:
         read: Read = reader.call
         self.service = Service(self.loop, reads, read, self.clock, settings.limits, LANGUAGES)
         self.service.workflows.language = Cel()
+        self.service.specs = specs
         self.pruning = Pruning(self.loop, self.ledger, self.clock, self.log, settings.retention_s)
         self.lifecycle = Lifecycle(self.loop, self.engine, reader, self.pruning, settings.grace_s)
         self._language = Cel(max_steps=CEL_STEPS)

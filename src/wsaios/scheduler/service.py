@@ -93,6 +93,7 @@ class Submissions(Steering):
         self._clock = clock
         self._limits = limits
         self._calls = Calls(limits.payload_bytes)
+        self.specs: Mapping[str, HandlerSpec] = {}
         self._ends = Ends(reads, read)
         self.inspector = Inspector(reads, read, lambda: loop.core, clock)
         self.triggers = TriggerService(self._post, limits.payload_bytes, languages)
@@ -243,8 +244,8 @@ class Submissions(Steering):
             )
 
     def _spec(self, handler: str) -> HandlerSpec | None:
-        core = self._loop.core
-        return core.executor.handlers.get(handler) if core is not None else None
+        # A core hears of a new handler with its next step only, and one that is being rebuilt has not said anything yet.
+        return self.specs.get(handler)
 
 
 class Gathered:

@@ -407,3 +407,13 @@ async def test_ids_that_are_not_there_or_not_ids_are_refused(scheduler: Schedule
             await scheduler.cancel("batch_0000000000001")
         with pytest.raises(errors.UnknownLane):
             await scheduler.pause("lane:nowhere")
+
+
+async def test_a_handler_that_is_added_while_it_runs_is_known_to_the_very_next_call(scheduler: Scheduler) -> None:
+    async with scheduler:
+        scheduler.add_handler("added", lambda n: n, tenant="acme", concurrency_key="door")
+        task = await scheduler.submit("added", {"n": 1})
+        with pytest.raises(errors.InvalidInput, match="m"):
+            await scheduler.submit("added", {"m": 1})
+        assert await task.result(timeout_s=10) == 1
+        assert (await task.status()).tenant == "acme"
