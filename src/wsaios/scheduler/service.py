@@ -244,7 +244,7 @@ class Submissions(Steering):
             )
 
     def _spec(self, handler: str) -> HandlerSpec | None:
-        # A core hears of a new handler with its next step only, and one that is being rebuilt has not said anything yet.
+        # A core hears of a new handler with its next step only, and one that is being rebuilt has heard of nothing yet.
         return self.specs.get(handler)
 
 
