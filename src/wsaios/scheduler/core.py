@@ -87,6 +87,7 @@ class Core:
         self._died = died
         self.wanted: Ordering | None = None
         self.wanted_limits: list[Limit] = []
+        self._settled = False
         self.heritage = Heritage()
         self._handle: dict[type, Callable[[Any], None]] = {
             ev.Submit: self._intake.submit,
@@ -179,6 +180,7 @@ class Core:
 
     def committed(self, effects: ev.Effects) -> None:
         """The commit of these effects is durable."""
+        self._settled = True
         if effects is self.book.effects:
             # They leave now: a core that takes over must not believe that its engine never heard of them.
             self.book.effects = ev.Effects(self.book.commit)
@@ -186,6 +188,11 @@ class Core:
         self.book.unanswered.difference_update([reply.token for reply in effects.replies])
         if self._changes is not None:
             self._changes.kept()
+
+    @property
+    def settled(self) -> bool:
+        """Whether a commit of it, or of one before it, is durable."""
+        return self._settled
 
     @property
     def drafting(self) -> bool:
@@ -223,6 +230,9 @@ class Core:
         What was decided last, and in effects that `failed` to be committed, never reached the engine; nor did works
         that are `unsent`. `reports` of those commits come again as events, all but those of calls that yielded.
         """
+        if old.settled:
+            # What was wanted at the start was said, and may have been changed since.
+            self.wanted, self.wanted_limits, self._settled = None, [], True
         self.heritage.take(old.heritage, old.executor, [old.book.effects, *failed], unsent, reports)
         self._reports.sizes = self.heritage.sizes
         self.executor.slots.inherit(old.executor.slots)

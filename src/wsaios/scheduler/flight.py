@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from wsaios.kernel.engine import Report
 from wsaios.kernel.errors import LedgerUnavailable
-from wsaios.kernel.events import Effects, Event
+from wsaios.kernel.events import Effects, Event, Reported
 from wsaios.kernel.ledger import Commit, Committed
 from wsaios.scheduler.notices import Call
 from wsaios.scheduler.threads import CallThread
@@ -96,3 +97,8 @@ class Airway:
         except BaseException:
             self._broken = True
             raise
+
+
+def reports_in(events: Sequence[Event]) -> list[Report]:
+    """All reports among these events."""
+    return [report for event in events if type(event) is Reported for report in event.reports]

@@ -14,7 +14,7 @@ from wsaios.kernel.ledger import Committed, Ledger, Opening
 from wsaios.kernel.ports import Clock
 from wsaios.kernel.task import Failure
 from wsaios.scheduler.core import Core
-from wsaios.scheduler.flight import Airway, Flight
+from wsaios.scheduler.flight import Airway, Flight, reports_in
 from wsaios.scheduler.linger import Linger
 from wsaios.scheduler.notices import Notices
 from wsaios.scheduler.threads import CallThread
@@ -286,7 +286,8 @@ class Loop:
 
     def _settle(self, flight: Flight, told: Committed | None) -> None:
         assert self.core is not None
-        self._failures = 0
+        if not flight.effects.again:
+            self._failures = 0
         self._failpoint("driver.after_commit")
         self.core.committed(flight.effects)
         if flight.effects.again:
@@ -342,6 +343,9 @@ class Loop:
         for answer in answers[:-1]:
             core.take((), now_us, answer)
         core.take(events, now_us, answers[-1] if answers else None)
+        if answers:
+            # Only now: what cannot be heard fails every time.
+            self._failures = 0
         if self._notices is not None:
             flight.calls += self._notices.take()
         wake_us = core.wake_us()
@@ -481,9 +485,9 @@ class Loop:
             raise error
         opening = await self._reopened()
         self.core = self._build(opening, died=False)
-        heard = _reports(events)
+        heard = reports_in(events)
         if core is not None:
-            coming = [*heard, *_reports(self._inbox)]
+            coming = [*heard, *reports_in(self._inbox)]
             self.core.inherit(core, [flight.effects for flight in lost], reports=coming, unsent=self._unsent)
         self._unsent = []
         self._answers, self._again, self._wake_us, self._lost = [], True, None, None
@@ -585,10 +589,6 @@ def _fill(works: list[Work], told: Committed) -> None:
                 attempt.codec, attempt.payload = payload.codec, payload.data
                 if saved and (kept := saved.get(attempt.task)) is not None:
                     attempt.saved = kept.data
-
-
-def _reports(events: Sequence[Event]) -> list[Report]:
-    return [report for event in events if type(event) is Reported for report in event.reports]
 
 
 def _answer(token: Token, value: object, error: Exception | None) -> None:

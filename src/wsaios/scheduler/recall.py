@@ -54,7 +54,10 @@ def recalled(course: Course, rows: Iterable[StepRow]) -> list[tuple[int, int]]:
 def _recall_items(course: Course, rows: list[StepRow]) -> None:
     begun: dict[int, set[int]] = {}
     for row in rows:
-        fan, state = course.fans[row.number], state_of(row)
+        fan, state = course.fans.get(row.number), state_of(row)
+        if fan is None:
+            # The step as a whole has ended otherwise: its items mean nothing any more.
+            continue
         begun.setdefault(row.number, set()).add(row.item)
         if state == StepState.TASK:
             fan.tasks[row.item] = fan.live[row.item] = row.task

@@ -55,6 +55,7 @@ class Runs:
         self._definitions: dict[str, StoredDefinition] = {}
         self._loading: deque[Run] = deque()
         self._later: dict[int, list[Act | Signal]] = {}
+        self._unheard: list[Signal] = []
         self._keys: dict[Pair, IdempotencyRow] = {}
         self._effects: object = None
         self._heard = 0
@@ -100,6 +101,9 @@ class Runs:
         """An event came."""
         if event.run in self._later:
             self._later[event.run].append(event)
+        elif not event.run and self._later:
+            # Who waits for it may not be loaded yet.
+            self._unheard.append(event)
         elif event.run and event.run not in self._courses:
             self._book.ask(RunsById((event.run,)), partial(self._learned, event))
         else:
@@ -113,6 +117,10 @@ class Runs:
         book = self._book
         if self._loading:
             self._load()
+        if self._unheard and not self._later:
+            unheard, self._unheard = self._unheard, []
+            for event in unheard:
+                self._waits.signal(event)
         if self._effects is not book.effects:
             self._effects, self._heard = book.effects, 0
         if not self._courses and not self._steps.more():
@@ -200,12 +208,13 @@ class Runs:
             self._waits.add(course, number, since_us)
         if course.stopping:
             reason = course.failure.message if course.failure is not None else "cancelled"
-            self._steps.stop(course, reason, running=course.failure is None)
+            self._steps.stop(course, reason, running=run.state == RunState.CANCELLING)
         else:
             for number in ready_again(course):
                 self._steps.offer(course, number)
-            if course.paused:
-                self._steps.each_task(course, partial(self._pause, reason=_paused(course)))
+            # A pause or its end is one commit, and what it does to the tasks may have been the next one.
+            switch = self._pause if course.paused else self._resume
+            self._steps.each_task(course, partial(switch, reason=_paused(course)))
         self._steps.look(course)
 
     def _load(self) -> None:
