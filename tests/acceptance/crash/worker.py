@@ -29,6 +29,7 @@ from wsaios.kernel.errors import NotPossible
 
 REPEATED = 6
 LOOK_S = 0.005
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -97,8 +98,10 @@ async def repeat(client: Client, earlier: list[Line], rng: Random) -> None:
 
 
 async def fired(scheduler: Scheduler) -> None:
-    """Return when no trigger waits for a time."""
+    """Return when no trigger waits for a time, and every run has ended: between two steps nothing of it may be live."""
     while any(view.next_at for view in await scheduler.triggers.list()):  # noqa: ASYNC110  # nobody is told
+        await asyncio.sleep(LOOK_S)
+    while any(run.state not in ENDED for run in await scheduler.runs()):  # noqa: ASYNC110  # the same
         await asyncio.sleep(LOOK_S)
 
 
