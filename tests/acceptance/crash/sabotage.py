@@ -33,13 +33,14 @@ def without_fence() -> None:
 
 
 def acknowledges_early() -> None:
-    """Answer callers before the commit, which then takes its time."""
+    """Answer who submits tasks before the commit, which then takes its time; where a run stands, the ledger says."""
     finish = Core.finish
 
     def hasty(self: Core) -> Effects:
         effects = finish(self)
         for reply in effects.replies:
-            if isinstance(reply.token, asyncio.Future) and reply.error is None and not reply.token.done():
+            early = isinstance(reply.value, list) and reply.error is None
+            if early and isinstance(reply.token, asyncio.Future) and not reply.token.done():
                 reply.token.set_result(reply.value)
         return effects
 
