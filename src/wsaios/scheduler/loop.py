@@ -15,6 +15,7 @@ from wsaios.kernel.ports import Clock
 from wsaios.kernel.task import Failure
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.flight import Airway, Flight, reports_in
+from wsaios.scheduler.inbox import Inbox
 from wsaios.scheduler.linger import Linger
 from wsaios.scheduler.notices import Notices
 from wsaios.scheduler.threads import CallThread
@@ -23,7 +24,6 @@ from wsaios.scheduler.watch import Watch
 _REBUILD_WAITS_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 _LONGEST_WAIT_S: Final = 2.0
 _MOST_FAILURES: Final = 8
-_SPLIT: Final = 64
 _FETCH: Final = -1
 _RENEWALS: Final = 0.3
 _STANDING: Final = (HandlerKnown, LaneKnown, Hold, Only)
@@ -74,7 +74,7 @@ class Loop:
         self._failpoint = failpoint
         self._notices = notices
         self._thread = CallThread("wsaios-ledger")
-        self._inbox: list[Event] = []
+        self._inbox = Inbox()
         self._waker: asyncio.Future[None] | None = None
         self._driver: asyncio.Task[None] | None = None
         self._renewal: asyncio.Task[None] | None = None
@@ -86,7 +86,6 @@ class Loop:
         self.watch = Watch()
         self.pending_rows = 0
         self.pending_bytes = 0
-        self._posted = (0, 0)
         self._deaf = False
         self._answers: list[Committed] = []
         self._again = True
@@ -117,7 +116,7 @@ class Loop:
             self._thread.stop()
             raise
         self.core = self._build(opening, died=True)
-        self._inbox[:0] = first
+        self._inbox.put_first(first)
         await self._engine.start(self._sink)
         self._driver = asyncio.get_running_loop().create_task(self._drive(), name="wsaios-driver")
         if self._ledger.lease_s:
@@ -129,9 +128,8 @@ class Loop:
         if rows:
             self.pending_rows += rows
             self.pending_bytes += size_bytes
-            self._posted = (self._posted[0] + rows, self._posted[1] + size_bytes)
-        self._inbox.append(event)
-        if not self._deaf:
+        self._inbox.post(event, rows, size_bytes)
+        if not self._deaf and not self._gathers():
             self._wake()
 
     def will_end(self, number: int) -> bool:
@@ -314,7 +312,11 @@ class Loop:
         """Whether there is something to step for, and nothing on its way that a step must hear first."""
         if not self._airway.empty() and (self._chores or self._airway.closed()):
             return False
-        return bool(self._inbox) or self._again or self._due()
+        return self._again or self._due() or (bool(self._inbox) and not self._gathers())
+
+    def _gathers(self) -> bool:
+        """Whether little came in while a commit is on its way: all of it is stepped for at once, when that lands."""
+        return not self._airway.empty() and self._airway.landed() is None and self._inbox.few()
 
     def _may_launch(self) -> bool:
         core = self.core
@@ -332,10 +334,10 @@ class Loop:
     def _take(self) -> None:
         core, flight = self.core, self._next
         assert core is not None
-        events = [] if self._keeps_back() else self._gathered()
+        events = [] if self._keeps_back() else self._inbox.take_some(core.executor.slots.taken(), core.backlog)
         self._remember(events)
         flight.events += events
-        (rows, size), self._posted = self._posted, (0, 0)
+        rows, size = self._inbox.counted()
         flight.rows += rows
         flight.size_bytes += size
         answers, self._answers, self._again = self._answers, [], False
@@ -377,32 +379,6 @@ class Loop:
                 _answer(done, await self._thread.call(function, *arguments), None)
             except Exception as error:  # noqa: BLE001  # it belongs to whoever asked for the chore
                 _answer(done, None, error)
-
-    def _gathered(self) -> list[Event]:
-        """What has come in. When nearly everything that ran is over at once, only half of it.
-
-        Then that half is committed, and the next tasks run, while the other half is stepped; otherwise handlers and
-        ledger would take turns for ever.
-        """
-        events, self._inbox = self._inbox, []
-        core = self.core
-        reports = sum(len(event.reports) for event in events if type(event) is Reported)
-        if core is None or reports < _SPLIT or reports * 4 < core.executor.slots.taken() * 3 or not core.backlog():
-            return events
-        now: list[Event] = []
-        room = reports // 2
-        for place, event in enumerate(events):
-            if type(event) is not Reported:
-                now.append(event)
-                continue
-            if len(event.reports) > room:
-                if room:
-                    now.append(Reported(None, event.reports[:room]))
-                self._inbox = [Reported(event.token, event.reports[room:]), *events[place + 1 :]]
-                return now
-            room -= len(event.reports)
-            now.append(event)
-        return now
 
     async def _let_go(self, flight: Flight) -> None:
         effects = flight.effects
@@ -487,7 +463,7 @@ class Loop:
         self.core = self._build(opening, died=False)
         heard = reports_in(events)
         if core is not None:
-            coming = [*heard, *reports_in(self._inbox)]
+            coming = [*heard, *self._inbox.reports()]
             self.core.inherit(core, [flight.effects for flight in lost], reports=coming, unsent=self._unsent)
         self._unsent = []
         self._answers, self._again, self._wake_us, self._lost = [], True, None, None
@@ -496,7 +472,7 @@ class Loop:
         self._next.calls = [call for flight in lost for call in flight.calls]
         # Who yielded was given its place in line, and keeps it.
         again = Reported(None, [report for report in heard if type(report) is not Yielded])
-        self._inbox[:0] = [*self._standing.values(), again]
+        self._inbox.put_first([*self._standing.values(), again])
         for flight in lost:
             self._unload(flight)
         self.watch.missed()
@@ -531,14 +507,13 @@ class Loop:
             _answer(getattr(event, "token", None), None, error)
 
     def _refuse_all(self, error: WsaiosError) -> None:
-        events, self._inbox = self._inbox, []
-        self._refuse(events, error)
+        self._refuse(self._inbox.take(), error)
         chores, self._chores = self._chores, []
         for done, _, _ in chores:
             _answer(done, None, error)
         self.watch.fail(error)
         self.pending_rows = self.pending_bytes = 0
-        self._posted = (0, 0)
+        self._inbox.counted()
         self._make_room()
 
     def _end(self, error: BaseException) -> None:
