@@ -42,13 +42,16 @@ class Load:
     async def run(self, seconds: float) -> list[int]:
         """Keep it up for so long, then wait for the last to wake; how many slept, ten times a second."""
         begun, number, asleep = time.perf_counter(), 0, []
-        submits: list[asyncio.Task[None]] = []
+        # What is over is let go: a load that keeps all of it measures how long the interpreter takes to look through it.
+        submits: set[asyncio.Task[None]] = set()
         count = self._left = int(seconds * self._rate)
         while number < count:
             now = time.perf_counter()
             while number < count and begun + number / self._rate <= now:
                 self.due_s[number] = begun + number / self._rate
-                submits.append(asyncio.create_task(self._submit(number)))
+                submit = asyncio.create_task(self._submit(number))
+                submits.add(submit)
+                submit.add_done_callback(submits.discard)
                 number += 1
                 if number % (self._rate // 10 or 1) == 0:
                     asleep.append(self.asleep)
