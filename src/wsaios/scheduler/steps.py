@@ -165,9 +165,19 @@ class Steps:
         self.rows[row.key] = row
 
     def refuse(self, course: Course, number: int, why: str) -> None:
-        """A step cannot begin, and so it has failed."""
-        self.put(course, number, StepState.FAILED, failure=Failure("StepFailed", why))
-        self.over(course, number, StepState.FAILED, why)
+        """A step cannot begin, and so it has failed; of a list all items that have not begun, each with its row."""
+        fan = course.fans.get(number)
+        if fan is None:
+            self.put(course, number, StepState.FAILED, failure=Failure("StepFailed", why))
+            self.over(course, number, StepState.FAILED, why)
+            return
+        for _ in range(min(len(fan.todo), _AT_ONCE)):
+            if course.stopping:
+                break
+            self._refuse_item(course, number, fan, fan.todo.popleft(), why)
+        fan.queued = bool(fan.todo) and not course.stopping
+        if fan.queued:
+            self._ready.append((course, number, None))
 
     def read(self, course: Course, reads: frozenset[str], told: Told) -> tuple[dict[str, Any], list[int]]:
         """A context for expressions, and the tasks whose results must be asked for first.
