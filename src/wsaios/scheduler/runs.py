@@ -50,7 +50,7 @@ class Runs:
         self._steps = Steps(book, intake, verbs, self._finish)
         self._waits = Waits(book, self._steps, self._courses)
         self._steps.waits = self._waits.add
-        self._touched: dict[int, Run] = {}
+        self._touched = self._steps.touched
         self._gone: list[tuple[int, int, int]] = []
         self._definitions: dict[str, StoredDefinition] = {}
         self._loading: deque[Run] = deque()
@@ -152,7 +152,7 @@ class Runs:
             self._definitions = {}
         if self._touched:
             commit.runs.extend(self._touched.values())
-            self._touched = {}
+            self._touched.clear()
         if self._gone:
             commit.steps_gone.extend(self._gone)
             self._gone = []

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.integration.embedded.test_faults import Faults
 from tests.integration.workflows.conftest import Site, until
 from wsaios import Workflow
 from wsaios.expressions import cel
-from wsaios.kernel.errors import MissingExtra, NotPossible
+from wsaios.kernel.errors import MissingExtra, NotPossible, Unacknowledged
+from wsaios.kernel.task import Failure
 from wsaios.planning.workflow.definition import OnFailure
 
 SOON = 20.0
@@ -57,6 +59,40 @@ async def test_items_that_run_are_waited_for_when_the_next_ones_cannot_begin(
     third = await site.open()
     assert await third.retry(left.id) == "running"
     assert await third.run_result(left.id, timeout_s=SOON) == {"each": [2, 3, 4, 5]}
+
+
+@pytest.mark.parametrize("step", [{}, {"foreach": "['fine', 'bad']"}])
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_why_a_run_failed_is_told_in_the_same_words_after_the_core_was_built_anew(
+    site: Site, restarts: bool, step: dict[str, Any]
+) -> None:
+    first = await site.open()
+    site.gate.clear()
+    site.fail.add("bad")
+    flow = Workflow("fails")
+    flow.step("long", handler="held")
+    args = {"value": "${item}" if step else "bad"}
+    flow.step("a", handler="echo", args=args, max_attempts=1, **step)
+    run = await first.run_workflow(flow)
+    await until(run, lambda steps: steps["a"].failed or steps["a"].state == "failed")
+    told = (await run.status()).failure
+    if restarts:
+        await first.stop()
+        first = await site.open()
+    else:
+        faults = Faults(first)
+        faults.break_next(lambda batch: bool(batch.accepted), applied=False)
+        with pytest.raises(Unacknowledged):
+            await first.submit("echo")
+    site.gate.set()
+    ended = await first.run_end(run.id, timeout_s=SOON)
+    why = f"step 'a' failed: {'item 1: ' if step else ''}ValueError: no bad"
+    assert (ended.state, ended.failure) == ("failed", Failure("StepFailed", why))
+    assert told == ended.failure
+    site.fail.clear()
+    assert await first.retry(run.id) == "running"
+    again = await first.run_end(run.id, timeout_s=SOON)
+    assert (again.state, again.failure) == ("succeeded", None)
 
 
 @pytest.mark.parametrize(
