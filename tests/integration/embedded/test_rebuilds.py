@@ -267,3 +267,19 @@ async def test_what_a_call_used_beyond_its_cost_counts_once_although_that_commit
     assert faults.hit == 1
     async with Scheduler(url) as second:
         assert [view.used for view in await second.limit()] == [{"tokens": 90.0}]
+
+
+async def test_a_change_of_a_limit_that_failed_forgets_nothing_of_what_was_taken(url: str) -> None:
+    scheduler = Scheduler(url, limits=[Limit("handler:one", rates={"requests": Rate(1, 20)})])
+    scheduler.add_handler("one", lambda: 1)
+    async with scheduler:
+        await (await scheduler.submit("one")).result(timeout_s=10)
+        (known,) = await scheduler.limit()
+        faults = Faults(scheduler)
+        faults.break_next(lambda batch: any(fact[0] == "limit" for fact in batch.facts), applied=False)
+        # By then what was taken has left a time that is so short.
+        await asyncio.sleep(0.7)
+        with pytest.raises(errors.Unacknowledged):
+            await scheduler.limit(Limit("handler:one", rates={"requests": Rate(5, 0.001)}))
+        assert await scheduler.limit() == [known]
+    assert faults.hit == 1

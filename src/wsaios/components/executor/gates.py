@@ -123,7 +123,7 @@ class Gates:
 
     def inherit(self, old: "Gates") -> None:
         """Go on with what another one has learned and taken of rates; the rest is counted from who sits."""
-        self.usage.inherit(old.usage)
+        self.usage.inherit(old.usage, self._per_us)
         for name, gate in old.gates.items():
             own = self._gate(name)
             if own is not None and own.learner is not None and gate.learner is not None:
@@ -147,6 +147,11 @@ class Gates:
         if own is not None:
             return own
         return self._set.get(f"{name.partition(':')[0]}:{EACH}")
+
+    def _per_us(self, name: str, unit: str) -> int | None:
+        limit = self._limit(name)
+        rate = None if limit is None else limit.rates.get(unit)
+        return None if rate is None else round(rate.per_s * MILLION)
 
     def _gate(self, name: str) -> Gate | None:
         limit, gate = self._limit(name), self.gates.get(name)

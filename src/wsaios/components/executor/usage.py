@@ -1,6 +1,6 @@
 """What was taken of rates, as the ledger keeps it: whoever owns it next takes no more in the same time."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 from typing import Any, Final
 
@@ -37,10 +37,15 @@ class Usage:
                 per_us, cells = value
                 self._store(key, per_us, [(end, amount) for end, amount in cells])
 
-    def inherit(self, old: "Usage") -> None:
-        """Go on with what another one has counted, whatever became of its last commits: the next one writes it."""
+    def inherit(self, old: "Usage", per_us: Callable[[str, str], int | None]) -> None:
+        """Go on with what another one has counted, whatever became of its last commits: the next one writes it.
+
+        `per_us` is how long the time of a rate is (None: not known): what was counted over another is not what holds.
+        """
         for key, window in old.windows():
-            self._store(key, *window)
+            name, _, unit = key.rpartition(" ")
+            if per_us(name, unit) in {None, window[0]}:
+                self._store(key, *window)
         self._inherited = dict.fromkeys(self.stored)
 
     def windows(self) -> Iterator[tuple[str, Window]]:
