@@ -264,7 +264,6 @@ class Driver:
         require(not silent, Check.ANSWERED, "nobody would tell {}, whose replies were in the failed commit", silent)
         if written:
             self._written(flights[0])
-            self.limited.committed(flights[0].effects.works, self.known.handlers)
         self.invariants.everything()
         old = self.core
         self.begin(self.ledger.reopen(self.clock.now_us()), died=False)

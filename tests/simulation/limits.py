@@ -92,7 +92,7 @@ class Limited:
                 self._starts.pop(AttemptRef(report.task, report.fence), None)
 
     def committed(self, works: Iterable[Work], specs: dict[str, HandlerSpec]) -> None:
-        """Works that are durable count as started, whether they leave or not."""
+        """Works that are durable count as started, also those that do not leave because their owner dies."""
         for work in works:
             for attempt in work.attempts:
                 row = self._tables.live.get(attempt.task)

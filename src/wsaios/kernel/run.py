@@ -58,7 +58,7 @@ class StepState(IntEnum):
 class Run(msgspec.Struct, array_like=True):
     """A run; `input` and `output` are texts of JSON, `output` None where the definition says none.
 
-    `tries` counts how often it was run again after it had ended.
+    `failure` is known as soon as it cannot succeed any more; `tries` counts how often it was run again after its end.
     """
 
     id: int

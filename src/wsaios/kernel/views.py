@@ -100,7 +100,7 @@ class BatchView(msgspec.Struct, frozen=True):
 class RunView(msgspec.Struct, frozen=True):
     """Where a run of a workflow stands. `ended_at` None: it has not ended; `tries`: how often it was run again.
 
-    `has_output`: its definition says what it gives back.
+    `failure` is known as soon as it cannot succeed any more. `has_output`: its definition says what it gives back.
     """
 
     id: str

@@ -117,8 +117,7 @@ class Course:
 
     `left` counts the parents of a step that have not ended, `tasks` names the task of a step without a list, `data` the
     results of steps without a task, as JSON, `events` what came for steps that wait; `sizes` are the bytes of results.
-    `failure` is set as soon as the run cannot succeed any more: from then on nothing of it begins. `open` counts its
-    live tasks; `over`: nothing is left to do but to say how it ended.
+    `open` counts its live tasks; `over`: nothing is left to do but to say how it ended.
     """
 
     def __init__(self, run: Run, sheet: Sheet) -> None:
@@ -137,8 +136,12 @@ class Course:
         self.ended = 0
         self.open = 0
         self.over = False
-        self.failure: Failure | None = None
         self._context: dict[str, Any] | None = None
+
+    @property
+    def failure(self) -> Failure | None:
+        """Known as soon as the run cannot succeed any more: from then on nothing of it begins."""
+        return self.run.failure
 
     @property
     def stopping(self) -> bool:

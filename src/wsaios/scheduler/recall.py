@@ -89,7 +89,8 @@ def _count(course: Course) -> None:
         failed = state in _BAD or (fan is not None and fan.bad)
         if failed and steps[number].on_failure == "fail" and course.failure is None:
             word = StepState(state).word if state in _BAD else StepState.FAILED.word
-            course.failure = Failure("StepFailed", f"step {steps[number].id!r} {word}")
+            # Only where it was left by a version that said so no sooner than at its end.
+            course.run.failure = Failure("StepFailed", f"step {steps[number].id!r} {word}")
 
 
 def ready_again(course: Course) -> list[int]:

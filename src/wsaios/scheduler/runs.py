@@ -50,11 +50,12 @@ class Runs:
         self._steps = Steps(book, intake, verbs, self._finish)
         self._waits = Waits(book, self._steps, self._courses)
         self._steps.waits = self._waits.add
-        self._touched: dict[int, Run] = {}
+        self._touched = self._steps.touched
         self._gone: list[tuple[int, int, int]] = []
         self._definitions: dict[str, StoredDefinition] = {}
         self._loading: deque[Run] = deque()
         self._later: dict[int, list[Act | Signal]] = {}
+        self._parked: dict[int, str] = {}
         self._unheard: list[Signal] = []
         self._keys: dict[Pair, IdempotencyRow] = {}
         self._effects: object = None
@@ -151,7 +152,7 @@ class Runs:
             self._definitions = {}
         if self._touched:
             commit.runs.extend(self._touched.values())
-            self._touched = {}
+            self._touched.clear()
         if self._gone:
             commit.steps_gone.extend(self._gone)
             self._gone = []
@@ -201,10 +202,11 @@ class Runs:
     def _open(self, run: Run, sheet: Sheet, rows: list[StepRow]) -> None:
         """Have a run in memory, as its rows say, and let it go on."""
         course = Course(run, sheet)
+        waiting = recalled(course, rows) if rows else []
         self._courses[run.id] = course
         self._sheets[run.version] = sheet
         sheet.users += 1
-        for number, since_us in recalled(course, rows) if rows else ():
+        for number, since_us in waiting:
             self._waits.add(course, number, since_us)
         if course.stopping:
             reason = course.failure.message if course.failure is not None else "cancelled"
@@ -224,27 +226,44 @@ class Runs:
             self._fetch(run, partial(self._loaded, run))
 
     def _fetch(self, run: Run, then: Any) -> None:
-        """`then(sheet, rows)` once both are known; without a definition it is told None."""
-        sheets, found = self._sheets, dict[str, Sheet]()
+        """`then(sheet, rows)` once both are known; without a definition it is told why there is none."""
+        sheets = self._sheets
+        found: Sheet | str = "its definition is not in the ledger"
 
         def defined(answer: Answer) -> None:
+            nonlocal found
             if run.version not in sheets and answer.definitions:
-                found[run.version] = Sheet(plan_of(answer.definitions[0].content))
+                try:
+                    found = Sheet(plan_of(answer.definitions[0].content))
+                except Exception as error:  # noqa: BLE001  # one that cannot be read must not end the scheduler
+                    found = f"its definition cannot be read: {type(error).__name__}: {error}"
 
         def told(answer: Answer) -> None:
-            then(sheets.get(run.version) or found.get(run.version), answer.steps)
+            then(sheets.get(run.version) or found, answer.steps)
 
         if run.version not in sheets:
             self._book.ask(DefinitionOf(run.version), defined)
         self._book.ask(StepsOf(run.id, -1, -1, _ALL), told)
 
-    def _loaded(self, run: Run, sheet: Sheet | None, rows: list[StepRow]) -> None:
-        if sheet is None:
-            self._book.warn("a run has no definition, and stays where it is", run=encode(run.id, "run"))
+    def _loaded(self, run: Run, sheet: Sheet | str, rows: list[StepRow]) -> None:
+        if isinstance(sheet, str):
+            self._park(run, sheet)
         else:
-            self._open(run, sheet, rows)
+            try:
+                self._open(run, sheet, rows)
+            except Exception as error:  # noqa: BLE001  # the other runs must go on
+                self._park(run, f"its steps cannot be read: {type(error).__name__}: {error}")
         for event in self._later.pop(run.id, ()):
             self._take_up(event)
+
+    def _park(self, run: Run, why: str) -> None:
+        """It stays where it is, for an owner that can go on with it."""
+        course = self._courses.get(run.id)
+        if course is not None:
+            course.over = True
+            self._forget(course)
+        self._parked[run.id] = why
+        self._book.warn("a run cannot go on, and stays where it is", run=encode(run.id, "run"), reason=why)
 
     def _take_up(self, event: Act | Signal) -> None:
         if isinstance(event, Act):
@@ -263,13 +282,13 @@ class Runs:
             self._later[number] = []
             self._fetch(answer.runs[0], partial(self._tried, event, answer.runs[0]))
         else:
-            self._refuse(event, answer.runs[0], "it has ended")
+            self._refuse(event, answer.runs[0], self._parked.get(number, "it has ended"))
 
-    def _tried(self, event: Act, run: Run, sheet: Sheet | None, rows: list[StepRow]) -> None:
+    def _tried(self, event: Act, run: Run, sheet: Sheet | str, rows: list[StepRow]) -> None:
         later = self._later.pop(run.id, [])
         try:
-            if sheet is None:
-                raise NotPossible("retry", encode(run.id, "run"), "without its definition")
+            if isinstance(sheet, str):
+                raise NotPossible("retry", encode(run.id, "run"), RunState(run.state).word, sheet)
             kept, gone = done_again(sheet.plan, rows, self._start_of(event, run, sheet))
             if not gone and run.state == RunState.SUCCEEDED:
                 hint = "name a step to begin from"
@@ -380,6 +399,10 @@ class Runs:
         course.over = True
         self._touched[run.id] = run
         self._book.effects.runs.append(run)
+        self._forget(course)
+
+    def _forget(self, course: Course) -> None:
+        run = course.run
         del self._courses[run.id]
         self._waits.forget(course)
         self._steps.memory.drop(course.all_tasks())

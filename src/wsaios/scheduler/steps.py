@@ -10,7 +10,7 @@ import msgspec
 from wsaios.kernel.errors import ExpressionFailed, InvalidExpression, InvalidInput, MissingExtra
 from wsaios.kernel.expression import Expression, Expressions
 from wsaios.kernel.ledger import Answer, ById, ResultsOf
-from wsaios.kernel.run import WHOLE, StepRow, StepState
+from wsaios.kernel.run import WHOLE, Run, StepRow, StepState
 from wsaios.kernel.states import State
 from wsaios.kernel.task import API_HANDLER, Failure, NewTask, Outcome
 from wsaios.planning.calls import check_names
@@ -62,6 +62,7 @@ class Steps:
         self.memory = Memory()
         self.waits: Callable[[Course, int], None]
         self.rows: dict[tuple[int, int, int], StepRow] = {}
+        self.touched: dict[int, Run] = {}
         self._ready: deque[tuple[Course, int, Told]] = deque()
         self._wanting: list[tuple[Course, int, list[int], Told]] = []
 
@@ -130,7 +131,8 @@ class Steps:
         if course.stopping:
             return
         told = f"step {course.id_of(number)!r} {state.word}"
-        course.failure = Failure("StepFailed", f"{told}: {why}" if why else told)
+        course.run.failure = Failure("StepFailed", f"{told}: {why}" if why else told)
+        self.touched[course.run.id] = course.run
         self.stop(course, f"{course.name} failed at step {course.id_of(number)!r}", running=False)
 
     def look(self, course: Course) -> None:
@@ -165,9 +167,19 @@ class Steps:
         self.rows[row.key] = row
 
     def refuse(self, course: Course, number: int, why: str) -> None:
-        """A step cannot begin, and so it has failed."""
-        self.put(course, number, StepState.FAILED, failure=Failure("StepFailed", why))
-        self.over(course, number, StepState.FAILED, why)
+        """A step cannot begin, and so it has failed; of a list all items that have not begun, each with its row."""
+        fan = course.fans.get(number)
+        if fan is None:
+            self.put(course, number, StepState.FAILED, failure=Failure("StepFailed", why))
+            self.over(course, number, StepState.FAILED, why)
+            return
+        for _ in range(min(len(fan.todo), _AT_ONCE)):
+            if course.stopping:
+                break
+            self._refuse_item(course, number, fan, fan.todo.popleft(), why)
+        fan.queued = bool(fan.todo) and not course.stopping
+        if fan.queued:
+            self._ready.append((course, number, None))
 
     def read(self, course: Course, reads: frozenset[str], told: Told) -> tuple[dict[str, Any], list[int]]:
         """A context for expressions, and the tasks whose results must be asked for first.

@@ -185,12 +185,16 @@ class Workflows:
         """The plan of a version that some run has.
 
         Raises:
-            InvalidInput: there is none.
+            InvalidInput: there is none, or none that can be read.
         """
         found = (await self._read(self._reads.asked, DefinitionOf(version))).definitions
         if not found:
             raise InvalidInput("version", f"this ledger has no definition of version {version}")
-        return await asyncio.to_thread(plan_of, found[0].content)
+        try:
+            return await asyncio.to_thread(plan_of, found[0].content)
+        except (msgspec.MsgspecError, LookupError, ValueError) as error:
+            reason = f"the definition of version {version} cannot be read: {type(error).__name__}: {error}"
+            raise InvalidInput("version", reason) from error
 
     async def _run(self, number: int) -> Run:
         found = (await self._read(self._reads.asked, RunsById((number,)))).runs

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.embedded.conftest import Gate
 from tests.integration.embedded.test_faults import Faults
-from wsaios import Scheduler, errors
+from wsaios import Context, Limit, Rate, Scheduler, errors
 from wsaios.kernel.ledger import Commit, Committed
 from wsaios.kernel.states import State
 
@@ -202,3 +202,84 @@ async def test_a_ledger_that_takes_no_commit_for_a_second_is_given_that_time(sch
             except errors.Unacknowledged:
                 assert len(failed) < 8
         assert await task.result(timeout_s=10) == 1
+
+
+@pytest.mark.parametrize("plan", [[False], [True], [True, False], [True, True]])
+async def test_a_start_that_never_left_gives_back_what_it_took_of_a_rate(url: str, plan: list[bool]) -> None:
+    scheduler = Scheduler(url, limits=[Limit("handler:one", rates={"requests": Rate(1, 3600)})])
+    scheduler.add_handler("one", lambda: 1)
+    async with scheduler:
+        failing(scheduler, plan)
+        with pytest.raises(errors.Unacknowledged):
+            await scheduler.submit("one", idempotency_key="k")
+        while True:
+            try:
+                task = await scheduler.submit("one", idempotency_key="k")
+                break
+            except errors.Unacknowledged:
+                assert not plan
+        assert await task.result(timeout_s=10) == 1
+        assert [view.used for view in await scheduler.limit()] == [{"requests": 1.0}]
+        second = await scheduler.submit("one")
+        assert (await second.why()).waits_for == "limit"
+    assert not plan
+
+
+async def test_a_start_that_was_kept_back_gives_back_what_it_took_of_a_rate(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = Scheduler(url)
+    scheduler.add_handler("one", lambda: 1, rates={"requests": Rate(1, 3600)})
+    async with scheduler:
+        ledger = scheduler._parts.ledger  # noqa: SLF001  # as above
+        renew, cuts = ledger.renew, iter([errors.LedgerUnavailable(ledger.name, "the line was cut")])
+
+        def cut() -> None:
+            for error in cuts:
+                raise error
+            renew()
+
+        monkeypatch.setattr(ledger, "holds", lambda: False)
+        monkeypatch.setattr(ledger, "renew", cut)
+        task = await scheduler.submit("one")
+        assert await task.result(timeout_s=10) == 1
+        told = [(line.to_state, line.reason) for line in await task.history()]
+        assert ("ready", "the core was rebuilt before it ran") in told
+
+
+@pytest.mark.parametrize("applied", [False, True])
+async def test_what_a_call_used_beyond_its_cost_counts_once_although_that_commit_failed(
+    url: str, applied: bool
+) -> None:
+    limits = [Limit("handler:asks", rates={"tokens": Rate(100, 3600)})]
+    scheduler = Scheduler(url, limits=limits)
+
+    @scheduler.handler("asks", costs={"tokens": 10})
+    async def asks(context: Context) -> None:
+        context.used(tokens=90)
+
+    async with scheduler:
+        faults = Faults(scheduler)
+        faults.break_next(lambda batch: bool(batch.ended), applied=applied)
+        await (await scheduler.submit("asks")).result(timeout_s=10)
+        await scheduler.flush()
+        assert [view.used for view in await scheduler.limit()] == [{"tokens": 90.0}]
+    assert faults.hit == 1
+    async with Scheduler(url) as second:
+        assert [view.used for view in await second.limit()] == [{"tokens": 90.0}]
+
+
+async def test_a_change_of_a_limit_that_failed_forgets_nothing_of_what_was_taken(url: str) -> None:
+    scheduler = Scheduler(url, limits=[Limit("handler:one", rates={"requests": Rate(1, 20)})])
+    scheduler.add_handler("one", lambda: 1)
+    async with scheduler:
+        await (await scheduler.submit("one")).result(timeout_s=10)
+        (known,) = await scheduler.limit()
+        faults = Faults(scheduler)
+        faults.break_next(lambda batch: any(fact[0] == "limit" for fact in batch.facts), applied=False)
+        # By then what was taken has left a time that is so short.
+        await asyncio.sleep(0.7)
+        with pytest.raises(errors.Unacknowledged):
+            await scheduler.limit(Limit("handler:one", rates={"requests": Rate(5, 0.001)}))
+        assert await scheduler.limit() == [known]
+    assert faults.hit == 1

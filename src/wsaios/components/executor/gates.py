@@ -122,7 +122,8 @@ class Gates:
         return [self._view(name, now_us) for name in sorted(names)]
 
     def inherit(self, old: "Gates") -> None:
-        """Go on with what another one has learned; what is taken is counted from who sits."""
+        """Go on with what another one has learned and taken of rates; the rest is counted from who sits."""
+        self.usage.inherit(old.usage, self._per_us)
         for name, gate in old.gates.items():
             own = self._gate(name)
             if own is not None and own.learner is not None and gate.learner is not None:
@@ -147,13 +148,18 @@ class Gates:
             return own
         return self._set.get(f"{name.partition(':')[0]}:{EACH}")
 
+    def _per_us(self, name: str, unit: str) -> int | None:
+        limit = self._limit(name)
+        rate = None if limit is None else limit.rates.get(unit)
+        return None if rate is None else round(rate.per_s * MILLION)
+
     def _gate(self, name: str) -> Gate | None:
         limit, gate = self._limit(name), self.gates.get(name)
         if limit is None:
             return None
         if gate is None:
             gate = self.gates[name] = Gate(name)
-        gate.change(limit, lambda unit: self.usage.stored.pop(f"{name} {unit}", None))
+        gate.change(limit, lambda unit: self.usage.take(f"{name} {unit}"))
         return gate
 
     def _changed(self) -> None:

@@ -155,10 +155,10 @@ class Slots:
             if seat.key:
                 self._keys[seat.key] = self._keys.get(seat.key, 0) + seat.left
                 self._key_limits.setdefault(seat.key, []).append(seat.options.concurrency_limit)
-        self.gates.recount()
         if isinstance(old, Slots):
             self.gates.inherit(old.gates)
             self.meter.inherit(old.meter)
+        self.gates.recount()
 
     def __iter__(self) -> Iterator[Ref]:
         """Every attempt that sits."""
