@@ -417,3 +417,19 @@ async def test_a_handler_that_is_added_while_it_runs_is_known_to_the_very_next_c
             await scheduler.submit("added", {"m": 1})
         assert await task.result(timeout_s=10) == 1
         assert (await task.status()).tenant == "acme"
+
+
+async def test_short_functions_are_at_hand_beyond_the_slots_of_threads_and_each_runs_once(url: str) -> None:
+    async with Scheduler(url, lanes={"thread": 1}) as scheduler:
+        ran: list[int] = []
+
+        def note(i: int) -> int:
+            ran.append(i)
+            return -i
+
+        scheduler.add_handler("note", note)
+        await (await scheduler.submit("note", {"i": 0})).result(timeout_s=20)
+        batch = await scheduler.submit_many("note", ({"i": i} for i in range(1, 2_001)))
+        assert (await batch.wait(timeout_s=30)).ended == {"succeeded": 2_000}
+        assert ran == list(range(2_001))
+        assert len([entry for entry in await batch[1_999].history() if entry.to_state == "running"]) == 1

@@ -1,5 +1,6 @@
 """Plain functions in daemon threads of the lane's own."""
 
+import asyncio
 import contextvars
 import threading
 import time
@@ -9,6 +10,7 @@ from wsaios.engines.local.arguments import Arguments
 from wsaios.engines.local.batch_call import BatchCall
 from wsaios.engines.local.forks import Unforked
 from wsaios.engines.local.outcomes import raised, returned, stopped
+from wsaios.engines.local.pace import Pace
 from wsaios.engines.local.register import Register
 from wsaios.engines.local.run import Run
 from wsaios.kernel.engine import Ended, Freed
@@ -16,6 +18,7 @@ from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import LaneSpec
 
 _WAKE_S = 0.001
+_PATIENCE_S = 0.1
 
 
 class ThreadLane:
@@ -23,6 +26,9 @@ class ThreadLane:
 
     A thread that outlives the time of its work is stuck. Up to `max_stuck` of them are replaced; when such a one comes
     back after all, one thread leaves.
+
+    Short calls may wait beyond the slots, as many as one thread gets through in no time: the interpreter runs one at a
+    time, however many threads there are.
     """
 
     def __init__(
@@ -39,6 +45,9 @@ class ThreadLane:
         self._queue: SimpleQueue[Run | None] = SimpleQueue()
         self._waiting: dict[Run, bool] = {}
         self._over = register.mailbox(self._finish)
+        self._pace = Pace(spec, 1)
+        self._patience: asyncio.TimerHandle | None = None
+        self._moved_s = 0.0
         self._threads = 0
         self._occupied = 0
         self._replaced = 0
@@ -58,6 +67,9 @@ class ThreadLane:
         self._occupied += 1
         self._waiting[run] = True
         self._queue.put(run)
+        if self._patience is None and self._pace.lends and self._occupied > self.slots:
+            self._moved_s = time.monotonic()
+            self._patience = self._register.loop.call_later(_PATIENCE_S, self._give_back)
         return True
 
     def cancel(self, run: Run) -> None:
@@ -105,6 +117,8 @@ class ThreadLane:
     async def stop(self, _wait_s: float) -> None:
         """Begin nothing more, and let the threads go when they come back."""
         self._waiting.clear()
+        if self._patience is not None:
+            self._patience.cancel()
         for _ in range(self._threads):
             self._queue.put(None)
 
@@ -122,9 +136,11 @@ class ThreadLane:
         while (run := get()) is not None:
             if not claim(run, None):
                 continue
+            begun_s = time.monotonic()
             if run.work.timeout_s is not None:
-                run.begun_s = time.monotonic()
-            post((run, self._batch(run) if run.handler.batched else self._single(run)))
+                run.begun_s = begun_s
+            ended = self._batch(run) if run.handler.batched else self._single(run)
+            post((run, ended, time.monotonic() - begun_s))
             # A thread that waits must not keep the last payload and result alive.
             del run
 
@@ -150,8 +166,30 @@ class ThreadLane:
                 call.raised(part, error)
         return call.over()
 
-    def _finish(self, over: tuple[Run, list[Ended]]) -> None:
-        run, ended = over
+    def _give_back(self) -> None:
+        """Give back what waits beyond the slots when no call ends: it is not running, and said to be."""
+        self._patience = None
+        if self._occupied <= self.slots:
+            return
+        left_s = self._moved_s + _PATIENCE_S - time.monotonic()
+        if left_s > 0:
+            self._patience = self._register.loop.call_later(max(_WAKE_S, left_s), self._give_back)
+            return
+        self._register.report(self._pace.stands())
+        while self._waiting and self._occupied > self.slots:
+            try:
+                run, _ = self._waiting.popitem()
+            except KeyError:
+                # A thread was faster.
+                return
+            self._occupied -= 1
+            self._register.lose(run, None)
+
+    def _finish(self, over: tuple[Run, list[Ended], float]) -> None:
+        run, ended, took_s = over
+        self._moved_s = time.monotonic()
+        if (changed := self._pace.took(run.handler.name, took_s * 1e6 / len(run.attempts))) is not None:
+            self._register.report([changed])
         if run.told:
             self.stuck -= 1
             self._warned = self._warned and self.stuck > 0

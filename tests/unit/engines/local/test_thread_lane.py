@@ -12,7 +12,7 @@ import weakref
 from typing import Any
 
 from tests.unit.engines.local.running import Running, running
-from wsaios.kernel.engine import Ended, Freed, Verdict
+from wsaios.kernel.engine import AtHand, Ended, Freed, Unbegun, Verdict
 from wsaios.kernel.task import LaneSpec
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
@@ -262,3 +262,33 @@ async def test_a_process_that_a_function_forks_ends_where_it_comes_back_out() ->
         ends = [await served.ends(served.work("fork", {"how": how})) for how in ("return", "raise", "exit")]
         assert [end.result for (end,) in ends] == [b"0", b"1", b"4"]
         assert [end.result for end in await served.ends(served.work("rows", {}, {}))] == [b"0", b"0"]
+
+
+async def test_short_calls_may_wait_beyond_the_slots_and_long_ones_may_not() -> None:
+    async with running(lanes=ONE) as served:
+        gate = Gate(served, "one")
+        # On a machine that is busy a call may take longer than what may wait.
+        while not any(isinstance(report, AtHand) and report.rows for report in served.reports):
+            await served.ends(served.work("free"))
+        assert {report.handler for report in served.reports if isinstance(report, AtHand)} == {"free"}
+        work = gate.work(served, "long")
+        threading.Timer(0.05, gate.open["long"].set).start()
+        await served.ends(work)
+        assert not [report for report in served.reports if isinstance(report, AtHand) and report.handler == "gate"]
+
+
+async def test_what_waits_beyond_the_slots_is_given_back_when_no_call_ends() -> None:
+    async with running(lanes=ONE) as served:
+        gate = Gate(served, "one")
+        while not any(isinstance(report, AtHand) and report.rows for report in served.reports):
+            await served.ends(served.work("free"))
+        (held, *behind) = await served.submit(gate.work(served, "held"), *(served.work("free") for _ in range(10)))
+        await served.until(lambda: all(served.of(Unbegun, ref) for ref in behind))
+        assert served.of(Unbegun, held) == []
+        told = [report for report in served.reports if isinstance(report, AtHand)]
+        assert told[-1] == AtHand("one", "free", 0)
+        assert served.reports.index(told[-1]) < served.reports.index(served.of(Unbegun, behind[0])[0])
+        gate.open["held"].set()
+        await served.until(lambda: bool(served.of(Ended, held)))
+        assert served.engine.capacity() == {"one": 1}
+        assert (await served.end("free")).verdict == Verdict.SUCCEEDED

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Final
 
 from wsaios.engines.local.outcomes import failed, stopped
+from wsaios.engines.local.pace import AHEAD_US, MOST_AHEAD, Pace
 from wsaios.engines.local.process.attendant import Attendant
-from wsaios.engines.local.process.pace import AHEAD_US, MOST_AHEAD, Pace
 from wsaios.engines.local.process.place import place_of
 from wsaios.engines.local.process.wire import Answer, Back, Begun, End, Event, Logged, Over, Place, Said, Up
 from wsaios.engines.local.process.worker import Worker

@@ -1,6 +1,6 @@
 """How many calls may wait, from how long they take."""
 
-from wsaios.engines.local.process.pace import AHEAD_US, Pace
+from wsaios.engines.local.pace import AHEAD_US, Pace
 from wsaios.kernel.engine import AtHand
 from wsaios.kernel.task import LaneSpec
 
