@@ -442,6 +442,9 @@ class Executor(Shelf, Protocol):
     def lane_us(self, lane: str) -> float | None:
         """How long a call in the lane has held its slot lately; None: none has ended."""
 
+    def run_us(self, handler: str) -> int:
+        """How long a call of the handler has taken lately; 0: none has ended."""
+
     @property
     def resting(self) -> Resting:
         """Calls that stopped at a checkpoint."""

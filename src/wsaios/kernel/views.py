@@ -54,7 +54,8 @@ class Why(msgspec.Struct, frozen=True):
 
     `waits_for` is one of intake, dependency, time, seal, pause, slot, order, limit, handler, lane, alone, nothing;
     `ahead` is how many tasks of its lane stand before it (None: not waiting in line), counted up to 10,000; calls that
-    stopped at a checkpoint and wait to go on stand in that line too. `starts_in_s` is a guess (None: nobody knows).
+    stopped at a checkpoint and wait to go on stand in that line too. `starts_in_s` is a guess (None: nobody knows), and
+    so is `in_time`, whether it will end by its `deadline`, until it has ended (None: nobody knows, or it has none).
     """
 
     id: str
@@ -64,13 +65,21 @@ class Why(msgspec.Struct, frozen=True):
     since: datetime
     ahead: int | None = None
     starts_in_s: float | None = None
+    deadline: datetime | None = None
+    in_time: bool | None = None
 
     def __str__(self) -> str:
         """One sentence."""
         line = f"{self.id} is {self.state}: {self.detail} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
         if self.ahead is not None:
             line += f"; {self.ahead} before it"
-        return line if self.starts_in_s is None else f"{line}, starts in about {about(self.starts_in_s)}"
+        if self.starts_in_s is not None:
+            line += f", starts in about {about(self.starts_in_s)}"
+        if self.deadline is None or self.in_time is None:
+            return line
+        over = self.waits_for == "nothing" and self.state != "running"
+        verb = "was" if over else "will likely be"
+        return f"{line}; its deadline of {self.deadline:%H:%M:%S} UTC {verb} {'met' if self.in_time else 'missed'}"
 
 
 class BatchView(msgspec.Struct, frozen=True):

@@ -103,6 +103,10 @@ class Inspector:
         core = self._core()
         rest = outlook.rests(core, task) if core is not None and task.state == State.RUNNING else None
         why = await (self._waits(view, task) if core is None or rest is None else self._rests(core, view, task, rest))
+        deadline_us = task.body.deadline_us
+        if deadline_us is not None:
+            in_time = None if core is None else outlook.in_time(core, view, task, why.starts_in_s, self._clock.now_us())
+            why = msgspec.structs.replace(why, deadline=moment(deadline_us), in_time=in_time)
         if core is not None and core.reordering.busy:
             late = "; the order is being changed, and not all of what waits has its new place yet"
             why = msgspec.structs.replace(why, detail=why.detail + late)
@@ -277,4 +281,9 @@ def batch_view(batch: Batch) -> BatchView:
 def _ended(outcome: Outcome) -> Why:
     word = State(outcome.state).word
     detail = outcome.body.reason or f"ended after {amount(outcome.body.attempts, 'attempt')}"
-    return Why(encode(outcome.id), word, "nothing", detail, moment(outcome.ended_us))
+    why = Why(encode(outcome.id), word, "nothing", detail, moment(outcome.ended_us))
+    deadline_us = outcome.body.deadline_us
+    if deadline_us is None:
+        return why
+    in_time = outcome.state == State.SUCCEEDED and outcome.ended_us <= deadline_us
+    return msgspec.structs.replace(why, deadline=moment(deadline_us), in_time=in_time)

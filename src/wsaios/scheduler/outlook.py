@@ -6,6 +6,7 @@ from typing import Final
 from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import TaskView
 from wsaios.kernel.limit import Held
+from wsaios.kernel.states import State
 from wsaios.kernel.task import GRADES, Task
 from wsaios.kernel.views import amount
 from wsaios.scheduler.core import Core
@@ -71,6 +72,24 @@ def starts_in_s(core: Core, lane: str, grade: int, ahead: int, now_us: int) -> f
     # One that hangs says little of the others: slots become free at the sum of their rates.
     rate = sum(1 / max(mean_us, now_us - each, 1.0) for each in since) / len(since)
     return (ahead + 1) / (rate * usable * 1e6)
+
+
+def in_time(core: Core, view: TaskView, task: Task, starts_in_s: float | None, now_us: int) -> bool | None:
+    """Whether a task ends by its deadline, if its call takes as long as others of its handler; None: nobody knows."""
+    deadline_us, run_us = task.body.deadline_us, core.executor.run_us(view.shard.handler)
+    if deadline_us is None:
+        return None
+    if task.state == State.RUNNING and rests(core, task) is None:
+        left_us = max(0, run_us - (now_us - task.body.history[-1][1]))
+    elif starts_in_s is not None:
+        left_us = int(starts_in_s * 1e6) + run_us
+    else:
+        # It may not begin before its time; what else it waits for, nobody knows.
+        left_us = run_us + max(0, (task.due_us or now_us) - now_us)
+        return False if now_us + left_us > deadline_us else None
+    if now_us + left_us > deadline_us:
+        return False
+    return True if run_us else None
 
 
 def missing(core: Core, view: TaskView, lane: str) -> tuple[str, str] | None:

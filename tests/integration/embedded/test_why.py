@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from typing import Any
 
 from tests.integration.embedded.conftest import QUICK, Gate, Long, narrow, quick, until
@@ -113,3 +114,37 @@ async def test_slots_that_are_kept_for_better_classes_are_named_when_they_are_th
         assert (await default.why()).detail == "4 of 4 slots of lane 'default' are taken"
         gate.open()
         await asyncio.gather(*(task.result(timeout_s=10) for task in (*bulk, default)))
+
+
+async def test_why_says_whether_a_deadline_will_be_met_and_whether_it_was(url: str) -> None:
+    scheduler, gate = narrow(url), Gate()
+    scheduler.add_handler("gate", gate)
+
+    @scheduler.handler("nap")
+    async def nap() -> None:
+        await asyncio.sleep(0.2)
+
+    async with scheduler:
+        unknown = await scheduler.submit("nap", deadline=time.time() + 60)
+        assert (await unknown.why()).in_time is None
+        await unknown.result(timeout_s=10)
+        assert (await unknown.why()).in_time is True
+
+        holds = await scheduler.submit("gate", {"name": 1})
+        await gate.seen(1)
+        near, far, past = [
+            await scheduler.submit("nap", deadline=time.time() + seconds) for seconds in (0.1, 3600.0, -1.0)
+        ]
+        later = await scheduler.submit("nap", delay_s=60, deadline=time.time() + 30)
+        said = [await task.why() for task in (near, far, past, later, holds)]
+        assert [why.in_time for why in said] == [False, True, False, False, None]
+        assert said[0].deadline is not None
+        assert said[4].deadline is None
+        assert str(said[0]).endswith(f"; its deadline of {said[0].deadline:%H:%M:%S} UTC will likely be missed")
+        assert "UTC will likely be met" in await command("task", "why", far.id, "--ledger", url)
+
+        gate.open()
+        for task in (near, far, past):
+            await task.result(timeout_s=10)
+        assert [(await task.why()).in_time for task in (near, far, past)] == [False, True, False]
+        assert str(await near.why()).endswith("UTC was missed")

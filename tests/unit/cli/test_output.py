@@ -31,6 +31,6 @@ def test_structs_and_named_tuples_are_written_by_name(capsys: pytest.CaptureFixt
     print_json([plain(Why("task_1", "ready", "slot", "full", AT)), plain(Transition("new", "ready", AT, 1, None))])
     assert capsys.readouterr().out == (
         '[{"id":"task_1","state":"ready","waits_for":"slot","detail":"full","since":"2026-01-02T03:04:05.678000Z",'
-        '"ahead":null,"starts_in_s":null},'
+        '"ahead":null,"starts_in_s":null,"deadline":null,"in_time":null},'
         '{"from_state":"new","to_state":"ready","at":"2026-01-02T03:04:05.678000Z","fence":1,"reason":null}]\n'
     )

@@ -113,6 +113,10 @@ class TaskExecutor(Shelf):
         """How long a call in the lane has held its slot lately; None: none has ended."""
         return self.meter.lane_us(lane)
 
+    def run_us(self, handler: str) -> int:
+        """How long a call of the handler has taken lately; 0: none has ended."""
+        return self.meter.run_us(handler)
+
     def options(self, task: Task, handler: str) -> Effective:
         """The options that apply to a task of that handler."""
         pair = (task.body.options, handler)
