@@ -16,6 +16,8 @@ REQUESTS: Final = "requests"
 EACH: Final = "*"
 REFUSALS: Final = frozenset({"RateLimitError", "TooManyRequests"})
 """Exceptions, by the names of their classes, that say that a service refused a call because of too many."""
+UNIT: Final = "[A-Za-z_][A-Za-z0-9_]{0,63}"
+"""The name of a unit, as a pattern."""
 MOST_AMOUNT: Final = 1e11
 """In millionths, with a lot more taken by mistake, it still fits into 64 bits."""
 NEVER: Final = -1

@@ -11,7 +11,7 @@ import msgspec
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.ids import decode
 from wsaios.kernel.json_text import JsonWriter
-from wsaios.kernel.limit import MOST_AMOUNT, REQUESTS, TASKS, Amounts, amounts
+from wsaios.kernel.limit import MOST_AMOUNT, REQUESTS, TASKS, UNIT, Amounts, amounts
 from wsaios.kernel.retry import LONGEST_WAIT_S
 from wsaios.kernel.task import IDEMPOTENCY_WINDOW_S, Delivery, Failure, HandlerSpec, NewTask, Options
 
@@ -41,7 +41,7 @@ CALLS: Final = (
 )
 CALL_DEFAULTS: Final = ("priority", "delay_s", "tenant", "concurrency_key")
 _NAME_LENGTH: Final = 200
-_UNIT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_UNIT: Final = re.compile(UNIT)
 _MOST_DEPENDENCIES: Final = 10_000
 
 

@@ -29,6 +29,8 @@ class StepOptions(TypedDict, total=False):
     lane: str | None
     priority: int | None
     concurrency_key: str | None
+    resources: Mapping[str, float] | None
+    costs: Mapping[str, float] | None
     max_attempts: int | None
     timeout_s: float | None
     backoff_initial_s: float | None

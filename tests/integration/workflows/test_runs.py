@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.workflows.conftest import Site, runs_of, states, until
-from wsaios import Workflow
+from wsaios import Limit, Rate, Workflow
 from wsaios.kernel.errors import (
     IdempotencyConflict,
     InvalidDefinition,
@@ -455,3 +455,48 @@ async def test_large_results_are_asked_from_the_ledger(site: Site) -> None:
     flow.step("many", handler="echo", foreach="[1, 2, 3]", args={"value": "${steps.one.result}"}, depends_on="one")
     run = await scheduler.run_workflow(flow, input={"text": "x" * 200_000})
     assert await run.result(SOON) == 200_000
+
+
+async def test_a_step_asks_for_resources_and_costs_of_its_own(site: Site) -> None:
+    scheduler = await site.open()
+    await scheduler.limit(
+        Limit("handler:watched", running={"gpu": 1.0}), Limit("tenant:default", rates={"tokens": Rate(1000, 3600)})
+    )
+    at_once: list[int] = []
+
+    async def watched(value: int) -> int:
+        at_once.append(at_once[-1] + 1 if at_once else 1)
+        await asyncio.sleep(0.02)
+        at_once.append(at_once[-1] - 1)
+        return value
+
+    scheduler.add_handler("watched", watched)
+    flow = Workflow("greedy")
+    flow.step(
+        "each",
+        handler="watched",
+        foreach="[1, 2, 3, 4, 5, 6]",
+        args={"value": "${item}"},
+        resources={"gpu": 0.4},
+        costs={"tokens": 50},
+    )
+    assert await (await scheduler.run_workflow(flow)).result(SOON) == {"each": [1, 2, 3, 4, 5, 6]}
+    assert max(at_once) == 2
+    views = {view.limit.on: view for view in await scheduler.limit()}
+    assert views["tenant:default"].used == {"tokens": 300.0}
+
+
+@pytest.mark.parametrize(
+    "asked, told",
+    [
+        ({"resources": {"tasks": 1}}, "units are called by letters, digits and _"),
+        ({"costs": {"to ken": 1}}, "requests are counted by themselves"),
+        ({"resources": {"gpu": -1}}, "must be at least 0"),
+        ({"costs": 3}, "must be a mapping"),
+    ],
+)
+def test_what_a_step_cannot_ask_for_is_told(asked: dict[str, Any], told: str) -> None:
+    flow = Workflow("greedy")
+    flow.step("one", handler="echo", **asked)
+    with pytest.raises(InvalidDefinition, match=told):
+        flow.check()

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from wsaios.kernel.limit import Amounts, amounts
 from wsaios.kernel.task import CallOptions, Options
 
 OnFailure = Literal["fail", "continue"]
@@ -55,11 +56,16 @@ class Step(_Part, CallOptions, frozen=True, gc=False, kw_only=True):
     lane: str = ""
     priority: int = 0
     concurrency_key: str = ""
+    resources: dict[str, float] = {}
+    costs: dict[str, float] = {}
 
     @property
     def options(self) -> Options | None:
-        """How its tasks are tried; None where nothing was said."""
+        """How its tasks are tried, and what they ask of limits; None where nothing was said."""
         given = _given(self)
+        if self.resources or self.costs:
+            named = dict(zip(CallOptions.__struct_fields__, given, strict=True))
+            return Options(**named, resources=_amounts(self.resources), costs=_amounts(self.costs))
         return None if given == _NOTHING else Options(*given)
 
 
@@ -71,6 +77,11 @@ class Definition(_Part, frozen=True, gc=False):
     description: str = ""
     input: dict[str, dict[str, Any]] = {}
     output: Any = None
+
+
+def _amounts(given: dict[str, float]) -> Amounts | None:
+    """None: as its handler says. Nothing of a unit is not asked for it."""
+    return amounts({unit: amount for unit, amount in given.items() if amount}) if given else None
 
 
 _given: Final = attrgetter(*CallOptions.__struct_fields__)

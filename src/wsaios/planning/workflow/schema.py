@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from wsaios.kernel.limit import MOST_AMOUNT, UNIT
+
 IDENTIFIER: Final = "^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 STEP_ID: Final = "^[A-Za-z_][A-Za-z0-9_-]{0,99}$"
 _LONGEST_S: Final = 100_000_000_000
@@ -57,6 +59,17 @@ _TRYING: Final[dict[str, Any]] = {
     "delivery": {"enum": ["at_least_once", "at_most_once"], "description": "at_most_once: never repeated."},
     "concurrency_limit": _number("integer", 1, _MOST, "How many run at a time with the same concurrency_key (1)."),
 }
+
+
+def _amounts(counted: str, description: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{UNIT}$", "not": {"const": counted}},
+        "additionalProperties": _number("number", 0, MOST_AMOUNT, "How much of it."),
+        "description": description,
+    }
+
+
 _STEP: Final = _object(
     ["id"],
     {
@@ -79,6 +92,8 @@ _STEP: Final = _object(
         "lane": _text("Where it runs."),
         "priority": _number("integer", -(1 << 31), 1 << 31, "Larger first (0)."),
         "concurrency_key": _text("Steps of the same key wait for each other."),
+        "resources": _amounts("tasks", "What each of its tasks holds of limits while it runs, such as gpu: 0.5."),
+        "costs": _amounts("requests", "What each of its tasks takes of rates, such as tokens: 500."),
         **_TRYING,
     },
     "One step: a handler, a call over HTTP, a model, or only an event that it waits for.",

@@ -24,6 +24,23 @@ _BOUNDS: Final = {
     "minimum": "must be at least {}",
     "maximum": "must be at most {}",
 }
+_UNITS: Final = "units are called by letters, digits and _, such as gpu or tokens; {} are counted by themselves"
+_CALLED: Final = {
+    "input": "names of inputs are letters, digits and _, not beginning with a digit",
+    "resources": _UNITS.format("tasks"),
+    "costs": _UNITS.format("requests"),
+}
+_ELSEWHERE: Final = {
+    "retries": "max_attempts",
+    "attempts": "max_attempts",
+    "timeout": "timeout_s",
+    "needs": "depends_on",
+    "if": "when",
+    "name": "id",
+    "with": "args",
+    "uses": "handler",
+}
+"""What other systems call a field, and what it is called here."""
 _COUNTS: Final = {
     "minLength": ("least", "character"),
     "maxLength": ("most", "character"),
@@ -89,13 +106,15 @@ def _found(error: Any, whole: Any, findings: Findings) -> list[Finding]:
     if kind == "oneOf":
         return _no_work(path, value, whole)
     if kind == "propertyNames":
-        return [Finding(path, "type", "names of inputs are letters, digits and _, not beginning with a digit", last)]
+        return [Finding(path, "type", _CALLED.get(last, _CALLED["input"]), last)]
     return [Finding(path, "type", f"{_field(path)} {_said(kind, error, value)}", last)]
 
 
 def _unknown(path: Path, name: str, known: list[str], findings: Findings) -> Finding:
     message = f"there is no field {name!r}"
-    return Finding((*path, name), "unknown-field", message, name, findings.meant(name, known), at_key=True)
+    meant = _ELSEWHERE.get(name, "")
+    suggestion = meant if meant in known else findings.meant(name, known)
+    return Finding((*path, name), "unknown-field", message, name, suggestion, at_key=True)
 
 
 def _no_work(path: Path, step: Any, whole: Any) -> list[Finding]:

@@ -20,7 +20,7 @@ STEP = '{"id": "a", "handler": "m:f"'
             "steps",
             "field",
         ),
-        (HEAD + "- {id: a, handler: f, ⟦retries: 3}", "unknown-field", "retries", "", "no field 'retries'"),
+        (HEAD + "- {id: a, handler: f, ⟦retries: 3}", "unknown-field", "retries", "max_attempts", "no field 'retries'"),
         (HEAD + "- {id: a, ⟦handlr: f, model: m}", "unknown-field", "handlr", "handler", "no field 'handlr'"),
         (HEAD + "- ⟦{handler: f}", "missing-field", "id", "", "step number 1 needs 'id'"),
         (HEAD + "- ⟦{id: a}", "missing-field", "", "", "needs one of handler, http, model"),
