@@ -236,7 +236,10 @@ class AskTriggers(msgspec.Struct):
 
 
 class Emit(msgspec.Struct):
-    """Tell an event to those triggers that are there; the reply is its number. `again` as in `Submit`."""
+    """Tell an event to those triggers that are there, and to the steps that wait for it.
+
+    The reply is its number. `again` as in `Submit`.
+    """
 
     token: Token
     name: str

@@ -122,12 +122,13 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Emitted(msgspec.Struct, frozen=True):
-    """An event as it was emitted."""
+    """An event as it was emitted; `heard`: steps of runs have been told of it, and triggers not yet."""
 
     id: int
     name: str
     data: Any
     at_us: int
+    heard: bool = False
 
 
 class Languages(NamedTuple):

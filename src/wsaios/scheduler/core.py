@@ -80,7 +80,9 @@ class Core:
             self._pursuit = Pursuit(book, self._intake, hub)
         self._changes = hub.changes if hub is not None else None
         self.triggers = Triggers(book, self._intake, self._batches, self._verbs, hub)
-        if not recover:
+        if recover:
+            self.triggers.events.listeners.append(self.runs.hearing)
+        else:
             self.triggers.load(opening.facts)
         self._waiting: deque[list[tuple[Any, Callable[[Answer], None]]]] = deque()
         self._opening: Opening | None = opening if recover else None
@@ -151,6 +153,7 @@ class Core:
                 book.unanswered.add(token)
             self._handle[type(event)](event)
         self._timers()
+        self.triggers.events.tell()
         self.runs.run()
         self.triggers.run(self._pursuit.run() if self._pursuit is not None else ())
         self.cycle.run()

@@ -25,6 +25,7 @@ from wsaios.kernel.task import IDEMPOTENCY_WINDOW_S, Failure, Task
 from wsaios.planning.workflow.plan import plan_of
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.course import Course, Sheet
+from wsaios.scheduler.hearing import Hearing
 from wsaios.scheduler.intake import CLIENT, CLIENT_WINDOW_US, Intake, Pair
 from wsaios.scheduler.recall import done_again, ready_again, recalled
 from wsaios.scheduler.steps import Steps, Told
@@ -41,7 +42,10 @@ class Runs:
     """Every run that has not ended is here, with counters that are rebuilt from the ledger after a crash."""
 
     def __init__(self, book: Book, intake: Intake, verbs: Verbs, *, serves: bool) -> None:
-        """`serves` False: runs are only taken in; the next owner carries them on."""
+        """`serves` False: runs are only taken in; the next owner carries them on.
+
+        `hearing` listens to events for their steps.
+        """
         self._book = book
         self._verbs = verbs
         self._serves = serves
@@ -50,6 +54,7 @@ class Runs:
         self._steps = Steps(book, intake, verbs, self._finish)
         self._waits = Waits(book, self._steps, self._courses)
         self._steps.waits = self._waits.add
+        self.hearing = Hearing(book, self._waits, lambda: bool(self._later))
         self._touched: dict[int, Run] = {}
         self._gone: list[tuple[int, int, int]] = []
         self._definitions: dict[str, StoredDefinition] = {}

@@ -115,7 +115,9 @@ class Declares:
     @at_home
     @or_handed_in
     async def emit(self, name: str, data: object = None) -> str:
-        """Tell an event to every trigger that is there; it is durable, with all that it starts. Returns its id.
+        """Tell an event to every trigger that is there and to every step of a run that waits for it.
+
+        It is durable, with all that it starts, when this returns its id. Who comes later does not hear it.
 
         Raises:
             InvalidInput: no name, or data that is not JSON or too large.

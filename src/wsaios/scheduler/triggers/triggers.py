@@ -46,6 +46,7 @@ class Triggers:
     def recover(self, facts: Facts) -> None:
         """Go on from what the ledger says; where nothing fires, `load` it only."""
         self.load(facts)
+        self.events.recover(facts)
         if not self._fires:
             return
         if self._roster.changing():
@@ -53,7 +54,6 @@ class Triggers:
         self._firing.recover()
         for known in self._roster:
             self._schedule(known)
-        self.events.recover(facts)
 
     def load(self, facts: Facts) -> None:
         """Know what is stored."""
