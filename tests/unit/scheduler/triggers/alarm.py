@@ -14,12 +14,12 @@ from wsaios.components.relations import RelationStore
 from wsaios.components.rules import RuleEngine
 from wsaios.components.state import StateStore
 from wsaios.expressions.cel import Cel
-from wsaios.kernel.events import ActOnTrigger, AskTriggers, Emit, PutTrigger, StartRun
+from wsaios.kernel.events import ActOnTrigger, AskTriggers, Emit, Publish, PutTrigger, StartRun
 from wsaios.kernel.faculties import Changes, Hub, load
 from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import StepsOf
 from wsaios.kernel.policy import Ordering
-from wsaios.kernel.run import WHOLE, NewRun
+from wsaios.kernel.run import WHOLE, NewRun, Run, StoredDefinition
 from wsaios.kernel.states import State
 from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.kernel.trigger import Languages, Overlap, Start, StartTask, TriggerSpec, TriggerVerb, TriggerView, When
@@ -105,6 +105,17 @@ class Alarm(Rig):
         new = NewRun(plan, msgspec.json.encode(bound(plan.definition, given)).decode())
         number: int = self.ask(lambda token: StartRun(token, new))
         return number
+
+    def publish(self, flow: Workflow) -> int:
+        """Publish a workflow under its name; the number of the version."""
+        plan = flow.check()
+        stored = StoredDefinition(plan.version, plan.name, 0, plan.content)
+        number: int = self.ask(lambda token: Publish(token, stored))
+        return number
+
+    def runs(self) -> list[Run]:
+        """All runs, in their order."""
+        return [run for _, run in sorted(self.ledger.tables.runs.items())]
 
     def steps(self, run: int = 0) -> dict[str, str]:
         """The states of the steps that have begun, of a run or of the only one."""
