@@ -59,6 +59,7 @@ class Day:
         self.shelf = Shelf(self.world)
         self.flows = Flows(self.world, driver.tables)
         driver.invariants.flows = self.flows
+        self.flows.know(driver.alarms.plans)
         self.deeds: Counter[str] = Counter()
         self._rng = self.world.rng
         self.driver.visitor = self._visit

@@ -1,7 +1,7 @@
 """Runs of workflows: begun, told events, paused, cancelled and tried again at random, and the law of their steps."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any, Final
 
@@ -73,6 +73,10 @@ class Flows:
         self._left: dict[str, Emitted] = {}
         self.known: dict[int, None] = {}
         self.met: Counter[str] = Counter()
+
+    def know(self, plans: Iterable[Plan]) -> None:
+        """Somebody else may begin runs of these."""
+        self._by_version.update((plan.version, plan) for plan in plans)
 
     def start(self) -> None:
         """Begin a run; one that nobody heard of is sent again under its token."""

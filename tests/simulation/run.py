@@ -61,6 +61,7 @@ MUST_BE_MET: Final = frozenset(
         "a history in parts",
         "a plan begun",
         "a firing waits",
+        "a trigger begins a run",
         "a firing is skipped",
         "a time is missed",
         "a change is told",

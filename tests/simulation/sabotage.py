@@ -323,6 +323,11 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
         _patched(Book, "_take_back", lambda *_: False),
     ),
     "firings of a trigger overlap": ({Check.TRIGGERS}, "alarms", _patched(Firing, "_await", lambda *_: None)),
+    "a run that a trigger began is believed to be over at a death": (
+        {Check.TRIGGERS},
+        "alarms",
+        _patched(Runs, "lives", lambda *_: False),
+    ),
     "of several times that are due one fires": ({Check.TRIGGERS}, "alarms", _patched(triggers, "due", _one_of_many)),
     "steps begin before what they depend on": (
         {Check.STEPS},
