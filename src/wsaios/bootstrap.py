@@ -306,6 +306,8 @@ class Parts:
             load(self.components, facts)
         else:
             self.changes.again()
+            # Nobody was told of runs that triggers began with a commit that seemed to fail.
+            self.loop.watch.begun([run.version for run in opening.runs])
         stored = _ordering_of(opening)
         pursues = self.settings.serves and not self.settings.only_client
         core = assemble(

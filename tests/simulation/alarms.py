@@ -13,9 +13,10 @@ from tests.simulation.red import Check, require
 from tests.simulation.world import World
 from wsaios.expressions.cel import Cel
 from wsaios.kernel.errors import NotPossible, UnknownTrigger
-from wsaios.kernel.events import ActOnTrigger, Emit, Event, PutTrigger
+from wsaios.kernel.events import ActOnTrigger, Emit, Event, Publish, PutTrigger, Route
 from wsaios.kernel.ids import decode
 from wsaios.kernel.ledger import Commit
+from wsaios.kernel.run import RunState, StoredDefinition
 from wsaios.kernel.task import Flag
 from wsaios.kernel.trigger import (
     Languages,
@@ -26,17 +27,24 @@ from wsaios.kernel.trigger import (
     Standing,
     StartBatch,
     StartTask,
+    StartWorkflow,
     TriggerSpec,
     Waiting,
 )
 from wsaios.planning.cron import Cron, zone_of
 from wsaios.planning.due import due
+from wsaios.planning.workflow.plan import Plan
+from wsaios.sdk.workflows import Workflow
 from wsaios.simulation.ledger_store import Tables
 
 LANGUAGES: Final = Languages(ZoneInfo, Cel())
 _TAG: Final[dict[str, Any]] = {"order": 0, "trigger": "${ trigger.name }", "key": "${ trigger.key }"}
 _ROWS: Final = [_TAG, {**_TAG, "row": 1}, {**_TAG, "row": 2}]
-_CLOCKS: Final = ("skips", "queues", "replaces", "allows")
+_CLOCKS: Final = ("skips", "queues", "replaces", "allows", "runs", "renews")
+_FLOW: Final = "alarm"
+_RUN: Final = StartWorkflow(_FLOW, {"trigger": "${ trigger.name }", "key": "${ trigger.key }"}, {"priority": 10})
+_PATIENCE: Final = 4
+"""Looks after which a firing must have begun whose workflow is being read."""
 _NAME: Final = re.compile("[@!]")
 _STATE: Final = ("state", "alarm.value")
 
@@ -58,12 +66,26 @@ def _specs(start_us: int) -> tuple[TriggerSpec, ...]:
         TriggerSpec("once", OnTime(start_us + 2_000_000), StartTask("once", _TAG)),
         TriggerSpec("heard", OnEvent("e"), StartTask("echo", _TAG)),
         TriggerSpec("even", OnEvent("e", "event.data % 2 == 0"), StartTask("late", _TAG), "queue"),
+        TriggerSpec("runs", OnCron("*/2 * * * * *", catch_up="all"), _RUN, "queue"),
+        TriggerSpec("renews", OnCron("*/3 * * * * *"), _RUN, "cancel_running"),
+        TriggerSpec("begins", OnEvent("e"), _RUN),
         TriggerSpec("changed", OnChange("alarm.value"), StartTask("echo", told)),
     )
 
 
+def _flows() -> tuple[Plan, ...]:
+    """Two versions of one workflow."""
+    found = []
+    for last in ("echo", "late"):
+        flow = Workflow(_FLOW, input={"trigger": {}, "key": {}})
+        flow.step("one", handler="echo", args={"order": 0, "n": 1})
+        flow.step("two", handler=last, args={"order": 0, "seen": "${steps.one.result}"}, depends_on="one")
+        found.append(flow.check())
+    return tuple(found)
+
+
 class Told(msgspec.Struct):
-    """What the arguments of a task say that a trigger started."""
+    """What the arguments of a task, or the input of a run, say that a trigger started."""
 
     trigger: str = ""
     key: str = ""
@@ -79,11 +101,13 @@ class Alarms:
         self._world = world
         self._purpose = purpose
         self._specs = _specs(world.clock.now_us())
+        self.plans = _flows()
         self._emitted: list[bool] = []
         self._numbers: dict[int, int] = {}
 
     def declare(self) -> None:
         """As a program does when it starts; whoever hears nothing says it again."""
+        self._publish(self.plans[0])
         for spec in self._specs:
             self._put(spec)
 
@@ -94,7 +118,11 @@ class Alarms:
             self.emit()
         elif dice < 0.75:
             self._purpose.faculties.state.set("alarm.value", rng.randint(0, 3))
-        elif dice < 0.85:
+        elif dice < 0.79:
+            self._publish(rng.choice(self.plans))
+        elif dice < 0.81:
+            self._world.ask("route", lambda token: Route(token, _FLOW, {1: 50, 2: 50}), lambda _value, _error: None)
+        elif dice < 0.88:
             spec = next(spec for spec in self._specs if spec.name == "skips")
             self._put(msgspec.structs.replace(spec, when=OnCron(rng.choice(("* * * * * *", "*/3 * * * * *")))))
         else:
@@ -118,6 +146,7 @@ class Alarms:
         require(all(self._emitted), Check.TRIGGERS, "events are not acknowledged: {}", self._emitted)
         require(law.count("heard") == emitted, Check.TRIGGERS, "{} of {} were heard", law.count("heard"), emitted)
         even = sum(number % 2 == 0 for number in range(emitted))
+        require(law.count("begins") == emitted, Check.TRIGGERS, "{} of {} began", law.count("begins"), emitted)
         require(law.count("even") == even, Check.TRIGGERS, "{} of {} were even", law.count("even"), even)
         require(law.count("once") <= 1, Check.TRIGGERS, "once fired {} times", law.count("once"))
 
@@ -133,6 +162,13 @@ class Alarms:
             self._send(number, again=True)
 
         self._world.ask("emit", lambda token: Emit(token, "e", number, f"event {number}", again=again), told, unheard)
+
+    def _publish(self, plan: Plan) -> None:
+        def told(_: object, error: Exception | None) -> None:
+            require(error is None, Check.ANSWERED, "a workflow was refused: {!r}", error)
+
+        stored = StoredDefinition(plan.version, plan.name, 0, plan.content)
+        self._world.ask("publish", lambda token: Publish(token, stored), told, lambda: self._publish(plan))
 
     def _put(self, spec: TriggerSpec) -> None:
         def told(_: object, error: Exception | None) -> None:
@@ -162,6 +198,9 @@ class Law:
         self._rows: dict[int, Told] = {}
         self._before: dict[str, tuple[TriggerSpec, Standing]] = {}
         self._value: list[Any] = []
+        self._runs: dict[int, Told] = {}
+        self._known: set[int] = set()
+        self._stuck: Counter[str] = Counter()
         self.met: Counter[str] = Counter()
 
     def count(self, name: str) -> int:
@@ -175,17 +214,22 @@ class Law:
         for payload in commit.payloads:
             told = msgspec.json.decode(payload.data, type=Told)
             if told.trigger:
-                fresh.setdefault(told.trigger, []).append(told)
                 numbers.append(payload.id)
                 self._rows[payload.id] = told
-                rows = self._started.setdefault(told.trigger, {}).setdefault(told.key, set())
-                require(told.row not in rows, Check.TRIGGERS, "{} has started twice", told)
-                rows.add(told.row)
+                self._fresh(told, fresh)
+        for run in commit.runs:
+            told = msgspec.json.decode(run.input, type=Told)
+            if told.trigger and run.id not in self._known:
+                self._known.add(run.id)
+                self._runs[run.id] = told
+                self._fresh(told, fresh)
+                self.met["a trigger begins a run"] += 1
         self._check_values(fresh.get("changed", []))
         removed = {event.name for event in events if isinstance(event, ActOnTrigger) and event.verb == "remove"}
         if removed:
             # What a trigger had started goes on without it.
             self._rows = {at: row for at, row in self._rows.items() if row.trigger not in removed}
+            self._runs = {at: run for at, run in self._runs.items() if run.trigger not in removed}
         handled = {event.name for event in events if isinstance(event, ActOnTrigger)}
         for event in events:
             if isinstance(event, PutTrigger) and self._before.get(event.spec.name, (None,))[0] != event.spec:
@@ -203,14 +247,22 @@ class Law:
         waiting = Counter(_NAME.split(key)[0] for kind, key in self._tables.facts if kind == "trigger_waiting")
         for name, (spec, standing) in self._before.items():
             live = [number for number, row in self._live(name).items() if number not in standing.leaving]
+            live += self._running(name)
             if spec.overlap != "allow":
                 require(len(live) <= 1, Check.TRIGGERS, "{} runs at once in {}", name, live)
             if standing.last.startswith("task_"):
                 row = self._tables.live.get(decode(standing.last))
                 lives = row is not None and not row.body.flags & Flag.REPLAYED
                 require(standing.live == lives, Check.TRIGGERS, "{} believes {}, there is {}", name, standing, row)
+            if standing.last.startswith("run_"):
+                run = self._tables.runs.get(decode(standing.last, "run"))
+                lives = run is not None and not RunState(run.state).ended
+                require(standing.live == lives, Check.TRIGGERS, "{} believes {}, there is {}", name, standing, run)
             stuck = waiting[name] and not standing.live and not standing.paused
-            require(not stuck, Check.TRIGGERS, "{} firings of {} wait for nothing", waiting[name], name)
+            self._stuck[name] = self._stuck[name] + 1 if stuck else 0
+            most = _PATIENCE if isinstance(spec.start, StartWorkflow) else 0
+            seen = self._stuck[name] > most
+            require(not seen, Check.TRIGGERS, "{} firings of {} wait for nothing", waiting[name], name)
             self.met["a firing waits"] += waiting[name]
             if isinstance(spec.when, OnCron) and not standing.paused:
                 at_us = self._cron(spec).after(standing.through_us)
@@ -268,6 +320,20 @@ class Law:
             self._value = [told.new]
             self.met["a change is told"] += 1
         require(self._value == [value], Check.TRIGGERS, "{} is stored, {} was told", value, self._value)
+
+    def _fresh(self, told: Told, fresh: dict[str, list[Told]]) -> None:
+        fresh.setdefault(told.trigger, []).append(told)
+        rows = self._started.setdefault(told.trigger, {}).setdefault(told.key, set())
+        require(told.row not in rows, Check.TRIGGERS, "{} has started twice", told)
+        rows.add(told.row)
+
+    def _running(self, name: str) -> list[int]:
+        """The runs of a trigger that have not ended, and are not about to."""
+        ends = {RunState.CANCELLING, *(state for state in RunState if state.ended)}
+        runs = self._tables.runs
+        return [
+            at for at, told in self._runs.items() if told.trigger == name and at in runs and runs[at].state not in ends
+        ]
 
     def _live(self, name: str) -> dict[int, Any]:
         live = self._tables.live

@@ -43,6 +43,7 @@ WEIGHTS: Final = {
     "flow": 0.0,
     "flow verb": 0.0,
     "signal": 0.0,
+    "emit": 0.0,
     "limit": 0.0,
 }
 
@@ -58,6 +59,7 @@ class Day:
         self.shelf = Shelf(self.world)
         self.flows = Flows(self.world, driver.tables)
         driver.invariants.flows = self.flows
+        self.flows.know(driver.alarms.plans)
         self.deeds: Counter[str] = Counter()
         self._rng = self.world.rng
         self.driver.visitor = self._visit
@@ -84,6 +86,7 @@ class Day:
             "flow": self.flows.start,
             "flow verb": self.flows.act,
             "signal": self.flows.signal,
+            "emit": self.flows.emit,
             "limit": lambda: self.world.limit(some_limits(self._rng)),
         }
         weights = WEIGHTS | driver.scenario.weights
@@ -250,6 +253,8 @@ class Day:
             self._rng.choice((self.world.submit, self.acting.task, self._family))()
         if self.driver.scenario.alarmed:
             self.driver.alarms.emit()
+        if self.driver.scenario.weights.get("emit"):
+            self.flows.emit()
 
 
 def _scope(kind: str, rest: str) -> Scope:

@@ -1,21 +1,25 @@
 """Runs of workflows: begun, told events, paused, cancelled and tried again at random, and the law of their steps."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any, Final
+
+import msgspec
 
 from tests.simulation.red import Check, require
 from tests.simulation.world import World
 from wsaios.kernel.errors import NotPossible, UnknownRun
-from wsaios.kernel.events import Act, Effects, Scope, Signal, StartRun, Verb
+from wsaios.kernel.events import Act, Effects, Emit, Scope, Signal, StartRun, Verb
 from wsaios.kernel.ids import encode
-from wsaios.kernel.ledger import StepsOf
+from wsaios.kernel.ledger import Commit, StepsOf
 from wsaios.kernel.run import WHOLE, NewRun, Run, RunState, StepRow, StepState
 from wsaios.kernel.states import State
+from wsaios.kernel.trigger import Emitted
 from wsaios.planning.workflow.plan import Plan
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.recall import state_of
+from wsaios.scheduler.triggers.events import EMITTED
 from wsaios.sdk.workflows import Workflow
 from wsaios.simulation.ledger_answers import answer
 from wsaios.simulation.ledger_store import Tables
@@ -24,6 +28,7 @@ _HANDLERS: Final = ("echo", "slow", "sheet", "vector", "once")
 _PLANS: Final = 6
 _VERBS: Final[tuple[Verb, ...]] = ("cancel", "pause", "resume", "replay", "replay")
 _ENDED: Final = int(StepState.SUCCEEDED)
+_EVEN: Final = "event.n % 2 == 0"
 
 
 def plan(rng: Random, number: int) -> Plan:
@@ -37,6 +42,8 @@ def plan(rng: Random, number: int) -> Plan:
         kind = rng.random()
         if kind < 0.15:
             options["wait_for"] = {"event": "go"} | ({"timeout_s": 0.3} if rng.random() < 0.5 else {})
+            if rng.random() < 0.3:
+                options["wait_for"]["filter"] = _EVEN
         elif kind < 0.45:
             options["foreach"] = rng.choice(("[1, 2, 3]", "[]", f"[{step}]"))
             options["max_parallel"] = rng.choice((None, 1, 2))
@@ -60,8 +67,16 @@ class Flows:
         self._by_version: dict[str, Plan] = {}
         self._tasks: dict[tuple[int, int, int], int] = {}
         self._tries: dict[tuple[int, int, int], int] = {}
+        self._told = 0
+        self._emitted_us: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}
+        self._left: dict[str, Emitted] = {}
         self.known: dict[int, None] = {}
         self.met: Counter[str] = Counter()
+
+    def know(self, plans: Iterable[Plan]) -> None:
+        """Somebody else may begin runs of these."""
+        self._by_version.update((plan.version, plan) for plan in plans)
 
     def start(self) -> None:
         """Begin a run; one that nobody heard of is sent again under its token."""
@@ -98,7 +113,14 @@ class Flows:
             require(expected, Check.ANSWERED, "an event: {!r} {!r}", value, error)
             self.met["an event that is taken"] += error is None and bool(value)
 
-        self._ask("signal", lambda token: Signal(token, "go", '{"n":1}', run), told)
+        data = f'{{"n":{self._number()}}}'
+        self._ask("signal", lambda token: Signal(token, "go", data, run), told)
+
+    def emit(self) -> None:
+        """An event for all who wait, sent again under its token until somebody says that it is durable."""
+        number = self._number()
+        self._emitted_us[number] = self._world.clock.now_us()
+        self._emit(number, again=False)
 
     def let_go(self) -> None:
         """Whatever is paused or waits goes on."""
@@ -106,7 +128,8 @@ class Flows:
             if run.state == RunState.PAUSED:
                 self.act("resume", run.id)
         if any(step.state == StepState.WAITING for step in self._tables.steps.values()):
-            self._ask("signal", lambda token: Signal(token, "go"), lambda _value, _error: None)
+            data = f'{{"n":{2 * self._number()}}}'
+            self._ask("signal", lambda token: Signal(token, "go", data), lambda _value, _error: None)
 
     def unfinished(self) -> list[Run]:
         """Runs that have not ended."""
@@ -129,9 +152,74 @@ class Flows:
                 for parent in plan_.parents[row.number]:
                     state = self._state(plan_, row.run, parent)
                     require(state >= _ENDED, Check.STEPS, "{} begins, its parent {} is {!r}", row.key, parent, state)
+            self._check_once(plan_, row)
             self.met[f"a row: {StepState(row.state).name}"] += 1
+        for number in self._heard(effects.commit):
+            self._check_told(number)
         for run in effects.runs:
             self._over(run)
+
+    def _number(self) -> int:
+        """A number for what is told that nothing else has; half of them are even."""
+        self._told += 1
+        return 4 * self._told + self._rng.randint(0, 1)
+
+    def _heard(self, commit: Commit) -> Iterator[int]:
+        """The events of which steps were told with this commit."""
+        late = set()
+        for component, key, value in commit.facts:
+            if component != "event":
+                continue
+            event = self._left.pop(key, None) if value is None else msgspec.convert(value, Emitted)
+            if event is not None and event.name == "go":
+                late.add(event.id)
+                if value is not None:
+                    self._left[key] = event
+                if event.heard or value is None:
+                    yield event.data["n"]
+        for row in commit.keys:
+            if row.tenant == EMITTED and row.key.startswith("go ") and row.task not in late:
+                yield int(row.key.removeprefix("go "))
+
+    def _check_told(self, number: int) -> None:
+        """Whoever waited when an event was emitted has taken it, unless a filter refused it."""
+        for row in self._tables.steps.values():
+            if row.state == StepState.WAITING and row.at_us < self._emitted_us[number]:
+                wait_for = self._by_version[self._tables.runs[row.run].version].steps[row.number].wait_for
+                assert wait_for is not None
+                refused = wait_for.filter and number % 2
+                require(refused, Check.STEPS, "{} waits, and event {} was told", row, number)
+        self.met["an event that is told"] += 1
+
+    def _check_once(self, plan_: Plan, row: StepRow) -> None:
+        """What a step took, no step before it has taken."""
+        number = _taken(row)
+        if not number:
+            return
+        self.met["an emitted event that is taken"] += number in self._emitted_us
+        before, waiting = set(), [*plan_.parents[row.number]]
+        while waiting:
+            step = waiting.pop()
+            if step not in before:
+                before.add(step)
+                waiting += plan_.parents[step]
+                other = self._tables.steps.get((row.run, step, WHOLE))
+                twice = other is not None and _taken(other) == number
+                require(not twice, Check.STEPS, "{} and {} took the same event", row, other)
+
+    def _emit(self, number: int, *, again: bool) -> None:
+        def told(value: object, error: Exception | None) -> None:
+            require(error is None and isinstance(value, int), Check.ANSWERED, "event {}: {!r}", number, error)
+            assert isinstance(value, int)
+            known = self._numbers.setdefault(number, value)
+            require(known == value, Check.IDEMPOTENCY, "event {} is {} and {}", number, known, value)
+
+        self._world.ask(
+            "emit for steps",
+            lambda token: Emit(token, "go", {"n": number}, f"go {number}", again=again),
+            told,
+            lambda: self._emit(number, again=True),
+        )
 
     def _forget_failed(self, row: StepRow) -> None:
         """A step whose event had come is tried again without its row going first."""
@@ -192,3 +280,11 @@ class Flows:
 
     def _ask(self, kind: str, make: Callable[[int], Any], told: Callable[[object, Exception | None], None]) -> None:
         self._world.ask(kind, make, told)
+
+
+def _taken(row: StepRow) -> int:
+    """The number of the event that a row has taken; 0: none."""
+    if row.data is None or row.state not in {StepState.TOLD, StepState.TASK, StepState.SUCCEEDED}:
+        return 0
+    said = msgspec.json.decode(row.data)
+    return int(said["n"]) if isinstance(said, dict) and "n" in said else 0

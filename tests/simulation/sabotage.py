@@ -34,6 +34,7 @@ from wsaios.scheduler import intake, reports, runs
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.core import Core
 from wsaios.scheduler.cycle import Cycle
+from wsaios.scheduler.hearing import Hearing
 from wsaios.scheduler.heritage import Heritage
 from wsaios.scheduler.leftovers import Leftovers
 from wsaios.scheduler.links import Links
@@ -232,6 +233,11 @@ def _any_run() -> Iterator[None]:
         yield
 
 
+def _told_too_early(self: Any, event: Any) -> bool:
+    self._takers, _ = self._waits.takers(event, None)
+    return True
+
+
 def _one_of_many(*asked: Any) -> Due:
     found = due(*asked)
     return Due(found.times[:1], found.missed)
@@ -317,6 +323,11 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
         _patched(Book, "_take_back", lambda *_: False),
     ),
     "firings of a trigger overlap": ({Check.TRIGGERS}, "alarms", _patched(Firing, "_await", lambda *_: None)),
+    "a run that a trigger began is believed to be over at a death": (
+        {Check.TRIGGERS},
+        "alarms",
+        _patched(Runs, "lives", lambda *_: False),
+    ),
     "of several times that are due one fires": ({Check.TRIGGERS}, "alarms", _patched(triggers, "due", _one_of_many)),
     "steps begin before what they depend on": (
         {Check.STEPS},
@@ -324,6 +335,11 @@ SABOTAGE: Final[dict[str, tuple[set[Check], str, Broken]]] = {
         _patched(runs, "ready_again", lambda course: list(range(len(course.states)))),
     ),
     "runs of a dead owner are forgotten": ({Check.DRAIN}, "flows", _patched(Runs, "recover", lambda *_: None)),
+    "events are told before every run is loaded": (
+        {Check.STEPS},
+        "flows",
+        _patched(Hearing, "ready", _told_too_early),
+    ),
     "a limit leaks a task": ({Check.LIMITS}, "limits", _patched(Gate, "rise", _rise_in_part)),
     "a limit counts nothing": ({Check.LIMITS}, "limits", _patched(Gate, "sit", lambda *_: None)),
     "what was taken of rates is forgotten at a death": (

@@ -146,9 +146,11 @@ SCENARIOS: Final = (
         death=0.02,
         commit_fault=0.03,
         downtime_us=4_000_000,
-        weights={"alarm": 80, "submit": 10, "batch": 5, "family": 2},
+        weights={"alarm": 80, "submit": 10, "batch": 5, "family": 2, "flow": 12, "signal": 3, "emit": 12},
     ),
-    Scenario("flows", faults=FAILING, busy=0.4, death=0.03, weights={"flow": 40, "flow verb": 25, "signal": 20}),
+    Scenario(
+        "flows", faults=FAILING, busy=0.4, death=0.03, weights={"flow": 40, "flow verb": 25, "signal": 12, "emit": 12}
+    ),
     Scenario(
         "limits",
         faults=CALM,

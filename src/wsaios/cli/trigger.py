@@ -132,7 +132,7 @@ def emit(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell an event to every trigger that waits for it; without a live scheduler the next one tells it."""
+    """Tell an event to every trigger and every step that waits for it; the next scheduler does where none lives."""
     from wsaios.cli.trigger_views import json_of
 
     with asking(ledger, as_json=as_json) as client:

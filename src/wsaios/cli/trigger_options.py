@@ -11,7 +11,9 @@ from wsaios.cli.options import JsonOption, LedgerOption
 class Addition(msgspec.Struct, frozen=True, kw_only=True):
     """The options of the command: a field each."""
 
-    handler: Annotated[str, typer.Argument(metavar="HANDLER", help="What is started.")]
+    handler: Annotated[str | None, typer.Argument(metavar="HANDLER", help="What is started; or give --workflow.")] = (
+        None
+    )
     cron: Annotated[
         str | None, typer.Option("--cron", metavar="EXPRESSION", help="At these times, such as '0 3 * * *'.")
     ] = None
@@ -37,7 +39,14 @@ class Addition(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         typer.Option("--rows", metavar="JSON", help="A batch: a list of objects, or an expression that gives one."),
     ] = None
-    name: Annotated[str | None, typer.Option("--name", help="Default: that of the handler.")] = None
+    workflow: Annotated[
+        str | None, typer.Option("--workflow", metavar="NAME", help="A run of this published workflow.")
+    ] = None
+    input: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="NAME=VALUE", help="An input of the workflow; repeatable; ${ … } holds CEL."),
+    ] = None
+    name: Annotated[str | None, typer.Option("--name", help="Default: that of the handler or workflow.")] = None
     overlap: Annotated[
         str | None,
         typer.Option(
@@ -53,7 +62,9 @@ class Addition(msgspec.Struct, frozen=True, kw_only=True):
     catch_up_limit: Annotated[int | None, typer.Option("--catch-up-limit", help="So many of `all` at most.")] = None
     options: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="OPTION=VALUE", help="An option of the task, such as priority=5; repeatable."),
+        typer.Option(
+            "--set", metavar="OPTION=VALUE", help="An option of what is started, such as priority=5; repeatable."
+        ),
     ] = None
     ledger: LedgerOption = None
     as_json: JsonOption = False

@@ -9,9 +9,10 @@ import msgspec
 from wsaios.cli.output import fields, plain, table
 from wsaios.cli.trigger_options import Addition
 from wsaios.kernel.errors import InvalidInput
-from wsaios.kernel.trigger import OnTime, StartBatch, TriggerSpec, TriggerView
+from wsaios.kernel.trigger import OnTime, Start, StartBatch, StartWorkflow, TriggerSpec, TriggerView
 from wsaios.kernel.views import moment
 from wsaios.planning import declaring
+from wsaios.planning.starting import given_of
 from wsaios.planning.triggers import said
 
 
@@ -25,10 +26,11 @@ def spec_of(given: Addition) -> TriggerSpec:
     chosen = [kind for kind, value in kinds.items() if value is not None]
     if len(chosen) != 1:
         raise InvalidInput("trigger", f"give one of {', '.join(kinds)}" + (f", not {', '.join(chosen)}" * bool(chosen)))
-    own = {"name": given.name, "overlap": given.overlap}
+    own = {"name": given.name, "overlap": given.overlap, "workflow": given.workflow}
     caught = {"catch_up": given.catch_up, "catch_up_limit": given.catch_up_limit}
     options: dict[str, Any] = {**dict(map(_pair, given.options or ())), **own, **caught}
     options["rows"] = None if given.rows is None else _rows(given.rows)
+    options["input"] = dict(_pair(each, "--input", "NAME=VALUE") for each in given.input) if given.input else None
     when: Any
     if given.cron is not None:
         when = declaring.cron(given.cron, given.tz, options)
@@ -71,7 +73,7 @@ def trigger_lines(views: Iterable[TriggerView]) -> Iterator[str]:
             view.name,
             view.state,
             when_of(view),
-            view.spec.start.handler,
+            f"workflow {start.workflow}" if isinstance(start := view.spec.start, StartWorkflow) else start.handler,
             view.fired,
             view.skipped,
             view.missed,
@@ -86,7 +88,7 @@ def trigger_lines(views: Iterable[TriggerView]) -> Iterator[str]:
 def trigger_fields(view: TriggerView) -> Iterator[str]:
     """One trigger, a line for each thing."""
     start = view.spec.start
-    given = start.rows if isinstance(start, StartBatch) else start.arguments
+    given = given_of(start)
     told = "" if given is None else msgspec.json.encode(given).decode()
     options = msgspec.json.encode(start.options).decode() if start.options else None
     yield from fields(
@@ -96,10 +98,7 @@ def trigger_fields(view: TriggerView) -> Iterator[str]:
             ("when", when_of(view)),
             ("overlap", view.spec.overlap),
             ("catch up", getattr(view.spec.when, "catch_up", None)),
-            (
-                "starts",
-                f"{'a batch of' if isinstance(start, StartBatch) else 'a task of'} {start.handler} {told}".strip(),
-            ),
+            ("starts", f"{_what(start)} {told}".strip()),
             ("options", options),
             ("declared", _utc(view.declared_at)),
             ("next", _utc(view.next_at)),
@@ -127,10 +126,16 @@ def when_of(view: TriggerView) -> str:
     return f"once {moment(when.at_us):%Y-%m-%d %H:%M:%S} UTC" if isinstance(when, OnTime) else said(when)
 
 
-def _pair(text: str) -> tuple[str, Any]:
+def _what(start: Start) -> str:
+    if isinstance(start, StartWorkflow):
+        return f"a run of {start.workflow}"
+    return f"a batch of {start.handler}" if isinstance(start, StartBatch) else f"a task of {start.handler}"
+
+
+def _pair(text: str, field: str = "--set", form: str = "OPTION=VALUE") -> tuple[str, Any]:
     option, found, value = text.partition("=")
     if not found:
-        raise InvalidInput("--set", f"must be OPTION=VALUE, not {text!r:.80}")
+        raise InvalidInput(field, f"must be {form}, not {text!r:.80}")
     try:
         return option, msgspec.json.decode(value)
     except msgspec.DecodeError:

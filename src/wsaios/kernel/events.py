@@ -236,7 +236,10 @@ class AskTriggers(msgspec.Struct):
 
 
 class Emit(msgspec.Struct):
-    """Tell an event to those triggers that are there; the reply is its number. `again` as in `Submit`."""
+    """Tell an event to those triggers that are there, and to the steps that wait for it.
+
+    The reply is its number. `again` as in `Submit`.
+    """
 
     token: Token
     name: str
@@ -295,7 +298,8 @@ class Effects(msgspec.Struct):
 
     `again` asks for a step right after the answers; with `alone` nothing may be taken before it. Attempts in `works`
     whose payload is empty find it in the answer, by task id. `ended` has the states of the tasks in `closed`, `runs`
-    are those that ended. `sizes` are those of the micro-batches whose attempts left.
+    are those that ended, `begun` the versions of those that triggers began. `sizes` are those of the micro-batches
+    whose attempts left.
     """
 
     commit: Commit
@@ -307,6 +311,7 @@ class Effects(msgspec.Struct):
     closed: list[Closed] = []
     batches: list[Batch] = []
     runs: list[Run] = []
+    begun: list[str] = []
     warnings: list[tuple[str, dict[str, Any]]] = []
     ended: Mapping[int, int] = {}
     sizes: dict[AttemptRef, int] = {}

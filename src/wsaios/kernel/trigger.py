@@ -69,7 +69,18 @@ class StartBatch(msgspec.Struct, frozen=True, tag_field="start", tag="batch"):
     options: dict[str, Any] = {}
 
 
-Start = StartTask | StartBatch
+class StartWorkflow(msgspec.Struct, frozen=True, tag_field="start", tag="workflow"):
+    """A run of a published workflow, in a version that new runs of its name get at the firing.
+
+    `input` None: an event's data; of a change's key, old and new those that it declares; otherwise nothing.
+    """
+
+    workflow: str
+    input: dict[str, Any] | None = None
+    options: dict[str, Any] = {}
+
+
+Start = StartTask | StartBatch | StartWorkflow
 """What a trigger starts: another kind is a class here and a branch in `planning.starting.prepare` and in
 `scheduler.triggers.starting`."""
 
@@ -88,7 +99,8 @@ class Standing(msgspec.Struct):
 
     It exists since `since_us`; of its times those up to `through_us` are decided. `last` is the id of what it started
     last, for the time `last_us`, and `live` while that has not ended; `leaving` are tasks that it told to end.
-    `skipped` counts firings that their overlap policy kept back, `missed` those that nothing caught up with.
+    `skipped` counts firings that their overlap policy kept back, or for which there was nothing to start; `missed`
+    those that nothing caught up with.
     """
 
     since_us: int
@@ -114,7 +126,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """A firing that waits until what the one before it started has ended."""
+    """A firing that waits until what the one before it started has ended, or until its workflow is in memory."""
 
     trigger: str
     place: int
@@ -122,12 +134,13 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Emitted(msgspec.Struct, frozen=True):
-    """An event as it was emitted."""
+    """An event as it was emitted; `heard`: steps of runs have been told of it, and triggers not yet."""
 
     id: int
     name: str
     data: Any
     at_us: int
+    heard: bool = False
 
 
 class Languages(NamedTuple):

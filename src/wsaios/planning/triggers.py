@@ -15,14 +15,13 @@ from wsaios.kernel.trigger import (
     OnEvent,
     OnTime,
     Overlap,
-    StartBatch,
     TriggerSpec,
     When,
 )
 from wsaios.planning.calls import name as text
 from wsaios.planning.calls import whole
 from wsaios.planning.cron import Cron, zone_of
-from wsaios.planning.starting import Prepared, check_names, prepare
+from wsaios.planning.starting import Prepared, check_names, given_of, prepare
 
 MOST_CAUGHT_UP: Final = 1000
 _MAX_BYTES: Final = 1 << 20
@@ -66,7 +65,7 @@ def armed(spec: TriggerSpec, languages: Languages) -> Armed:
             where = languages.expressions.compile(when.where)
             check_names(where, _ROOTS[type(when)])
     start = spec.start
-    checked(start.rows if isinstance(start, StartBatch) else start.arguments, "arguments or rows")
+    checked(given_of(start), "arguments, rows or input")
     checked(start.options, "options")
     size = len(msgspec.json.encode(spec))
     if size > _MAX_BYTES:

@@ -1,6 +1,6 @@
 """Workflows that were published by name: their versions, and which of them a new run gets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +16,7 @@ ALL: Final = 100
 
 
 class Catalog:
-    """Facts alone: whoever owns the ledger, or visits it, may change them."""
+    """Facts alone: whoever owns the ledger, or visits it, may change them. `changed` is told of each name that did."""
 
     def __init__(self, book: Book, facts: Sequence[tuple[str, str, Any]]) -> None:
         self._book = book
@@ -25,6 +25,15 @@ class Catalog:
             for component, key, value in facts
             if component == WORKFLOW
         }
+        self.changed: Callable[[str], None] = lambda _: None
+
+    def shares(self, name: str) -> dict[str, int]:
+        """How many of a hundred new runs get which version; none: nothing was published under this name."""
+        known = self._names.get(name)
+        if known is None:
+            return {}
+        found = {known.numbered(number): share for number, share in known.route.items()}
+        return {each.version: share for each, share in found.items() if each is not None}
 
     def publish(self, event: Publish) -> None:
         """A definition gets the next number of its name, or keeps the one that it has, and all new runs."""
@@ -62,3 +71,4 @@ class Catalog:
 
     def _keep(self, known: Published) -> None:
         self._book.commit.facts.append((WORKFLOW, known.name, msgspec.to_builtins(known, str_keys=True)))
+        self.changed(known.name)

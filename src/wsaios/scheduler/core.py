@@ -29,6 +29,8 @@ from wsaios.scheduler.pursuit import Pursuit
 from wsaios.scheduler.reorder import Reordering
 from wsaios.scheduler.reports import Reports
 from wsaios.scheduler.runs import Runs
+from wsaios.scheduler.triggers.plans import Plans
+from wsaios.scheduler.triggers.starting import Starting
 from wsaios.scheduler.triggers.triggers import Triggers
 from wsaios.scheduler.verbs import Verbs
 
@@ -79,8 +81,11 @@ class Core:
         if hub is not None:
             self._pursuit = Pursuit(book, self._intake, hub)
         self._changes = hub.changes if hub is not None else None
-        self.triggers = Triggers(book, self._intake, self._batches, self._verbs, hub)
-        if not recover:
+        starting = Starting(book, self._intake, self._batches, self.runs, Plans(book, self._catalog, rng))
+        self.triggers = Triggers(book, starting, self._verbs, hub)
+        if recover:
+            self.triggers.events.listeners.append(self.runs.hearing)
+        else:
             self.triggers.load(opening.facts)
         self._waiting: deque[list[tuple[Any, Callable[[Answer], None]]]] = deque()
         self._opening: Opening | None = opening if recover else None
@@ -151,6 +156,7 @@ class Core:
                 book.unanswered.add(token)
             self._handle[type(event)](event)
         self._timers()
+        self.triggers.events.tell()
         self.runs.run()
         self.triggers.run(self._pursuit.run() if self._pursuit is not None else ())
         self.cycle.run()
@@ -158,10 +164,10 @@ class Core:
     def finish(self) -> ev.Effects:
         """Everything decided since the last `finish`: what to commit, and what may leave once that is durable."""
         self._batches.purge()
-        self.runs.settle()
         if self.book.commit.releases:
             self._links.release()
         self.triggers.settle()
+        self.runs.settle()
         self._refill()
         usage = self.executor.slots.gates.usage
         if usage.any:

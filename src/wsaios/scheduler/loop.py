@@ -396,8 +396,8 @@ class Loop:
             self._failpoint("driver.after_dispatch")
         if effects.closed:
             self.watch.closed(effects.closed)
-        if effects.batches or effects.runs:
-            self.watch.finished([*effects.batches, *effects.runs])
+        if effects.batches or effects.runs or effects.begun:
+            self.watch.finished([*effects.batches, *effects.runs], effects.begun)
         for message, fields in effects.warnings:
             self._log.warning(message, **fields)
         if self._notices is not None:

@@ -15,7 +15,7 @@ from wsaios.kernel.errors import (
     UnknownRun,
     WsaiosError,
 )
-from wsaios.kernel.events import Act, Signal, StartRun
+from wsaios.kernel.events import Act, Scope, Signal, StartRun
 from wsaios.kernel.expression import Expressions
 from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Answer, DefinitionOf, IdempotencyOf, IdempotencyRow, ResultsOf, RunsById, StepsOf
@@ -25,6 +25,7 @@ from wsaios.kernel.task import IDEMPOTENCY_WINDOW_S, Failure, Task
 from wsaios.planning.workflow.plan import plan_of
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.course import Course, Sheet
+from wsaios.scheduler.hearing import Hearing
 from wsaios.scheduler.intake import CLIENT, CLIENT_WINDOW_US, Intake, Pair
 from wsaios.scheduler.recall import done_again, ready_again, recalled
 from wsaios.scheduler.steps import Steps, Told
@@ -41,7 +42,10 @@ class Runs:
     """Every run that has not ended is here, with counters that are rebuilt from the ledger after a crash."""
 
     def __init__(self, book: Book, intake: Intake, verbs: Verbs, *, serves: bool) -> None:
-        """`serves` False: runs are only taken in; the next owner carries them on."""
+        """`serves` False: runs are only taken in; the next owner carries them on.
+
+        `hearing` listens to events for their steps.
+        """
         self._book = book
         self._verbs = verbs
         self._serves = serves
@@ -50,10 +54,12 @@ class Runs:
         self._steps = Steps(book, intake, verbs, self._finish)
         self._waits = Waits(book, self._steps, self._courses)
         self._steps.waits = self._waits.add
+        self.hearing = Hearing(book, self._waits, lambda: bool(self._later))
         self._touched = self._steps.touched
         self._gone: list[tuple[int, int, int]] = []
         self._definitions: dict[str, StoredDefinition] = {}
         self._loading: deque[Run] = deque()
+        self._left: dict[int, Run] = {}
         self._later: dict[int, list[Act | Signal]] = {}
         self._parked: dict[int, str] = {}
         self._unheard: list[Signal] = []
@@ -68,6 +74,7 @@ class Runs:
     def recover(self, runs: Sequence[Run]) -> None:
         """Go on with runs that a dead owner left; they are loaded piece by piece."""
         self._loading.extend(runs)
+        self._left = {run.id: run for run in runs}
         self._later.update((run.id, []) for run in runs)
 
     def start(self, event: StartRun) -> None:
@@ -80,6 +87,33 @@ class Runs:
             self._book.ask(IdempotencyOf(asked, self._book.now_us), partial(self._known, event, pairs, sent))
         else:
             self._begin(event, pairs, sent)
+
+    def begin(self, new: NewRun, client_token: str, sheet: Sheet) -> int:
+        """Begin a run of a version that the ledger has, for whoever decides that in the core; returns its id."""
+        self._book.effects.begun.append(sheet.plan.version)
+        return self._born(new, [], [(CLIENT, client_token)], self._sheets.get(sheet.plan.version) or sheet)
+
+    def refuse(self, new: NewRun, failure: Failure) -> int:
+        """Keep a run that cannot begin as one that failed; returns its id."""
+        number = self._next()
+        run = self._made(new, number)
+        run.state, run.ended_us, run.failure = int(RunState.FAILED), max(1, self._book.now_us), failure
+        self._touched[number] = run
+        self._book.effects.runs.append(run)
+        return number
+
+    def lives(self, number: int) -> bool:
+        """Whether a run has not ended."""
+        return number in self._courses or number in self._left
+
+    def end(self, number: int, reason: str) -> None:
+        """Cancel a run that lives, with the commit that is being made."""
+        run, course = self._left.get(number), self._courses.get(number)
+        if run is not None:
+            run.state = int(RunState.CANCELLING)
+            self._touched[number] = run
+        elif course is not None and course.run.state != RunState.CANCELLING:
+            self._cancel(Act(None, "cancel", Scope("run", number), reason), course)
 
     def act(self, event: Act) -> None:
         """Cancel, pause or resume a run, or try it once more."""
@@ -176,9 +210,14 @@ class Runs:
             self._book.reply(event.token, known.task)
 
     def _begin(self, event: StartRun, pairs: list[Pair], sent: list[Pair]) -> None:
-        book, new = self._book, event.run
-        number = book.ids.one(book.now_us)
-        book.id_high = max(book.id_high, number)
+        book, plan = self._book, event.run.plan
+        sheet = self._sheets.get(plan.version)
+        if sheet is None:
+            self._definitions[plan.version] = StoredDefinition(plan.version, plan.name, book.now_us, plan.content)
+        book.reply(event.token, self._born(event.run, pairs, sent, sheet or Sheet(plan)))
+
+    def _born(self, new: NewRun, pairs: list[Pair], sent: list[Pair], sheet: Sheet) -> int:
+        book, number = self._book, self._next()
         run = self._made(new, number)
         rows = [IdempotencyRow(*pair, number, new.digest, book.now_us + _WINDOW_US) for pair in pairs]
         rows += [IdempotencyRow(*pair, number, "", book.now_us + CLIENT_WINDOW_US) for pair in sent]
@@ -186,12 +225,14 @@ class Runs:
             self._keys[row.tenant, row.key] = row
         book.commit.keys.extend(rows)
         self._touched[number] = run
-        sheet = self._sheets.get(run.version)
-        if sheet is None:
-            self._definitions[run.version] = StoredDefinition(run.version, run.name, book.now_us, new.plan.content)
         if self._serves:
-            self._open(run, sheet or Sheet(new.plan), [])
-        book.reply(event.token, number)
+            self._open(run, sheet, [])
+        return number
+
+    def _next(self) -> int:
+        number = self._book.ids.one(self._book.now_us)
+        self._book.id_high = max(self._book.id_high, number)
+        return number
 
     def _made(self, new: NewRun, number: int) -> Run:
         plan, now = new.plan, self._book.now_us
@@ -253,6 +294,8 @@ class Runs:
                 self._open(run, sheet, rows)
             except Exception as error:  # noqa: BLE001  # the other runs must go on
                 self._park(run, f"its steps cannot be read: {type(error).__name__}: {error}")
+            else:
+                del self._left[run.id]
         for event in self._later.pop(run.id, ()):
             self._take_up(event)
 
@@ -289,6 +332,8 @@ class Runs:
         try:
             if isinstance(sheet, str):
                 raise NotPossible("retry", encode(run.id, "run"), RunState(run.state).word, sheet)
+            if not rows and run.state == RunState.FAILED:
+                raise NotPossible("retry", encode(run.id, "run"), "failed", "it never began; begin another one")
             kept, gone = done_again(sheet.plan, rows, self._start_of(event, run, sheet))
             if not gone and run.state == RunState.SUCCEEDED:
                 hint = "name a step to begin from"

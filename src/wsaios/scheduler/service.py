@@ -96,8 +96,9 @@ class Submissions(Steering):
         self.specs: Mapping[str, HandlerSpec] = {}
         self._ends = Ends(reads, read)
         self.inspector = Inspector(reads, read, lambda: loop.core, clock)
-        self.triggers = TriggerService(self._post, limits.payload_bytes, languages)
         self.workflows = Workflows(loop, reads, read, self._post)
+        check = self.workflows.versions.check_start
+        self.triggers = TriggerService(self._post, limits.payload_bytes, languages, check)
 
     async def submit(
         self, handler: str, arguments: Mapping[str, object] | None, options: Mapping[str, Any], sent: Sent = FROM_HERE

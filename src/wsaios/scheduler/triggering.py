@@ -1,7 +1,7 @@
 """The use cases of triggers and events."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -14,28 +14,35 @@ from wsaios.planning.calls import name as text
 from wsaios.planning.triggers import armed
 
 Post = Callable[[Callable[[Any], Event]], "asyncio.Future[Any]"]
+Check = Callable[[TriggerSpec], Awaitable[None]]
 
 
 class TriggerService:
     """Declare triggers, look at them, act on them; emit events. Each is durable when it returns."""
 
-    def __init__(self, post: Post, max_data_bytes: int, languages: Languages | None) -> None:
-        """`post` hands an event to the core; `languages` None: what is declared is checked by whoever fires it."""
+    def __init__(self, post: Post, max_data_bytes: int, languages: Languages | None, check: Check) -> None:
+        """`post` hands an event to the core; `languages` None: what is declared is checked by whoever fires it.
+
+        `check` refuses what could start no workflow.
+        """
         self._post = post
         self._max_data_bytes = max_data_bytes
         self._languages = languages
+        self._check = check
 
     async def put(self, spec: TriggerSpec) -> TriggerView:
         """Declare a trigger, or change the one of that name.
 
         Raises:
             InvalidInput, MissingExtra: it could never fire; says why.
+            UnknownWorkflow: it starts a workflow that was not published.
         """
+        await self._check(spec)
         found: TriggerView = await self.declare(spec)
         return found
 
     def declare(self, spec: TriggerSpec) -> "asyncio.Future[Any]":
-        """The same without a coroutine: what is refused is raised here."""
+        """The same without a coroutine: what is refused is raised here. Its workflow may be published later."""
         if self._languages is not None:
             armed(spec, self._languages)
         return self._post(lambda token: PutTrigger(token, spec))

@@ -11,7 +11,9 @@ from wsaios.kernel.errors import InvalidInput, UnknownWorkflow
 from wsaios.kernel.events import Event, Publish, Route
 from wsaios.kernel.ledger import FactOf, Reads
 from wsaios.kernel.run import Published, StoredDefinition
+from wsaios.kernel.trigger import OnCron, OnTime, StartWorkflow, TriggerSpec
 from wsaios.planning.calls import whole
+from wsaios.planning.workflow.inputs import check_given
 from wsaios.planning.workflow.plan import Plan
 from wsaios.scheduler.catalog import ALL, WORKFLOW
 
@@ -65,6 +67,23 @@ class Versions:
         if not facts:
             raise UnknownWorkflow(called)
         return msgspec.convert(facts[0], Published, strict=False)
+
+    async def check_start(self, spec: TriggerSpec) -> None:
+        """Refuse a trigger that starts a workflow which there is not, or which cannot be given that.
+
+        Raises:
+            UnknownWorkflow: nothing was published under its name.
+            InvalidInput: as for a run; of any version that new runs get. What the moment brings is not known yet.
+        """
+        start = spec.start
+        if not isinstance(start, StartWorkflow):
+            return
+        known = await self.published(start.workflow)
+        given = {} if start.input is None and isinstance(spec.when, OnCron | OnTime) else start.input
+        for number in known.route if given is not None else ():
+            found = known.numbered(number)
+            if found is not None and given is not None:
+                check_given((await self._plan(found.version)).definition, given)
 
     async def chosen(self, called: str) -> Plan:
         """The plan that a new run of a name gets, by its route."""

@@ -1,5 +1,6 @@
 """Steps that wait for an event: who waits for which, until when, and what becomes of an event that comes."""
 
+from collections.abc import Iterable
 from functools import partial
 from heapq import heappop, heappush
 from typing import Any, Final
@@ -12,6 +13,7 @@ from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Answer, ResultsOf
 from wsaios.kernel.run import StepState
 from wsaios.kernel.task import Failure
+from wsaios.kernel.trigger import Emitted
 from wsaios.scheduler.book import Book
 from wsaios.scheduler.course import Course
 from wsaios.scheduler.steps import Refused, Steps, Told
@@ -28,7 +30,7 @@ class Waits:
         self._book = book
         self._steps = steps
         self._courses = courses
-        self._by_event: dict[str, dict[Place, None]] = {}
+        self._by_event: dict[str, dict[Place, int]] = {}
         self._until: list[tuple[int, int, int]] = []
 
     def add(self, course: Course, number: int, since_us: int | None = None) -> None:
@@ -36,9 +38,9 @@ class Waits:
         wait_for = course.plan.steps[number].wait_for
         assert wait_for is not None  # such steps alone come here
         place = (course.run.id, number)
-        self._by_event.setdefault(wait_for.event, {})[place] = None
+        since_us = self._book.now_us if since_us is None else since_us
+        self._by_event.setdefault(wait_for.event, {})[place] = since_us
         if wait_for.timeout_s is not None:
-            since_us = self._book.now_us if since_us is None else since_us
             heappush(self._until, (since_us + int(wait_for.timeout_s * 1e6), *place))
 
     def next_us(self) -> int | None:
@@ -68,22 +70,11 @@ class Waits:
         places = self._meant(event)
         if places is None:
             return
-        data = msgspec.json.decode(event.data)
-        takes: list[Place] = []
-        missing: list[int] = []
-        for place in places:
-            try:
-                asked = self._takes(place, data, told)
-            except (Refused, ExpressionFailed) as error:
-                if event.run:
-                    book.reply(event.token, error=InvalidInput("event", f"its filter fails: {error}"))
-                    return
-                book.warn("the filter of a step has no value over an event", step=str(place), reason=str(error))
-                continue
-            if isinstance(asked, list):
-                missing += asked
-            elif asked:
-                takes.append(place)
+        try:
+            takes, missing = self._chosen(places, msgspec.json.decode(event.data), told, strict=bool(event.run))
+        except (Refused, ExpressionFailed) as error:
+            book.reply(event.token, error=InvalidInput("event", f"its filter fails: {error}"))
+            return
         if missing:
             book.ask(ResultsOf(tuple(sorted(set(missing)))), partial(self._again, event, missing, told))
             return
@@ -94,6 +85,46 @@ class Waits:
             book.reply(event.token, error=NotPossible("signal", name, "waiting", "the filter of the step refuses it"))
         else:
             book.reply(event.token, len(takes))
+
+    def takers(self, event: Emitted, told: Told) -> tuple[list[Place], list[int]]:
+        """The steps that take an event: of those that waited for it when it was emitted, whose filter takes it.
+
+        And the tasks whose results must be asked for before that is known.
+        """
+        waiting = self._by_event.get(event.name, {})
+        places = [place for place, since_us in waiting.items() if since_us <= event.at_us and self._waiting(place)]
+        return self._chosen(places, event.data, told, strict=False)
+
+    def tell(self, places: Iterable[Place], data: str) -> None:
+        """Tell an event to these steps, as far as they still wait."""
+        for place in places:
+            course = self._waiting(place)
+            if course is not None:
+                self._tell(course, place[1], data)
+
+    def _chosen(self, places: Iterable[Place], data: Any, told: Told, *, strict: bool) -> tuple[list[Place], list[int]]:
+        """Those whose filter takes an event, and the tasks whose results must be asked for first.
+
+        Raises:
+            Refused, ExpressionFailed: with `strict`, a filter has no value; otherwise it takes nothing.
+        """
+        takes: list[Place] = []
+        missing: list[int] = []
+        for place in places:
+            try:
+                asked = self._takes(place, data, told)
+            except (Refused, ExpressionFailed) as error:
+                if strict:
+                    raise
+                course = self._courses[place[0]]
+                step = f"{course.id_of(place[1])!r} of {course.name}"
+                self._book.warn("the filter of a step has no value over an event", step=step, reason=str(error))
+                continue
+            if isinstance(asked, list):
+                missing += asked
+            elif asked:
+                takes.append(place)
+        return takes, missing
 
     def _again(self, event: Signal, missing: list[int], told: Told, answer: Answer) -> None:
         if event.run and event.run not in self._courses:
@@ -106,7 +137,7 @@ class Waits:
     def _meant(self, event: Signal) -> list[Place] | None:
         """Who waits for it; None: it was refused."""
         if not event.run:
-            return [place for place in self._by_event.get(event.event, ()) if self._waiting(place) is not None]
+            return [place for place in self._by_event.get(event.event, ()) if self._waiting(place)]
         course = self._courses[event.run]
         if event.step:
             number = course.plan.index.get(event.step)

@@ -16,7 +16,8 @@ class Watch:
     """Futures by task, batch and run, and listeners to everything that ends; told after the commit.
 
     A future that is done with None, and a listener that is told nothing, missed something: ask the ledger again.
-    `noticed` is called whenever somebody begins to wait for tasks.
+    `noticed` is called whenever somebody begins to wait for tasks, `begun` with the versions of runs that triggers
+    began.
     """
 
     def __init__(self) -> None:
@@ -24,6 +25,7 @@ class Watch:
         self._batches: dict[int, list[asyncio.Future[Whole | None]]] = {}
         self._listeners: dict[Listener, bool] = {}
         self.noticed: Callable[[], None] = _nothing
+        self.begun: Callable[[Sequence[str]], None] = lambda _: None
 
     def waits_for(self, numbers: Iterable[int]) -> bool:
         """Whether somebody waits for the end of one of these tasks."""
@@ -82,8 +84,10 @@ class Watch:
         for listener in list(self._listeners):
             listener(closed)
 
-    def finished(self, batches: Sequence[Whole]) -> None:
-        """Tell those who wait for batches or runs."""
+    def finished(self, batches: Sequence[Whole], begun: Sequence[str] = ()) -> None:
+        """Tell those who wait for batches or runs; and that triggers began runs of these versions."""
+        if begun:
+            self.begun(begun)
         for batch in batches:
             for future in self._batches.pop(batch.id, ()):
                 if not future.done():

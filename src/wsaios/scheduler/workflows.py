@@ -15,12 +15,12 @@ from wsaios.kernel.json_value import JsonValue, checked
 from wsaios.kernel.ledger import ById, DefinitionOf, Reads, ResultsOf, RunsBefore, RunsById, StepsOf
 from wsaios.kernel.run import WHOLE, NewRun, Run, RunState, StepRow, StepState
 from wsaios.kernel.states import State
-from wsaios.kernel.task import DEFAULT_TENANT, Failure, Outcome, Task
+from wsaios.kernel.task import Failure, Outcome, Task
 from wsaios.kernel.views import RunView, StepView, moment
-from wsaios.planning.calls import name, patience, whole
+from wsaios.planning.calls import name, patience
 from wsaios.planning.workflow.check import check_text
 from wsaios.planning.workflow.definition import Step
-from wsaios.planning.workflow.inputs import bound
+from wsaios.planning.workflow.inputs import bound, chosen
 from wsaios.planning.workflow.plan import Plan, plan_of
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.recall import state_of
@@ -28,7 +28,6 @@ from wsaios.scheduler.steps import NoLanguage
 from wsaios.scheduler.versions import Post, Versions
 
 Read = Callable[..., Awaitable[Any]]
-OPTIONS: Final = ("priority", "tenant", "idempotency_key")
 _PAGE: Final = 5000
 _MOMENT_S: Final = 0.1
 _FAR: Final = (1 << 63) - 1
@@ -71,8 +70,7 @@ class Workflows:
         """
         values = bound(plan.definition, given)
         self.ready(plan)
-        new = NewRun(plan, msgspec.json.encode(values).decode())
-        _choose(new, options)
+        new = chosen(NewRun(plan, msgspec.json.encode(values).decode()), options)
         if new.idempotency_key:
             asked = plan.version.encode() + b"\0" + _SORTED.encode(values)
             new.digest = blake2b(asked, digest_size=16).hexdigest()
@@ -278,20 +276,6 @@ def run_view(run: Run) -> RunView:
         failure=run.failure,
         has_output=run.output is not None,
     )
-
-
-def _choose(new: NewRun, options: Mapping[str, Any]) -> None:
-    for key, value in options.items():
-        if key not in OPTIONS:
-            raise InvalidInput(key, f"no such option of a run; there are {', '.join(OPTIONS)}")
-        if value is None:
-            continue
-        if key == "priority":
-            new.priority = whole(key, value, -(1 << 31), 1 << 31)
-        elif key == "tenant":
-            new.tenant = name(key, value) or DEFAULT_TENANT
-        else:
-            new.idempotency_key = name(key, value)
 
 
 def _step_view(step: Step, rows: list[StepRow], tasks: Mapping[int, Task | Outcome], *, over: bool) -> StepView:

@@ -308,10 +308,11 @@ class AsyncClient:
         return await self._line.ask(ask.OrderBy(policy, fair_share))
 
     async def emit(self, name: str, data: object = None) -> str:
-        """Tell an event to every trigger that is there; it is durable, with all that it starts. Returns its id.
+        """Tell an event to every trigger that is there and to every step of a run that waits for it.
 
-        While no scheduler runs it is kept for the next one, which tells it to the triggers of now. A connection that
-        breaks before the answer does not double it.
+        It is durable, with all that it starts, when this returns its id. While no scheduler runs it is kept for the
+        next one, which tells it to the triggers and steps that are there now. A connection that breaks before the
+        answer does not double it.
 
         Raises:
             InvalidInput: no name, or data that is not JSON or too large.

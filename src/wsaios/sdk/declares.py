@@ -37,6 +37,8 @@ class Declares:
         self, expression: str, handler: str, arguments: Arguments = None, /, *, tz: str = "UTC", **options: Any
     ) -> None: ...
     @overload
+    def cron(self, expression: str, /, *, workflow: str, tz: str = "UTC", **options: Any) -> None: ...
+    @overload
     def cron(self, expression: str, /, *, tz: str = "UTC", **options: Any) -> Callable[[F], F]: ...
     def cron(
         self,
@@ -54,12 +56,16 @@ class Declares:
         at that moment; where it is put back, a fixed time comes once, and what recurs within the hour goes on. Without
         `handler` it decorates a function, which is registered.
 
-        Options: `name` (the handler's, unless given); `overlap`, what happens while what it started last has not
-        ended: ``"skip"`` (unless given), ``"queue"``, ``"cancel_running"``, ``"allow"``; `catch_up`, which of the
-        times that passed while no scheduler ran are made up for: ``"one"`` (the last, unless given), ``"none"``,
-        ``"all"`` up to `catch_up_limit` (100); `rows` for a batch in place of `arguments`; and those of `submit` that
-        name no time and no task, with `deadline_after_s` and `expires_after_s`. Arguments and rows may hold ``${ … }``
-        with a CEL expression over `trigger` (`name`, `at`, `at_us`, `key`).
+        With ``workflow="name"`` it begins a run of that published workflow, in a version that new runs get then, with
+        `input` by name; one that is not published yet starts nothing until it is.
+
+        Options: `name` (that of the handler or workflow, unless given); `overlap`, what happens while what it started
+        last has not ended: ``"skip"`` (unless given), ``"queue"``, ``"cancel_running"``, ``"allow"``; `catch_up`, which
+        of the times that passed while no scheduler ran are made up for: ``"one"`` (the last, unless given),
+        ``"none"``, ``"all"`` up to `catch_up_limit` (100); `rows` for a batch in place of `arguments`; and those of
+        `submit` that name no time and no task, with `deadline_after_s` and `expires_after_s`; of a run `priority` and
+        `tenant`. Arguments, rows and input may hold ``${ … }`` with a CEL expression over `trigger` (`name`, `at`,
+        `at_us`, `key`).
 
         Raises:
             InvalidInput: names what cannot be used, and why.
@@ -69,6 +75,8 @@ class Declares:
 
     @overload
     def at(self, time: datetime | float, handler: str, arguments: Arguments = None, /, **options: Any) -> None: ...
+    @overload
+    def at(self, time: datetime | float, /, *, workflow: str, **options: Any) -> None: ...
     @overload
     def at(self, time: datetime | float, /, **options: Any) -> Callable[[F], F]: ...
     def at(
@@ -85,13 +93,15 @@ class Declares:
         self, event: str, handler: str, arguments: Arguments = None, /, *, where: str = "", **options: Any
     ) -> None: ...
     @overload
+    def on_event(self, event: str, /, *, workflow: str, where: str = "", **options: Any) -> None: ...
+    @overload
     def on_event(self, event: str, /, *, where: str = "", **options: Any) -> Callable[[F], F]: ...
     def on_event(
         self, event: str, handler: str | None = None, arguments: Arguments = None, /, *, where: str = "", **options: Any
     ) -> Any:
         """Start a handler at each event of that name for which the CEL expression `where` is true; else as `cron`.
 
-        `overlap` is ``"allow"`` unless given. Without arguments the handler gets the event's data, by name.
+        `overlap` is ``"allow"`` unless given. Without arguments or input the event's data is handed on, by name.
         Expressions may name `event` (`name`, `id`, `data`).
         """
         return self._declare(declaring.event(event, where), handler, arguments, options)
@@ -101,6 +111,8 @@ class Declares:
         self, key: str, handler: str, arguments: Arguments = None, /, *, where: str = "", **options: Any
     ) -> None: ...
     @overload
+    def on_change(self, key: str, /, *, workflow: str, where: str = "", **options: Any) -> None: ...
+    @overload
     def on_change(self, key: str, /, *, where: str = "", **options: Any) -> Callable[[F], F]: ...
     def on_change(
         self, key: str, handler: str | None = None, arguments: Arguments = None, /, *, where: str = "", **options: Any
@@ -108,14 +120,16 @@ class Declares:
         """Start a handler when the value of a state key is another one; otherwise as `on_event`.
 
         `key` is exact, or ``prefix*`` for each single value below it. Several changes in one commit are one. Without
-        arguments the handler gets those of `key`, `old` and `new` that it takes. Expressions may name `change`.
+        arguments or input it gets those of `key`, `old` and `new` that it takes. Expressions may name `change`.
         """
         return self._declare(declaring.change(key, where), handler, arguments, options)
 
     @at_home
     @or_handed_in
     async def emit(self, name: str, data: object = None) -> str:
-        """Tell an event to every trigger that is there; it is durable, with all that it starts. Returns its id.
+        """Tell an event to every trigger that is there and to every step of a run that waits for it.
+
+        It is durable, with all that it starts, when this returns its id. Who comes later does not hear it.
 
         Raises:
             InvalidInput: no name, or data that is not JSON or too large.
@@ -125,7 +139,7 @@ class Declares:
         return encode(await self._desk.ask(ask.EmitEvent(name, data, "")), "event")
 
     def _declare(self, when: When, handler: str | None, arguments: Arguments, options: dict[str, Any]) -> Any:
-        if handler is not None:
+        if handler is not None or options.get("workflow") is not None:
             self.home.run(self._declarations.add, declaring.declared(when, handler, arguments, options))
             return None
 

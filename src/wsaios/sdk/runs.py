@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from wsaios.inference.models import resolve
 from wsaios.kernel.errors import CallerError, InvalidInput, UnknownHandler, WsaiosError
-from wsaios.kernel.run import Run
 from wsaios.planning.workflow.plan import Plan
 from wsaios.scheduler.loop import Log
 from wsaios.scheduler.steps import handler_of
@@ -99,10 +98,13 @@ def make_ready(scheduler: HasHandlers, known: Collection[str], plan: Plan) -> No
 
 
 async def recall_handlers(
-    scheduler: HasHandlers, known: Collection[str], workflows: Workflows, runs: Iterable[Run], log: Log
+    scheduler: HasHandlers, known: Collection[str], workflows: Workflows, versions: Iterable[str], log: Log
 ) -> None:
-    """Make known what unfinished runs call; where that fails, their steps wait for the handler, and `why` says so."""
-    for version in {run.version for run in runs}:
+    """Make known what runs of these versions call.
+
+    Where that fails, their steps wait for the handler, and `why` says so.
+    """
+    for version in sorted(versions):
         try:
             make_ready(scheduler, known, await workflows.plan(version))
         except WsaiosError as error:

@@ -117,6 +117,9 @@ class Scheduler(Declares, Flows):
         self.add_handler(API_HANDLER, self._api)
         self.count(API_HANDLER)
         self._service.workflows.ready = lambda plan: make_ready(self, self._specs, plan)
+        self._recalled: set[str] = set()
+        self._recalls: set[asyncio.Future[None]] = set()
+        self._parts.loop.watch.begun = self._begun
         components = self._parts.components
         self.goals: GoalQueue = cast("Any", AtHome(self.home, components.goals))
         self.state: StateStore = cast("Any", AtHome(self.home, components.state))
@@ -243,12 +246,25 @@ class Scheduler(Declares, Flows):
     async def _own(self) -> None:
         opening = await self._parts.start("scheduler")
         try:
-            await recall_handlers(self, self._specs, self._service.workflows, opening.runs, self._parts.log)
+            await self._recall({run.version for run in opening.runs})
             await self._door.open()
         except BaseException:
             await self._parts.stop()
             raise
         self._declarations.begin()
+
+    async def _recall(self, versions: Iterable[str]) -> None:
+        """Make known what runs of these versions call, once for each."""
+        fresh = set(versions) - self._recalled
+        self._recalled |= fresh
+        await recall_handlers(self, self._specs, self._service.workflows, fresh, self._parts.log)
+
+    def _begun(self, versions: Iterable[str]) -> None:
+        """A trigger has begun runs of these."""
+        if not self._recalled.issuperset(versions):
+            task = asyncio.ensure_future(self._recall(versions))
+            self._recalls.add(task)
+            task.add_done_callback(self._recalls.discard)
 
     async def _stop(self) -> None:
         self._declarations.end()

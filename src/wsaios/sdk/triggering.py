@@ -31,35 +31,43 @@ class AskTriggers(Protocol):
 class Triggers:
     """The triggers of a ledger. What is declared here is durable when the call returns, and stays until `remove`.
 
-    Options of all that declare: `name` (the handler's, unless given), `overlap` (``"skip"``, ``"queue"``,
-    ``"cancel_running"`` or ``"allow"``: what happens while what the last firing started has not ended), `rows` for a
-    batch in place of `arguments`, and the options of `Scheduler.submit` that do not name a time or a task;
-    `deadline_after_s` and `expires_after_s` count from the firing.
+    Options of all that declare: `name` (that of the handler or workflow, unless given), `overlap` (``"skip"``,
+    ``"queue"``, ``"cancel_running"`` or ``"allow"``: what happens while what the last firing started has not ended),
+    `rows` for a batch in place of `arguments`, and the options of `Scheduler.submit` that do not name a time or a task;
+    `deadline_after_s` and `expires_after_s` count from the firing. `workflow` in place of a handler: the name of a
+    published one, with `input`, `priority` and `tenant`.
     """
 
     def __init__(self, question: AskTriggers) -> None:
         self._ask = question
 
     async def cron(
-        self, expression: str, handler: str, arguments: Arguments = None, /, *, tz: str = "UTC", **options: Any
+        self,
+        expression: str,
+        handler: str | None = None,
+        arguments: Arguments = None,
+        /,
+        *,
+        tz: str = "UTC",
+        **options: Any,
     ) -> TriggerView:
         """Start at the times of a cron expression, as `Scheduler.cron`; a trigger of the same name is changed."""
         return await self.add(declaring.declared(declaring.cron(expression, tz, options), handler, arguments, options))
 
     async def at(
-        self, moment: datetime | float, handler: str, arguments: Arguments = None, /, **options: Any
+        self, moment: datetime | float, handler: str | None = None, arguments: Arguments = None, /, **options: Any
     ) -> TriggerView:
         """Start once, as `Scheduler.at`."""
         return await self.add(declaring.declared(declaring.time(moment), handler, arguments, options))
 
     async def on_event(
-        self, event: str, handler: str, arguments: Arguments = None, /, *, where: str = "", **options: Any
+        self, event: str, handler: str | None = None, arguments: Arguments = None, /, *, where: str = "", **options: Any
     ) -> TriggerView:
         """Start at each event of a name, as `Scheduler.on_event`."""
         return await self.add(declaring.declared(declaring.event(event, where), handler, arguments, options))
 
     async def on_change(
-        self, key: str, handler: str, arguments: Arguments = None, /, *, where: str = "", **options: Any
+        self, key: str, handler: str | None = None, arguments: Arguments = None, /, *, where: str = "", **options: Any
     ) -> TriggerView:
         """Start when a value of the state changes, as `Scheduler.on_change`."""
         return await self.add(declaring.declared(declaring.change(key, where), handler, arguments, options))
@@ -69,6 +77,7 @@ class Triggers:
 
         Raises:
             InvalidInput, MissingExtra: it could never fire; says why.
+            UnknownWorkflow: it starts a workflow that was not published.
         """
         armed(spec, LANGUAGES)
         return await self._ask(ask.DeclareTrigger(spec))

@@ -139,6 +139,16 @@ async def flow(client: Client, work: Work, rng: Random) -> None:
     client.promise(f"{call}.last")
 
 
+async def approved(client: Client, work: Work, rng: Random) -> None:
+    """A step goes on at an event."""
+    await client.approve()
+
+
+async def begun(client: Client, work: Work, rng: Random) -> None:
+    """A trigger begins a workflow at an event."""
+    await client.begin()
+
+
 async def batches(client: Client, work: Work, rng: Random) -> None:
     await client.submit_many("embed", lambda call: _numbers(call, 20), 20)
     await client.submit_many("tally", lambda call: _texts(call, 9), 9)
@@ -162,7 +172,7 @@ async def cancelled_batch(client: Client, work: Work, rng: Random) -> None:
 ACTS: Final[tuple[Act, ...]] = (
     *(plain, plain, plain, keyed, keyed, failing, at_most_once, at_most_once, checkpoints, crowd, family, late),
     *(cancel_running, pause_running, pause_lane, times, replayed, told, batches, wide_batch, broken_batch),
-    *(event, event, clock, flow),
+    *(event, event, clock, flow, approved, approved, begun, begun),
     cancelled_batch,
 )
 

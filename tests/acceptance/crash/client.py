@@ -48,6 +48,27 @@ FLOW: Final[dict[str, Any]] = {
 }
 
 
+APPROVED: Final[dict[str, Any]] = {
+    "name": "approval",
+    "input": {"call": {"type": "string"}},
+    "steps": [
+        {
+            "id": "told",
+            "handler": "double",
+            "args": {"call": "${input.call}.told", "value": 1},
+            "wait_for": {"event": "approved", "filter": "event.call == input.call"},
+        }
+    ],
+}
+"""A run of it waits from its beginning on; whoever lives when nobody told it yet tells it."""
+BEGUN: Final[dict[str, Any]] = {
+    "name": "begun",
+    "input": {"call": {"type": "string"}},
+    "steps": [{"id": "first", "handler": "double", "args": {"call": "${input.call}.first", "value": 1}}],
+}
+"""A trigger begins it at each event ``begin``."""
+
+
 class Broken(Exception):
     """A source of rows ended in the middle."""
 
@@ -113,6 +134,19 @@ class Client:
                 self.promise(f"{call}.{part}")
         return call, run
 
+    async def approve(self) -> None:
+        """Begin a run that waits for an event, and emit that."""
+        call = self._begin_part("told")
+        await self.scheduler.run_workflow(APPROVED, input={"call": call})
+        await self.scheduler.emit("approved", {"call": call})
+        self.promise(f"{call}.told")
+
+    async def begin(self) -> None:
+        """Emit an event at which a trigger begins a run."""
+        call = self._begin_part("first")
+        await self.scheduler.emit("begin", {"call": call})
+        self.promise(f"{call}.first")
+
     def promise(self, call: str) -> None:
         """Note that a call will be there, although nobody was told its id."""
         self._acknowledge({"what": "promised", "call": call, "life": self.life})
@@ -154,6 +188,11 @@ class Client:
     def _begin(self, handler: str, arguments: Mapping[str, Any]) -> str:
         call = self.name()
         self._say("asked", call, handler=handler, arguments=arguments, key=None, dies=False)
+        return call
+
+    def _begin_part(self, part: str) -> str:
+        call = self.name()
+        self._say("asked", f"{call}.{part}", handler="double", arguments={}, key=None, dies=False)
         return call
 
     def _dies(self) -> bool:

@@ -19,7 +19,7 @@ import apsw
 
 from tests.acceptance.crash.acts import perform
 from tests.acceptance.crash.case import address
-from tests.acceptance.crash.client import Client
+from tests.acceptance.crash.client import APPROVED, BEGUN, Client
 from tests.acceptance.crash.lines import Line, Lines, encoded, read
 from tests.acceptance.crash.postgres_rows import fetch
 from tests.acceptance.crash.sabotage import SABOTAGE
@@ -59,10 +59,12 @@ async def live(options: argparse.Namespace) -> None:
     work = Work(folder, options.life, options.dies_in)
     work.register(scheduler)
     scheduler.on_event("double", "double", name="double at an event")
+    scheduler.on_event("begin", workflow="begun")
     acknowledge = journal.append_durably if options.acknowledge == "journal" else tell
     client = Client(scheduler, journal, acknowledge, options.life, options.dies_at)
     os.write(1, b"begun\n")
     await scheduler.start()
+    await scheduler.publish(BEGUN)
     # Nothing is old enough to go; but a step of pruning stands among the commits, and may be where a life ends.
     prune = scheduler._parts.pruning.round  # noqa: SLF001  # it comes by itself only every ten minutes
     await asyncio.gather(resume(client, earlier), repeat(client, earlier, rng), perform(client, work, rng), prune())
@@ -81,8 +83,11 @@ def tell(line: Line) -> None:
 
 
 async def resume(client: Client, earlier: list[Line]) -> None:
-    """Go on with what an earlier life paused and had no time to resume."""
+    """Go on with what an earlier life paused or began and had no time to go on with."""
     await client.scheduler.resume("lane:thread")
+    for run in await client.scheduler.runs(["running"]):
+        if run.workflow == APPROVED["name"]:
+            await client.scheduler.emit("approved", run.input)
     resumed = {line["id"] for line in earlier if line["what"] == "resumed"}
     for task in (line["id"] for line in earlier if line["what"] == "pausing" and line["id"] not in resumed):
         with suppress(NotPossible):

@@ -1,13 +1,14 @@
 """Events: each is told once to every trigger that is there when it is emitted, and to whoever listens in the core."""
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from wsaios.kernel.errors import NotPossible
-from wsaios.kernel.events import Emit
+from wsaios.kernel.events import Emit, Token
 from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Answer, IdempotencyOf, IdempotencyRow
 from wsaios.kernel.trigger import Emitted, Moment
@@ -22,11 +23,34 @@ _LEFT: Final = "event"
 """Facts: events that were emitted where nothing fires; the next owner that fires tells them."""
 
 
-class Events:
-    """An event is no row of its own: what it starts is in the commit that acknowledges it.
+class Listener(Protocol):
+    """Who hears events beside the triggers."""
 
-    `listeners` hear each event that is told, in that same step; what they do is part of its commit. (A step of a
-    workflow that waits for an event is to be one.)
+    def ready(self, event: Emitted) -> bool:
+        """Whether it can hear it in this step; otherwise it is asked again with the next one."""
+
+    def hear(self, event: Emitted) -> None:
+        """It is told; what it does is part of the commit."""
+
+
+class Held:
+    """An event that is still to be told, and those who asked for it; `left`: it is a fact already."""
+
+    __slots__ = ("client_token", "event", "left", "over", "tokens")
+
+    def __init__(self, event: Emitted, asked: Emit | None) -> None:
+        self.event = event
+        self.client_token = asked.client_token if asked is not None else ""
+        self.tokens: list[Token] = [asked.token] if asked is not None else []
+        self.left = asked is None
+        self.over = False
+
+
+class Events:
+    """An event is no row of its own: what it leads to is in the commit that acknowledges it.
+
+    Events are told in the order in which they came. `listeners` hear each in the step in which it is told; while one of
+    them is not ready, events wait, and nobody is told that they are durable.
     """
 
     def __init__(self, book: Book, roster: Roster, firing: Firing, *, fires: bool) -> None:
@@ -34,14 +58,16 @@ class Events:
         self._roster = roster
         self._firing = firing
         self._fires = fires
-        self.listeners: list[Callable[[Emitted], None]] = []
+        self.listeners: list[Listener] = []
+        self._queue: deque[Held] = deque()
+        self._named: dict[str, Held] = {}
 
     def recover(self, facts: Sequence[tuple[str, str, Any]]) -> None:
-        """Tell what was emitted while nobody could fire."""
+        """Tell what was emitted while nobody could be told."""
         left = [msgspec.convert(value, Emitted) for component, _, value in facts if component == _LEFT]
         for event in sorted(left, key=lambda each: each.id):
-            self._tell(event, self._concerned(event))
-            self._book.commit.facts.append((_LEFT, str(event.id), None))
+            if self._fires or not event.heard:
+                self._queue.append(Held(event, None))
 
     def emit(self, asked: Emit) -> None:
         """Take an event in; once, where it carries a token that came before."""
@@ -51,6 +77,16 @@ class Events:
         else:
             self._take(asked)
 
+    def tell(self) -> None:
+        """Tell what waits, as far as everybody is ready to hear it."""
+        while self._queue:
+            event = self._queue[0].event
+            if not event.heard and not all(listener.ready(event) for listener in self.listeners):
+                return
+            held = self._queue.popleft()
+            held.over = True
+            self._tell(held)
+
     def _told_before(self, asked: Emit, answer: Answer) -> None:
         if answer.keys:
             self._book.reply(asked.token, answer.keys[0].task)
@@ -58,31 +94,61 @@ class Events:
             self._take(asked)
 
     def _take(self, asked: Emit) -> None:
-        book = self._book
-        event = Emitted(book.ids.one(book.now_us), asked.name, asked.data, book.now_us)
-        concerned = self._concerned(event) if self._fires else []
-        try:
-            for known in concerned:
-                self._firing.check_room(known)
-        except NotPossible as error:
-            book.reply(asked.token, error=error)
-            return
-        book.id_high = max(book.id_high, event.id)
-        if asked.client_token:
-            until_us = book.now_us + CLIENT_WINDOW_US
-            book.commit.keys.append(IdempotencyRow(EMITTED, asked.client_token, event.id, "", until_us))
-        if self._fires:
-            self._tell(event, concerned)
+        held = self._named.get(asked.client_token)
+        if held is not None and held.over:
+            self._book.reply(asked.token, held.event.id)
+        elif held is not None:
+            held.tokens.append(asked.token)
         else:
-            book.commit.facts.append((_LEFT, str(event.id), msgspec.to_builtins(event)))
-        book.reply(asked.token, event.id)
+            book = self._book
+            event = Emitted(book.ids.one(book.now_us), asked.name, asked.data, book.now_us)
+            held = Held(event, asked)
+            self._queue.append(held)
+            self.tell()
+            if not held.over and asked.client_token:
+                # Sent again, it may be looked up before it is told.
+                self._named[asked.client_token] = held
 
-    def _tell(self, event: Emitted, concerned: list[Known]) -> None:
+    def _tell(self, held: Held) -> None:
+        book, event = self._book, held.event
+        concerned = self._concerned(event) if self._fires else []
+        if not held.left:
+            try:
+                for known in concerned:
+                    self._firing.check_room(known)
+            except NotPossible as error:
+                self._named.pop(held.client_token, None)
+                self._reply(held, error)
+                return
+        if not event.heard:
+            for listener in self.listeners:
+                listener.hear(event)
+        book.id_high = max(book.id_high, event.id)
+        if held.client_token:
+            until_us = book.now_us + CLIENT_WINDOW_US
+            book.commit.keys.append(IdempotencyRow(EMITTED, held.client_token, event.id, "", until_us))
+        if self._fires:
+            self._fire(event, concerned)
+        self._keep(held)
+        self._reply(held)
+
+    def _keep(self, held: Held) -> None:
+        """What triggers have not heard of stays a fact until they have."""
+        event, facts = held.event, self._book.commit.facts
+        if not self._fires:
+            left = msgspec.structs.replace(event, heard=event.heard or bool(self.listeners))
+            facts.append((_LEFT, str(event.id), msgspec.to_builtins(left)))
+        elif held.left:
+            facts.append((_LEFT, str(event.id), None))
+
+    def _reply(self, held: Held, error: Exception | None = None) -> None:
+        for token in held.tokens:
+            self._book.reply(token, None if error is not None else held.event.id, error)
+
+    def _fire(self, event: Emitted, concerned: list[Known]) -> None:
         for known in concerned:
             told = {"name": event.name, "id": encode(event.id, "event"), "data": event.data}
             self._firing.fire(known, Moment(event.at_us, f"{known.spec.name}!{event.id}", event=told))
-        for listener in self.listeners:
-            listener(event)
 
     def _concerned(self, event: Emitted) -> list[Known]:
         found = []

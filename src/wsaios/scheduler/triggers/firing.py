@@ -16,6 +16,7 @@ from wsaios.scheduler.verbs import Verbs
 
 MOST_WAITING: Final = 1000
 _BATCH: Final = "batch"
+_RUN: Final = "run"
 
 
 class Firing:
@@ -28,8 +29,9 @@ class Firing:
         self._verbs = verbs
         self._tasks: dict[int, str] = {}
         self._batches: dict[int, str] = {}
+        self._runs: dict[int, str] = {}
         self._effects: object = None
-        self._heard = 0
+        self._heard = self._runs_heard = 0
         self._places = 0
 
     def recover(self) -> None:
@@ -38,6 +40,9 @@ class Firing:
             standing, name = known.standing, known.spec.name
             if known.waiting:
                 self._places = max(self._places, known.waiting[-1].place)
+            if standing.live and standing.last.startswith(_RUN):
+                standing.live = self._starting.runs.lives(decode(standing.last, _RUN))
+                self._roster.touch(known)
             if standing.live:
                 self._await(known)
             for number in standing.leaving:
@@ -61,15 +66,12 @@ class Firing:
         """Start what the trigger starts, or do with this firing what its overlap policy says."""
         standing, overlap = known.standing, known.spec.overlap
         self._roster.touch(known)
-        if standing.paused or known.armed is None:
+        held_back = overlap == "skip" and (standing.live or known.waiting)
+        if held_back or standing.paused or known.armed is None:
             standing.skipped += 1
-        elif overlap == "queue" and (standing.live or known.waiting):
+        elif known.waiting or (overlap == "queue" and standing.live) or not self._starting.ready(known.armed.ready):
             self._wait(known, moment)
-        elif overlap == "skip" and standing.live:
-            standing.skipped += 1
         else:
-            if overlap == "cancel_running" and standing.live:
-                self._replace(known)
             self._start(known, moment)
 
     def check_room(self, known: Known) -> None:
@@ -78,14 +80,14 @@ class Firing:
         Raises:
             NotPossible: names the trigger.
         """
-        if known.spec.overlap == "queue" and len(known.waiting) >= MOST_WAITING and not known.standing.paused:
+        if len(known.waiting) >= MOST_WAITING and not known.standing.paused:
             hint = f"{MOST_WAITING} firings of it wait already; emit again later, or pause or remove it"
             raise NotPossible("hand the event to", f"trigger {known.spec.name!r}", "full", hint)
 
     def forget(self, known: Known) -> None:
         """The trigger is removed; what it started goes on by itself."""
         name = known.spec.name
-        for told in (self._tasks, self._batches):
+        for told in (self._tasks, self._batches, self._runs):
             for number in [number for number, whose in told.items() if whose == name]:
                 del told[number]
 
@@ -93,7 +95,7 @@ class Firing:
         """Take up what ended since the last time; whether something that waited started."""
         effects, started = self._book.effects, False
         if effects is not self._effects:
-            self._effects, self._heard = effects, 0
+            self._effects, self._heard, self._runs_heard = effects, 0, 0
         closed, self._heard = effects.closed[self._heard :] if self._tasks else (), len(effects.closed)
         for each in closed:
             name = self._tasks.pop(each.outcome.id, None)
@@ -104,14 +106,25 @@ class Firing:
             if batch is None or finished(batch):
                 del self._batches[number]
                 started = self._over(name, number, encode(number, _BATCH)) or started
+        ended, self._runs_heard = effects.runs[self._runs_heard :] if self._runs else (), len(effects.runs)
+        for run in ended:
+            name = self._runs.pop(run.id, None)
+            if name is not None:
+                started = self._over(name, run.id, encode(run.id, _RUN)) or started
         return started
 
     def next(self, known: Known) -> bool:
-        """Start what waited longest, if nothing keeps it back; whether it did."""
-        if not known.waiting or known.standing.live or known.standing.paused or known.armed is None:
+        """Start what waited longest, and what waits behind it, as far as nothing keeps it back; whether it did."""
+        before = len(known.waiting)
+        while known.waiting and self._free(known):
+            self._start(known, self._roster.pop(known).moment)
+        return len(known.waiting) < before
+
+    def _free(self, known: Known) -> bool:
+        """Whether what waits may start."""
+        if known.standing.paused or known.armed is None or not self._starting.ready(known.armed.ready):
             return False
-        self._start(known, self._roster.pop(known).moment)
-        return True
+        return not known.standing.live or known.spec.overlap in {"allow", "cancel_running"}
 
     def _over(self, name: str, number: int, told: str) -> bool:
         known = self._roster.named(name)
@@ -133,9 +146,16 @@ class Firing:
     def _start(self, known: Known, moment: Moment) -> None:
         assert known.armed is not None
         standing = known.standing
-        if standing.live:
-            self._leave(standing.last)
         started, fault = self._starting.start(known.armed.ready, moment, known.spec.name)
+        if not started:
+            standing.skipped, standing.fault = standing.skipped + 1, fault
+            self._roster.touch(known)
+            self._book.warn("a trigger has nothing to start", trigger=known.spec.name, reason=fault)
+            return
+        if standing.live and known.spec.overlap == "cancel_running":
+            self._replace(known)
+        elif standing.live:
+            self._leave(standing.last)
         standing.fired += 1
         standing.last, standing.last_us, standing.live, standing.fault = started, moment.at_us, True, fault
         self._roster.touch(known)
@@ -152,22 +172,29 @@ class Firing:
     def _await(self, known: Known) -> None:
         """Look for the end of what was started last."""
         last, name = known.standing.last, known.spec.name
-        if last.startswith(_BATCH):
-            self._batches[decode(last, _BATCH)] = name
-        else:
-            self._tasks[decode(last)] = name
+        told, number = self._place(last)
+        told[number] = name
 
     def _leave(self, last: str) -> None:
         """Look no more for the end of what is no longer the last."""
-        if last.startswith(_BATCH):
-            self._batches.pop(decode(last, _BATCH), None)
-        else:
-            self._tasks.pop(decode(last), None)
+        told, number = self._place(last)
+        told.pop(number, None)
+
+    def _place(self, last: str) -> tuple[dict[int, str], int]:
+        """Where the end of what was started is looked for, and its number."""
+        if last.startswith(_RUN):
+            return self._runs, decode(last, _RUN)
+        return (self._batches, decode(last, _BATCH)) if last.startswith(_BATCH) else (self._tasks, decode(last))
 
     def _replace(self, known: Known) -> None:
         """End what was started last."""
         standing, reason = known.standing, _replaced(known.spec.name)
         standing.live = False
+        if standing.last.startswith(_RUN):
+            # That it is to end is in its row with this commit.
+            self._leave(standing.last)
+            self._starting.runs.end(decode(standing.last, _RUN), reason)
+            return
         if standing.last.startswith(_BATCH):
             # A sweep is a fact until it is done, so it need not be remembered here.
             self._leave(standing.last)

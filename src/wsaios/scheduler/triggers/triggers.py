@@ -10,13 +10,11 @@ from typing import Any, Final
 from wsaios.kernel.errors import NotPossible, UnknownTrigger
 from wsaios.kernel.events import ActOnTrigger, AskTriggers, PutTrigger
 from wsaios.kernel.faculties import Hub
-from wsaios.kernel.trigger import Moment, OnCron, OnTime
+from wsaios.kernel.trigger import Moment, OnCron, OnTime, StartWorkflow
 from wsaios.planning.due import due
 from wsaios.planning.state_changes import Tree, changed, placed, tree_of
 from wsaios.planning.triggers import first_through_us
-from wsaios.scheduler.batches import Batches
 from wsaios.scheduler.book import Book
-from wsaios.scheduler.intake import Intake
 from wsaios.scheduler.triggers.events import Events
 from wsaios.scheduler.triggers.firing import Firing
 from wsaios.scheduler.triggers.roster import Known, Roster, view
@@ -30,14 +28,16 @@ Facts = Sequence[tuple[str, str, Any]]
 class Triggers:
     """All triggers of a ledger. Where nothing fires they can be declared and removed, and ends are heard."""
 
-    def __init__(self, book: Book, intake: Intake, batches: Batches, verbs: Verbs, hub: Hub | None) -> None:
+    def __init__(self, book: Book, starting: Starting, verbs: Verbs, hub: Hub | None) -> None:
         """`hub` None, or without languages: nothing fires here."""
         languages = hub.languages if hub is not None else None
         self._book = book
         self._snapshot: Callable[[], Tree] = hub.faculties.state.snapshot if hub is not None else dict
         self._fires = languages is not None
         self._roster = Roster(book, languages)
-        self._firing = Firing(book, self._roster, Starting(book, intake, batches), verbs)
+        self._firing = Firing(book, self._roster, starting, verbs)
+        self._plans = starting.plans
+        self._plans.changed = self._workflows
         self.events = Events(book, self._roster, self._firing, fires=self._fires)
         self._times: list[tuple[int, str]] = []
         self._state: Tree | None = None
@@ -46,14 +46,15 @@ class Triggers:
     def recover(self, facts: Facts) -> None:
         """Go on from what the ledger says; where nothing fires, `load` it only."""
         self.load(facts)
+        self.events.recover(facts)
         if not self._fires:
             return
         if self._roster.changing():
             self._state = tree_of((key, value["value"]) for component, key, value in facts if component == _STATE)
+        self._want()
         self._firing.recover()
         for known in self._roster:
             self._schedule(known)
-        self.events.recover(facts)
 
     def load(self, facts: Facts) -> None:
         """Know what is stored."""
@@ -67,6 +68,7 @@ class Triggers:
         if self._state is None and self._roster.changing():
             # Whatever was said before now is no change that it could have seen.
             self._state = self._snapshot()
+        self._want()
         self._schedule(known)
         self._stirred = self._firing.next(known) or self._stirred
         self._book.reply(event.token, view(known))
@@ -85,6 +87,7 @@ class Triggers:
         if event.verb == "remove":
             self._firing.forget(known)
             self._roster.remove(event.name)
+            self._want()
         else:
             self._switch(known, paused=event.verb == "pause")
         self._book.reply(event.token, view(known))
@@ -123,6 +126,24 @@ class Triggers:
         while times and not self._stands(*times[0]):
             heappop(times)
         return times[0][0] if times else None
+
+    def _want(self) -> None:
+        """Have the workflows of all triggers at hand."""
+        starts = [known.spec.start for known in self._roster if self._fires]
+        self._plans.want(start.workflow for start in starts if isinstance(start, StartWorkflow))
+        self._look()
+
+    def _look(self) -> None:
+        """Which triggers have no workflow that they could start."""
+        for known in self._roster:
+            if isinstance(known.spec.start, StartWorkflow) and known.armed is not None:
+                known.fault = self._plans.flaw(known.spec.start.workflow)
+
+    def _workflows(self) -> None:
+        """A workflow is at hand, or is another one: what waits for it starts."""
+        self._look()
+        for known in self._roster:
+            self._stirred = self._firing.next(known) or self._stirred
 
     def _hear(self) -> None:
         while self._firing.hear():

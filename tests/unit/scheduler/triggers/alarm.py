@@ -14,15 +14,22 @@ from wsaios.components.relations import RelationStore
 from wsaios.components.rules import RuleEngine
 from wsaios.components.state import StateStore
 from wsaios.expressions.cel import Cel
-from wsaios.kernel.events import ActOnTrigger, AskTriggers, Emit, PutTrigger
+from wsaios.kernel.events import ActOnTrigger, AskTriggers, Emit, Publish, PutTrigger, StartRun
 from wsaios.kernel.faculties import Changes, Hub, load
 from wsaios.kernel.ids import encode
+from wsaios.kernel.ledger import StepsOf
 from wsaios.kernel.policy import Ordering
+from wsaios.kernel.run import WHOLE, NewRun, Run, StoredDefinition
 from wsaios.kernel.states import State
 from wsaios.kernel.task import HandlerSpec, LaneSpec
 from wsaios.kernel.trigger import Languages, Overlap, Start, StartTask, TriggerSpec, TriggerVerb, TriggerView, When
+from wsaios.planning.workflow.inputs import bound
+from wsaios.planning.workflow.plan import plan_of
 from wsaios.scheduler.assemble import assemble
 from wsaios.scheduler.core import Core
+from wsaios.scheduler.recall import state_of
+from wsaios.sdk.workflows import Workflow
+from wsaios.simulation.ledger_answers import answer
 
 LANGUAGES = Languages(ZoneInfo, Cel())
 ECHO = StartTask("echo")
@@ -40,10 +47,13 @@ class Faculties:
 
 
 class Alarm(Rig):
-    """`fires` False: only a client, that takes in and acts. `says` is what a program sets before it starts."""
+    """`serves` False: only a client, that takes in and acts; `fires` False: no trigger fires.
+
+    `says` is what a program sets before it starts.
+    """
 
     def __init__(self, specs: Iterable[LaneSpec | HandlerSpec] = SPECS) -> None:
-        self.fires = True
+        self.fires = self.serves = True
         self.says: dict[str, object] = {}
         super().__init__(specs)
         self.step()
@@ -60,12 +70,14 @@ class Alarm(Rig):
         self.changes.clear()
         load(self.faculties, stored)
         hub = Hub(self.faculties, self.changes, LANGUAGES) if self.fires else None
-        return assemble(opening, Ordering(), Random(1), specs=self.specs, hub=hub, recover=self.fires)
+        core = assemble(opening, Ordering(), Random(1), specs=self.specs, hub=hub, recover=self.serves)
+        core.runs.speak(Cel())
+        return core
 
-    def restart(self, after_us: int = 0, *, fires: bool = True) -> None:
-        """The owner dies; another one comes so much later."""
+    def restart(self, after_us: int = 0, *, fires: bool = True, serves: bool | None = None) -> None:
+        """The owner dies; another one comes so much later. Who does not fire is a client, unless it `serves`."""
         self.now_us += after_us
-        self.fires = fires
+        self.fires, self.serves = fires, fires if serves is None else serves
         super().restart()
 
     def put(self, when: When, name: str = "t", start: Start = ECHO, overlap: Overlap = "allow") -> TriggerView:
@@ -86,6 +98,33 @@ class Alarm(Rig):
     def emit(self, name: str, data: Any = None, token: str = "", *, again: bool = False) -> Any:
         """Emit an event; its number."""
         return self.ask(lambda asked: Emit(asked, name, data, token, again=again))
+
+    def start(self, flow: Workflow, given: dict[str, Any] | None = None) -> int:
+        """Begin a run of a workflow; its number."""
+        plan = flow.check()
+        new = NewRun(plan, msgspec.json.encode(bound(plan.definition, given)).decode())
+        number: int = self.ask(lambda token: StartRun(token, new))
+        return number
+
+    def publish(self, flow: Workflow) -> int:
+        """Publish a workflow under its name; the number of the version."""
+        plan = flow.check()
+        stored = StoredDefinition(plan.version, plan.name, 0, plan.content)
+        number: int = self.ask(lambda token: Publish(token, stored))
+        return number
+
+    def runs(self) -> list[Run]:
+        """All runs, in their order."""
+        return [run for _, run in sorted(self.ledger.tables.runs.items())]
+
+    def steps(self, run: int = 0) -> dict[str, str]:
+        """The states of the steps that have begun, of a run or of the only one."""
+        tables = self.ledger.tables
+        runs = [tables.runs[run]] if run else list(tables.runs.values())
+        (of,) = runs
+        plan = plan_of(tables.definitions[of.version].content)
+        rows = answer(tables, StepsOf(of.id, -1, -1, 99)).steps
+        return {plan.steps[row.number].id: state_of(row).word for row in rows if row.item == WHOLE}
 
     def until(self, at_us: int) -> None:
         """Let time pass, stepping whenever the core asks for it."""

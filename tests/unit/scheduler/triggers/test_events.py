@@ -1,7 +1,5 @@
 """Events: told once to each trigger that is there, durable, and dropped by those whose condition does not hold."""
 
-from typing import Any
-
 from tests.unit.scheduler.rig import NOW_US
 from tests.unit.scheduler.triggers.alarm import Alarm
 from wsaios.kernel.events import Emit
@@ -87,9 +85,42 @@ def test_an_unusable_argument_is_a_failed_task_with_its_reason() -> None:
     assert "arguments" in str(outcome.failure)
 
 
+class Ear:
+    """A listener that is ready when the test says so."""
+
+    def __init__(self) -> None:
+        self.heard: list[Emitted] = []
+        self.can = True
+
+    def ready(self, event: Emitted) -> bool:
+        """Whether it hears."""
+        return self.can
+
+    def hear(self, event: Emitted) -> None:
+        """It hears."""
+        self.heard.append(event)
+
+
 def test_whoever_listens_in_the_core_hears_each_event_in_its_step() -> None:
-    alarm = Alarm()
-    heard: list[Any] = []
-    alarm.core.triggers.events.listeners.append(heard.append)
+    alarm, ear = Alarm(), Ear()
+    alarm.core.triggers.events.listeners.append(ear)
     number = alarm.emit("e", {"a": 1})
-    assert heard == [Emitted(number, "e", {"a": 1}, NOW_US)]
+    assert ear.heard == [Emitted(number, "e", {"a": 1}, NOW_US)]
+
+
+def test_while_somebody_is_not_ready_events_wait_in_their_order_and_nobody_is_told() -> None:
+    alarm, ear = Alarm(), Ear()
+    alarm.put(OnEvent("e"), start=PATH)
+    alarm.core.triggers.events.listeners.append(ear)
+    ear.can = False
+    alarm.step(Emit("first", "e", {"path": "a"}, "token"), Emit("second", "e", {"path": "b"}))
+    alarm.step(Emit("again", "e", {"path": "a"}, "token", again=True))
+    assert (alarm.started(), ear.heard, alarm.replies) == ([], [], {})
+    ear.can = True
+    alarm.step()
+    assert [event.data["path"] for event in ear.heard] == ["a", "b"]
+    assert [arguments["path"] for arguments in alarm.started()] == ["a", "b"]
+    assert alarm.replies["first"] == alarm.replies["again"] == ear.heard[0].id
+    alarm.step(Emit("once more", "e", {"path": "a"}, "token", again=True))
+    assert alarm.replies["once more"] == ear.heard[0].id
+    assert len(alarm.started()) == 2

@@ -1,0 +1,177 @@
+"""Emitted events and the steps of runs that wait for them."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.scheduler.triggers.alarm import Alarm
+from wsaios.kernel.events import Emit, Signal
+from wsaios.kernel.run import RunState
+from wsaios.kernel.trigger import OnEvent
+from wsaios.scheduler import runs
+from wsaios.scheduler.course import Memory
+from wsaios.sdk.workflows import Workflow
+
+
+def waits(filter_: str = "", **options: Any) -> Workflow:
+    flow = Workflow("waits", output="${steps.told.result}")
+    flow.step("told", wait_for={"event": "go"} | ({"filter": filter_} if filter_ else {}), **options)
+    return flow
+
+
+def ended(alarm: Alarm) -> list[tuple[str, str | None]]:
+    """How the runs ended, and what they gave back."""
+    return [(RunState(run.state).word, run.output) for _, run in sorted(alarm.ledger.tables.runs.items())]
+
+
+def left(alarm: Alarm) -> list[str]:
+    return [key for component, key in alarm.ledger.tables.facts if component == "event"]
+
+
+def test_an_event_is_told_to_triggers_and_steps_in_the_commit_that_acknowledges_it() -> None:
+    alarm = Alarm()
+    alarm.put(OnEvent("go"))
+    for _ in range(2):
+        alarm.start(waits())
+    effects = alarm.core.step([Emit("token", "go", {"n": 1})], alarm.now_us)
+    commit = effects.commit
+    assert (len(commit.accepted), len(commit.steps), len(commit.runs)) == (1, 2, 2)
+    assert [reply.token for reply in effects.replies] == ["token"]
+    alarm.ledger.commit(commit)
+    assert ended(alarm) == [("succeeded", '{"n":1}')] * 2
+
+
+def test_an_event_whose_commit_is_lost_was_not_told() -> None:
+    alarm = Alarm()
+    alarm.start(waits())
+    alarm.core.step([Emit("token", "go", 1)], alarm.now_us)
+    alarm.restart()
+    assert alarm.steps() == {"told": "waiting"}
+    alarm.emit("go", 2)
+    assert ended(alarm) == [("succeeded", "2")]
+
+
+def test_an_event_that_comes_before_a_step_waits_is_not_kept_for_it() -> None:
+    alarm = Alarm()
+    alarm.emit("go", 0)
+    flow = Workflow("two", output="${[steps.a.result, steps.b.result]}")
+    flow.step("a", wait_for={"event": "go"})
+    flow.step("b", wait_for={"event": "go"}, depends_on="a")
+    alarm.start(flow)
+    alarm.emit("go", 1)
+    assert alarm.steps() == {"a": "succeeded", "b": "waiting"}
+    alarm.restart(1000)
+    assert alarm.steps() == {"a": "succeeded", "b": "waiting"}
+    alarm.emit("go", 2)
+    assert ended(alarm) == [("succeeded", "[1,2]")]
+
+
+def test_filters_decide_and_one_without_a_value_takes_nothing() -> None:
+    alarm = Alarm()
+    runs_ = [alarm.start(waits(filter_)) for filter_ in ("", "event.n > 1", "event.level == 'high'")]
+    alarm.emit("go", {"n": 1})
+    assert [alarm.steps(run)["told"] for run in runs_] == ["succeeded", "waiting", "waiting"]
+    alarm.emit("go", {"n": 2, "level": "high"})
+    assert [alarm.steps(run)["told"] for run in runs_] == ["succeeded"] * 3
+
+
+def test_a_step_with_work_goes_on_with_what_the_event_carries() -> None:
+    alarm = Alarm()
+    alarm.start(waits(handler="echo", args={"got": "${event.n}"}))
+    alarm.emit("go", {"n": 7})
+    assert alarm.started() == [{"got": 7}]
+    alarm.restart(1000)
+    alarm.end()
+    assert ended(alarm) == [("succeeded", "1")]
+    assert alarm.started() == [{"got": 7}]
+
+
+def test_what_is_emitted_while_runs_are_being_loaded_reaches_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    alarm = Alarm()
+    for _ in range(5):
+        alarm.start(waits())
+    monkeypatch.setattr(runs, "_LOADED", 2)
+    alarm.ledger.crash()
+    alarm.ledger = type(alarm.ledger)(alarm.ledger.tables)
+    alarm.core = alarm._core()  # noqa: SLF001  # the first step of it has the event
+    alarm.step(Emit("early", "go", 1), Emit("token", "go", 2))
+    assert ended(alarm) == [("succeeded", "1")] * 5
+    assert isinstance(alarm.replies["early"], int)
+
+
+def test_nobody_is_told_that_an_event_is_durable_before_it_reached_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    alarm = Alarm()
+    for _ in range(5):
+        alarm.start(waits())
+    monkeypatch.setattr(runs, "_LOADED", 2)
+    alarm.ledger.crash()
+    alarm.ledger = type(alarm.ledger)(alarm.ledger.tables)
+    alarm.core = alarm._core()  # noqa: SLF001  # as above
+    effects = alarm.core.step([Emit("token", "go", 1)], alarm.now_us)
+    assert effects.replies == []
+    assert alarm.core.unanswered() == ["token"]
+    alarm.ledger.commit(effects.commit)
+    alarm.restart()
+    assert [state for state, _ in ended(alarm)] == ["running"] * 5
+
+
+def test_what_a_client_emitted_while_nobody_ran_reaches_who_waited_then() -> None:
+    alarm = Alarm()
+    alarm.put(OnEvent("go"))
+    flow = Workflow("two")
+    flow.step("a", wait_for={"event": "go"})
+    flow.step("b", wait_for={"event": "go"}, depends_on="a")
+    alarm.start(flow)
+    alarm.restart(1000, fires=False)
+    alarm.emit("go", {"n": 1})
+    assert len(left(alarm)) == 1
+    alarm.restart(1000)
+    assert alarm.steps() == {"a": "succeeded", "b": "waiting"}
+    assert (alarm.started(), left(alarm)) == ([{"n": 1}], [])
+    alarm.restart(1000)
+    assert alarm.steps() == {"a": "succeeded", "b": "waiting"}
+
+
+def test_where_no_trigger_fires_steps_hear_at_once_and_triggers_later() -> None:
+    alarm = Alarm()
+    alarm.put(OnEvent("go"))
+    flow = Workflow("two")
+    flow.step("a", wait_for={"event": "go"})
+    flow.step("b", wait_for={"event": "go"}, depends_on="a")
+    alarm.start(flow)
+    alarm.restart(1000, fires=False, serves=True)
+    alarm.emit("go", {"n": 1})
+    assert alarm.steps() == {"a": "succeeded", "b": "waiting"}
+    assert (alarm.started(), len(left(alarm))) == ([], 1)
+    for _ in range(2):
+        alarm.restart(1000, fires=False, serves=True)
+    alarm.restart(1000)
+    assert alarm.steps() == {"a": "succeeded", "b": "waiting"}
+    assert (alarm.started(), left(alarm)) == ([{"n": 1}], [])
+
+
+def test_a_filter_that_reads_what_is_not_in_memory_delays_the_event_and_what_it_starts() -> None:
+    alarm = Alarm()
+    alarm.put(OnEvent("go"))
+    flow = Workflow("reads", output="${steps.told.result}")
+    flow.step("first", handler="echo")
+    flow.step("told", wait_for={"event": "go", "filter": "event.n == steps.first.result"}, depends_on="first")
+    alarm.start(flow)
+    alarm.end()
+    alarm.core.runs._steps.memory = Memory(0)  # noqa: SLF001  # no setting says it
+    effects = alarm.core.step([Emit("token", "go", {"n": 1})], alarm.now_us)
+    assert (effects.replies, effects.commit.accepted, effects.commit.steps) == ([], [], [])
+    answered = alarm.ledger.commit(effects.commit)
+    effects = alarm.core.step([Emit("next", "go", {"n": 2})], alarm.now_us, answered)
+    assert (len(effects.commit.accepted), len(effects.commit.steps)) == (2, 1)
+    assert [reply.token for reply in effects.replies] == ["token", "next"]
+    alarm.ledger.commit(effects.commit)
+    assert ended(alarm) == [("succeeded", '{"n":1}')]
+
+
+def test_a_signal_goes_to_steps_alone() -> None:
+    alarm = Alarm()
+    alarm.put(OnEvent("go"))
+    alarm.start(waits())
+    assert alarm.ask(lambda token: Signal(token, "go", "1")) == 1
+    assert (alarm.started(), ended(alarm)) == ([], [("succeeded", "1")])
