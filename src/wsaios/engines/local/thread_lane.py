@@ -19,10 +19,13 @@ from wsaios.kernel.task import LaneSpec
 
 _WAKE_S = 0.001
 _PATIENCE_S = 0.1
+_IDLE_S = 60.0
 
 
 class ThreadLane:
     """A pool that grows to its slots as works come, and starts them in the order in which they came.
+
+    Threads that a minute had no use for leave, down to one.
 
     A thread that outlives the time of its work is stuck. Up to `max_stuck` of them are replaced; when such a one comes
     back after all, one thread leaves.
@@ -48,6 +51,8 @@ class ThreadLane:
         self._pace = Pace(spec, 1)
         self._patience: asyncio.TimerHandle | None = None
         self._moved_s = 0.0
+        self._most = 0
+        self._shrinking: asyncio.TimerHandle | None = None
         self._threads = 0
         self._occupied = 0
         self._replaced = 0
@@ -65,6 +70,7 @@ class ThreadLane:
         if usable < self.slots and usable <= self._occupied and not self._start_thread() and not usable:
             return False
         self._occupied += 1
+        self._most = max(self._most, self._occupied)
         self._waiting[run] = True
         self._queue.put(run)
         if self._patience is None and self._pace.lends and self._occupied > self.slots:
@@ -117,8 +123,9 @@ class ThreadLane:
     async def stop(self, _wait_s: float) -> None:
         """Begin nothing more, and let the threads go when they come back."""
         self._waiting.clear()
-        if self._patience is not None:
-            self._patience.cancel()
+        for timer in (self._patience, self._shrinking):
+            if timer is not None:
+                timer.cancel()
         for _ in range(self._threads):
             self._queue.put(None)
 
@@ -129,7 +136,20 @@ class ThreadLane:
         except RuntimeError:
             return False
         self._threads += 1
+        if self._shrinking is None and self._threads > 1:
+            self._shrinking = self._register.loop.call_later(_IDLE_S, self._shrink)
         return True
+
+    def _shrink(self) -> None:
+        """Let as many threads go as never had anything to do since this was asked last."""
+        spare = self._threads - self._replaced - max(1, self._most)
+        for _ in range(spare):
+            # Whichever takes this leaves.
+            self._queue.put(None)
+        self._threads -= max(0, spare)
+        self._most = self._occupied
+        more = self._threads > 1
+        self._shrinking = self._register.loop.call_later(_IDLE_S, self._shrink) if more else None
 
     def _serve(self) -> None:
         get, claim, post = self._queue.get, self._waiting.pop, self._over.post

@@ -11,7 +11,10 @@ import threading
 import weakref
 from typing import Any
 
+import pytest
+
 from tests.unit.engines.local.running import Running, running
+from wsaios.engines.local import thread_lane
 from wsaios.kernel.engine import AtHand, Ended, Freed, Unbegun, Verdict
 from wsaios.kernel.task import LaneSpec
 
@@ -291,4 +294,40 @@ async def test_what_waits_beyond_the_slots_is_given_back_when_no_call_ends() -> 
         gate.open["held"].set()
         await served.until(lambda: bool(served.of(Ended, held)))
         assert served.engine.capacity() == {"one": 1}
+        assert (await served.end("free")).verdict == Verdict.SUCCEEDED
+
+
+async def test_threads_that_had_nothing_to_do_leave_down_to_one_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thread_lane, "_IDLE_S", 0.2)
+    lanes = {"idle": LaneSpec("idle", 4, "thread")}
+
+    async def busy(count: int) -> None:
+        works = [gate.work(served, f"{count}.{number}") for number in range(count)]
+        wanted = await served.submit(*works)
+        for name in gate.begun:
+            await gate.wait(name)
+        for event in gate.open.values():
+            event.set()
+        await served.until(lambda: all(served.of(Ended, ref) for ref in wanted))
+        gate.begun.clear()
+        gate.open.clear()
+
+    async def left(count: int) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(threads("idle")) != count:  # noqa: ASYNC110  # a thread that leaves tells nobody
+                await asyncio.sleep(0.01)
+
+    async with running(lanes=lanes) as served:
+        gate = Gate(served, "idle")
+        await busy(4)
+        assert len(threads("idle")) == 4
+        held = gate.work(served, "held")
+        (ref,) = await served.submit(held)
+        await left(1)
+        gate.open["held"].set()
+        await served.until(lambda: bool(served.of(Ended, ref)))
+        gate.begun.clear()
+        await busy(3)
+        assert len(threads("idle")) == 3
+        await left(1)
         assert (await served.end("free")).verdict == Verdict.SUCCEEDED
