@@ -13,7 +13,6 @@ from wsaios.ledger.postgres.errors import DRIVER_ERRORS
 from wsaios.ledger.statements import statements
 
 Purpose = Literal["owner", "reader", "upkeep", "intake"]
-_CONNECT_S: Final = 5.0
 _ANSWER_S: Final = 60.0
 _PREFETCH: Final = 64
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
@@ -81,7 +80,7 @@ class Session:
         }
         connection = await asyncpg.connect(
             address.dsn,
-            timeout=_CONNECT_S,
+            timeout=address.connect_s,
             command_timeout=None if purpose == "upkeep" else _ANSWER_S,
             server_settings=settings,
             statement_cache_size=200,
