@@ -297,6 +297,11 @@ class LedgerUnavailable(OperatorError):
         return cls(ledger, "there is no such ledger; a scheduler makes it when it starts", unmade=True)
 
     @classmethod
+    def unwritable(cls, ledger: str, folder: object, why: str | None) -> Self:
+        """Nothing can be written where the file is; reading a ledger needs that as well."""
+        return cls(ledger, f"cannot write in {folder}: {why}; a ledger keeps files beside it there")
+
+    @classmethod
     def older(cls, ledger: str, schema: int, known: int) -> Self:
         """An older version wrote it."""
         reason = f"it has schema {schema}, this version reads {known}; start a scheduler on it once"

@@ -150,8 +150,7 @@ class OwnerLock:
             reason = f"there is no folder {folder}; create it, or use another path"
             raise LedgerUnavailable(self._ledger, reason) from error
         except OSError as error:
-            reason = f"cannot write in {folder}: {error.strerror}; a ledger keeps files beside it there"
-            raise LedgerUnavailable(self._ledger, reason) from error
+            raise LedgerUnavailable.unwritable(self._ledger, folder, error.strerror) from error
 
     def _is_there(self, file: int) -> bool:
         try:

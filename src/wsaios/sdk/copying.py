@@ -42,4 +42,7 @@ def _side(url: str, failpoint: Failpoint) -> Side:
 
 def _place(url: str) -> object:
     place = locate(url)
-    return address_of(url)[1:] if place.remote else place.path
+    if not place.remote:
+        return place.path
+    address = address_of(url)
+    return address.dsn, address.schema

@@ -1,7 +1,7 @@
 """Submitting inside a transaction of the user's own: the task exists when, and only when, that is committed."""
 
+import sys
 from collections.abc import Mapping, Sequence
-from inspect import isawaitable
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +18,10 @@ from wsaios.sdk.outward import plain
 
 _TYPES: Final = ("bytea", "bytea", "bytea", "text", "bigint", "bigint[]", "text")
 _NOT_THERE: Final = {"3F000", "42883", "42P01"}  # no such schema, function, table
-_WANTED: Final = "must be a connection of asyncpg or psycopg"
+_WANTED: Final = (
+    "must be a connection of asyncpg or psycopg that has your transaction (one out of a pool: what acquire() of "
+    "asyncpg's, or connection() of psycopg's gives)"
+)
 
 
 async def submit_in(
@@ -33,8 +36,9 @@ async def submit_in(
     """Submit one task inside the transaction that is open on a connection to PostgreSQL; returns the task's id.
 
     The task exists from the moment that transaction commits, and never if it does not. `connection` is one of asyncpg
-    (also from its pool), or of psycopg, with or without async; `schema` is that of the ledger, which must be in the
-    same database. Options are those of `Scheduler.submit`; a handler's own defaults apply where none is given.
+    (also out of its pool, but not the pool) or of psycopg, with or without async, whatever rows it makes; `schema` is
+    that of the ledger, which must be in the same database. Options are those of `Scheduler.submit`; a handler's own
+    defaults apply where none is given.
 
     Raises:
         InvalidInput, IdempotencyConflict: nothing was submitted, and the transaction may go on.
@@ -68,18 +72,21 @@ async def submit_in(
 
 
 async def _one_row(connection: Any, schema: str, given: Sequence[object]) -> Any:
-    if hasattr(connection, "fetchrow"):
-        values = [f"${place}::{kind}" for place, kind in enumerate(_TYPES, 1)]
-        return tuple(await connection.fetchrow(_query(schema, values), *given))[:3]
-    if type(connection).__module__.partition(".")[0] != "psycopg":
-        raise InvalidInput("connection", f"{_WANTED}, not {type(connection).__name__}")
-    cursor = connection.execute(_query(schema, [f"%s::{kind}" for kind in _TYPES]), given)
-    if isawaitable(cursor):
-        cursor = await cursor
-    row = cursor.fetchone()
-    row = await row if isawaitable(row) else row
-    # Rows may be dicts: that is up to the connection.
-    return tuple(row.values() if isinstance(row, Mapping) else row)[:3]
+    """The row, whatever rows and cursors the connection makes for its owner."""
+    # A connection is of a driver that is loaded; one that is not may not even be installed.
+    asyncpg, psycopg = sys.modules.get("asyncpg"), sys.modules.get("psycopg")
+    if asyncpg is not None and isinstance(connection, asyncpg.Connection):
+        query = _query(schema, [f"${place}::{kind}" for place, kind in enumerate(_TYPES, 1)])
+        return tuple(await connection.fetchrow(query, *given, record_class=asyncpg.Record))
+    query = _query(schema, [f"%s::{kind}" for kind in _TYPES])
+    if psycopg is not None and isinstance(connection, psycopg.AsyncConnection):
+        async with psycopg.AsyncCursor(connection, row_factory=psycopg.rows.tuple_row) as cursor:
+            await cursor.execute(query, given)
+            return await cursor.fetchone()
+    if psycopg is not None and isinstance(connection, psycopg.Connection):
+        with psycopg.Cursor(connection, row_factory=psycopg.rows.tuple_row) as cursor:
+            return cursor.execute(query, given).fetchone()
+    raise InvalidInput("connection", f"{_WANTED}, not {type(connection).__name__}")
 
 
 def _query(schema: str, values: list[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import psycopg
 import pytest
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, scalar_row
 
 from tests.acceptance.postgres.owners import ask
 from tests.integration.door.owners import Owner
@@ -54,8 +54,55 @@ async def by_blocking_psycopg(url: str) -> AsyncIterator[Opened]:
         yield connection, execute
 
 
+class TheirRecord(asyncpg.Record):
+    """One that gives nothing away by its place."""
+
+    def __iter__(self) -> Any:
+        return iter(self.keys())
+
+
+class TheirAsyncConnection(psycopg.AsyncConnection[Any]):
+    """Of a module of the user's own."""
+
+
+class TheirConnection(psycopg.Connection[Any]):
+    """Of a module of the user's own."""
+
+
+@asynccontextmanager
+async def by_asyncpg_with_records_of_their_own(url: str) -> AsyncIterator[Opened]:
+    connection = await asyncpg.connect(url, record_class=TheirRecord)
+    yield connection, connection.execute
+    await connection.close()
+
+
+@asynccontextmanager
+async def by_psycopg_of_their_own(url: str) -> AsyncIterator[Opened]:
+    async with await TheirAsyncConnection.connect(url, autocommit=True, row_factory=scalar_row) as connection:
+        yield connection, connection.execute
+
+
+@asynccontextmanager
+async def by_blocking_psycopg_of_their_own(url: str) -> AsyncIterator[Opened]:
+    with TheirConnection.connect(url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
+
+        async def execute(text: str) -> object:
+            return connection.execute(text.encode())
+
+        yield connection, execute
+
+
 Open = Callable[[str], AbstractAsyncContextManager[Opened]]
-WAYS = [by_asyncpg, by_asyncpg_pool, by_psycopg, by_psycopg_with_dicts, by_blocking_psycopg]
+WAYS = [
+    by_asyncpg,
+    by_asyncpg_pool,
+    by_asyncpg_with_records_of_their_own,
+    by_psycopg,
+    by_psycopg_with_dicts,
+    by_psycopg_of_their_own,
+    by_blocking_psycopg,
+    by_blocking_psycopg_of_their_own,
+]
 
 
 @pytest.fixture
@@ -116,6 +163,15 @@ async def test_what_nobody_can_do_is_said(postgres: PostgresServer, schema: str)
     for odd in (None, 7, "postgresql://me@host/work"):
         with pytest.raises(InvalidInput, match="must be a connection of asyncpg or psycopg"):
             await submit_in(odd, "echo", {})
+
+
+async def test_a_pool_is_refused_for_it_would_commit_elsewhere(
+    postgres: PostgresServer, schema: str, owner: Owner
+) -> None:
+    async with asyncpg.create_pool(postgres.url(), min_size=1, max_size=2) as pool:
+        with pytest.raises(InvalidInput, match=r"out of a pool: what acquire\(\).*, not Pool"):
+            await submit_in(pool, "echo", {"value": 1}, schema=schema)
+    assert await ask(postgres, f"x?schema={schema}", "SELECT * FROM intake") == []
 
 
 async def test_another_user_of_the_database_may_submit_with_few_rights(

@@ -8,9 +8,13 @@ import pytest
 
 from tests.conformance.ledger.desk import NOW_US, Desk, shard, task
 from tests.servers.postgres import GUARDED, PostgresServer
+from wsaios import AsyncClient, Scheduler
 from wsaios.kernel.errors import LedgerBroken, LedgerUnavailable
 from wsaios.kernel.ledger import LiveAfter
+from wsaios.ledger.postgres.address import address_of
 from wsaios.ledger.postgres.ledger import PostgresLedger
+from wsaios.ledger.postgres.session import Session, named
+from wsaios.ledger.postgres.side import PostgresSide
 
 ALL = LiveAfter(0, 1 << 62, 99)
 
@@ -50,6 +54,59 @@ async def test_a_user_without_rights_is_told_what_to_grant(postgres: PostgresSer
     await connection.close()
     with pytest.raises(LedgerUnavailable, match="grant"):
         PostgresLedger(f"{postgres.url(user='powerless')}?schema=theirs").open(1, "me")
+
+
+async def test_a_url_as_providers_give_it_is_connected_to(postgres: PostgresServer) -> None:
+    url = postgres.fresh(
+        sslmode="prefer",
+        channel_binding="prefer",
+        connect_timeout="10",
+        keepalives="1",
+        keepalives_idle="30",
+        gssencmode="disable",
+        application_name="shop",
+        client_encoding="utf8",
+        target_session_attrs="read-write",
+        options="-c%20statement_timeout%3D12345ms",
+    )
+    session = await Session.open(address_of(url), named("opening"), "owner")
+    shown = [await session._connection.fetchval(f"SHOW {name}") for name in ("statement_timeout", "application_name")]  # noqa: SLF001
+    await session.close()
+    assert shown == ["12345ms", "wsaios owner"]
+    ledger = PostgresLedger(url)
+    assert ledger.open(1, "me").epoch == 1
+    ledger.close()
+
+
+def test_options_that_the_driver_refuses_are_named_as_such(postgres: PostgresServer) -> None:
+    with pytest.raises(LedgerUnavailable, match=r"check the URL and the variables PG.*No such TLS version: 9"):
+        PostgresLedger(postgres.fresh(sslmode="require", ssl_min_protocol_version="9")).open(1, "me")
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_a_database_that_cannot_keep_every_text_is_refused(postgres: PostgresServer, encoding: str) -> None:
+    name = f"in_{encoding.lower()}"
+    connection = await asyncpg.connect(postgres.url())
+    await connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    await connection.close()
+    url = postgres.url(name)
+    said = f"is encoded in {encoding}, and a ledger needs UTF8; make one with: createdb --encoding=UTF8"
+    side = PostgresSide(url, "me")
+    with pytest.raises(LedgerUnavailable, match=said):
+        await Scheduler(url).start()
+    with pytest.raises(LedgerUnavailable, match=said):
+        PostgresLedger(url).check()
+    async with AsyncClient(url) as client:
+        with pytest.raises(LedgerUnavailable, match=said):
+            await client.submit("echo", {"value": "漢"})
+        with pytest.raises(LedgerUnavailable, match=said):
+            await client.overview()
+    with pytest.raises(LedgerUnavailable, match=said):
+        side.enter(make=True)
+    side.close()
+    connection = await asyncpg.connect(url)
+    assert await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname = 'wsaios'") == 0
+    await connection.close()
 
 
 async def test_a_session_that_was_ended_is_replaced_by_reopen(postgres: PostgresServer) -> None:

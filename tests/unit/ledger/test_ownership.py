@@ -1,18 +1,24 @@
 """The lock file: one owner, named to the others, and gone with its process."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from wsaios.kernel.errors import LedgerOwned, LedgerUnavailable
+from wsaios.ledger.location import locate
 from wsaios.ledger.ownership import Holder, Kind, OwnerLock, myself, process_started
 from wsaios.ledger.sqlite import SqliteLedger
+from wsaios.ledger.sqlite.backup import backup
+from wsaios.ledger.sqlite.side import SqliteSide
+from wsaios.sdk.upkeep import prune
 
 ROOT = Path(__file__).parents[3]
 HOLD = """
@@ -22,6 +28,17 @@ ledger = SqliteLedger(sys.argv[1])
 {}(1_767_225_600_000_000, "the holder")
 print("held", flush=True)
 sys.stdin.read()
+"""
+
+SHUT = """
+mount -t tmpfs none "$1" && cp "$2" "$1/work.db" &&
+mount -o remount,ro "$1" && echo shut && exec "$3" -c "$4" "$1/work.db"
+"""
+LOOK = """
+import sys
+from pathlib import Path
+from tests.unit.ledger.test_ownership import refusals
+print(refusals(Path(sys.argv[1])))
 """
 
 
@@ -204,8 +221,54 @@ def test_a_folder_that_is_missing_or_no_folder_is_named(tmp_path: Path) -> None:
         SqliteLedger(tmp_path / "folder.db").open(1, "me")
 
 
+def refusals(ledger: Path) -> list[str]:
+    """What everybody is told who reads or writes a ledger in a folder that cannot be written."""
+    verbs: tuple[Callable[[], object], ...] = (
+        lambda: SqliteLedger(ledger).open(1, "me"),
+        lambda: backup(locate(ledger), str(ledger.with_name("copy.db")), lambda *_: None),
+        lambda: SqliteLedger(ledger).check(),
+        lambda: SqliteLedger(ledger).reads(),
+        lambda: prune(str(ledger), 1.0),
+        lambda: SqliteSide(locate(ledger), "me").enter(make=False),
+    )
+    said = set()
+    for verb in verbs:
+        with pytest.raises(LedgerUnavailable) as caught:
+            verb()
+        said.add(caught.value.reason)
+    return sorted(said)
+
+
+def _made(path: Path) -> Path:
+    ledger = SqliteLedger(path)
+    ledger.open(1, "me")
+    ledger.close()
+    return path
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named_whoever_reads_or_writes(tmp_path: Path) -> None:
+    ledger = _made(tmp_path / "work.db")
+    ledger.with_name("work.db.lock").unlink()
     tmp_path.chmod(0o500)
-    with pytest.raises(LedgerUnavailable, match="cannot write in"):
-        SqliteLedger(tmp_path / "work.db").open(1, "me")
+    said = refusals(ledger)
+    tmp_path.chmod(0o700)
+    assert said == [f"cannot write in {tmp_path}: Permission denied; a ledger keeps files beside it there"]
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare on this machine")
+def test_a_file_system_that_takes_no_writes_is_named_whoever_reads_or_writes(tmp_path: Path) -> None:
+    shut = tmp_path / "shut"
+    shut.mkdir()
+    apart = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    done = subprocess.run(
+        [*apart, "sh", "-c", SHUT, "sh", str(shut), str(_made(tmp_path / "work.db")), sys.executable, LOOK],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not done.stdout.startswith("shut"):
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    said = [f"cannot write in {shut}: Read-only file system; a ledger keeps files beside it there"]
+    assert done.stdout.splitlines()[1:] == [repr(said)], done.stderr

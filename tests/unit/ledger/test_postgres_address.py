@@ -1,6 +1,7 @@
 """What names a ledger on PostgreSQL, and what messages say of it."""
 
 import shlex
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -26,6 +27,59 @@ def test_a_url_is_named_without_its_password(url: str, name: str, schema: str) -
 def test_options_of_the_connection_are_passed_on() -> None:
     dsn = address_of("postgresql://me:secret@db/work?sslmode=require&schema=jobs").dsn
     assert dsn == "postgresql://me:secret@db/work?sslmode=require"
+
+
+def test_options_of_libpq_that_matter_are_kept_and_those_without_meaning_left_out() -> None:
+    address = address_of(
+        "postgresql://me@db/work?sslmode=verify-full&sslrootcert=%2Fca.pem&connect_timeout=12&keepalives=1"
+        "&keepalives_idle=30&keepalives_interval=10&keepalives_count=3&tcp_user_timeout=9&application_name=shop"
+        "&channel_binding=prefer&gssencmode=disable&client_encoding=UTF8&target_session_attrs=read-write"
+        "&options=-c%20statement_timeout%3D9s"
+    )
+    assert parse_qs(urlsplit(address.dsn).query) == {
+        "sslmode": ["verify-full"],
+        "sslrootcert": ["/ca.pem"],
+        "target_session_attrs": ["read-write"],
+        "options": ["-c statement_timeout=9s"],
+    }
+    assert address.connect_s == 12
+    assert address_of("postgresql://me@db/work").connect_s == 5
+
+
+@pytest.mark.parametrize(
+    "option, reason",
+    [
+        ("channel_binding=require", "channel_binding=require .* has no channel binding.*sslmode=verify-full"),
+        ("gssencmode=require", "gssencmode=require .* use sslmode"),
+        ("client_encoding=LATIN1", "client_encoding=LATIN1 .* sent as UTF8"),
+        ("gssdelegation=1", "no credentials"),
+        ("sslsni=0", "always names the host"),
+        ("sslcertmode=require", "leave it out"),
+        ("load_balance_hosts=random", "in their order"),
+        ("sslmode=required", "one of disable, .*, verify-full, not 'required'"),
+        ("sslmode=", "one of disable"),
+        ("sslrootcert=system", "ca-certificates.crt"),
+        ("target_session_attrs=writable", "one of any, read-write"),
+        ("connect_timeout=0", "1 to 3600 whole seconds, not '0'"),
+        ("connect_timeout=5s", "not '5s'"),
+        ("connect_timeout=" + 9000 * "9", "1 to 3600"),
+        ("port=x", "port in the URL must be a number"),
+        ("require_auth=scram-sha-256", "the option require_auth, .* can be given: application_name, .*, user;"),
+        ("requirepeer=postgres", "the option requirepeer"),
+        ("pgbouncer=true", "the option pgbouncer"),
+        ("statement_timeout=5000", "options=-c%20name%3Dvalue"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_and_not_weakened(option: str, reason: str) -> None:
+    with pytest.raises(InvalidInput, match=reason):
+        address_of(f"postgresql://me@db/work?sslmode=require&{option}")
+
+
+@pytest.mark.parametrize("secret", ["12?cret", "12?cret=", "12?cret=7"])
+def test_the_rest_of_a_password_is_not_shown(secret: str) -> None:
+    with pytest.raises(InvalidInput, match="in a password is %3F") as caught:
+        address_of(f"postgresql://me:{secret}@db/work")
+    assert "cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +114,10 @@ def test_a_path_is_no_url_of_postgres() -> None:
             ["--schema=jobs", "postgresql://me@db:5433/work?sslmode=require"],
         ),
         ("postgres:///work", ["--schema=wsaios", "postgresql:///work"]),
+        (
+            "postgresql://db/work?keepalives=1&options=-c%20a%3Db&channel_binding=disable",
+            ["--schema=wsaios", "postgresql://db/work?keepalives=1&options=-c%20a%3Db&channel_binding=disable"],
+        ),
     ],
 )
 def test_the_command_that_copies_a_ledger_has_no_password(url: str, words: list[str]) -> None:

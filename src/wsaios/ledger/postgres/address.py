@@ -4,25 +4,30 @@ import re
 import shlex
 from hashlib import md5
 from typing import Final, Literal, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from wsaios.kernel.errors import InvalidInput
+from wsaios.ledger.postgres.options import CONNECT_S, options_of
 
 Channel = Literal["in", "out"]
 """Work and questions come in, ends and answers go out."""
 SCHEMES: Final = ("postgresql", "postgres")
 SCHEMA: Final = "wsaios"
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
-_SECRETS: Final = ("password", "sslpassword")
+_NOT_DUMPED: Final = ("schema", "password", "sslpassword")
 _FORM: Final = "use postgresql://user:password@host:5432/database, with ?schema=name for another schema than wsaios"
 
 
 class Address(NamedTuple):
-    """A ledger's place; `name` is what messages call it and has no password, `dsn` is what the driver connects to."""
+    """A ledger's place; `name` is what messages call it and has no password, `dsn` is what the driver connects to.
+
+    `connect_s` is how long that may take.
+    """
 
     name: str
     dsn: str
     schema: str
+    connect_s: float = CONNECT_S
 
 
 def is_postgres(path_or_url: str) -> bool:
@@ -34,7 +39,8 @@ def address_of(url: str) -> Address:
     """Read a URL.
 
     Raises:
-        InvalidInput: it is none; the message does not repeat it, for it may hold a password.
+        InvalidInput: it is none, or has an option that cannot be had; the message does not repeat it, for it may hold
+            a password.
     """
     try:
         parts = urlsplit(url)
@@ -43,15 +49,11 @@ def address_of(url: str) -> Address:
         raise InvalidInput("ledger", f"the URL cannot be read; {_FORM}") from None
     if not is_postgres(url) or parts.fragment:
         raise InvalidInput("ledger", f"the URL is none of PostgreSQL; {_FORM}")
-    schema, options = SCHEMA, []
-    for key, value in parse_qsl(parts.query, keep_blank_values=True):
-        if key == "schema":
-            schema = value
-        else:
-            options.append((key, value))
-    checked_schema(schema)
-    dsn = urlunsplit(parts._replace(query=urlencode(options)))
-    return Address(_name(parts, port, schema), dsn, schema)
+    asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    schema = checked_schema(asked.pop("schema", SCHEMA))
+    options = options_of(asked)
+    dsn = urlunsplit(parts._replace(query=urlencode(options.passed)))
+    return Address(_name(parts, port, schema), dsn, schema, options.connect_s)
 
 
 def checked_schema(schema: str) -> str:
@@ -77,9 +79,11 @@ def dump_command(url: str, file: str) -> str:
         InvalidInput: as `address_of`.
     """
     address = address_of(url)
-    parts = urlsplit(address.dsn)
+    parts = urlsplit(url)
     account, at, hosts = parts.netloc.rpartition("@")
-    query = urlencode([(key, value) for key, value in parse_qsl(parts.query) if key not in _SECRETS])
+    # pg_dump knows all options of libpq, and takes + for itself.
+    asked = [(key, value) for key, value in parse_qsl(parts.query) if key not in _NOT_DUMPED]
+    query = urlencode(asked, quote_via=quote)
     where = f"{account.partition(':')[0]}{at}{hosts}{parts.path}{query and '?'}{query}"
     words = ["pg_dump", f"--schema={address.schema}", "--format=custom", f"--file={file}", f"postgresql://{where}"]
     return shlex.join(words)

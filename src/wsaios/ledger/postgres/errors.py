@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 import msgspec
-from asyncpg.exceptions._base import InterfaceError, InternalClientError, PostgresError
+from asyncpg.exceptions._base import ClientConfigurationError, InterfaceError, InternalClientError, PostgresError
 
 from wsaios.kernel.errors import LedgerBroken, LedgerUnavailable, OperatorError
 
@@ -32,6 +32,11 @@ _MEANINGS: Final[tuple[Meaning, ...]] = (
         asyncpg.InsufficientPrivilegeError,
         LedgerUnavailable,
         "the user may not do that; make it the owner of the schema, or grant it CREATE on the database",
+    ),
+    (
+        ClientConfigurationError,
+        LedgerUnavailable,
+        "the driver cannot connect with these options; check the URL and the variables PG… of the environment",
     ),
     (asyncpg.TooManyConnectionsError, LedgerUnavailable, "the server has no connection left; raise max_connections"),
     (asyncpg.DiskFullError, LedgerUnavailable, "the server's disk is full; make room and start again"),

@@ -7,15 +7,17 @@ from typing import Any, Final, Literal, NamedTuple
 
 import asyncpg
 
+from wsaios.kernel.errors import LedgerUnavailable
 from wsaios.ledger.postgres.address import Address
 from wsaios.ledger.postgres.attention import Attention
 from wsaios.ledger.postgres.errors import DRIVER_ERRORS
 from wsaios.ledger.statements import statements
 
 Purpose = Literal["owner", "reader", "upkeep", "intake"]
-_CONNECT_S: Final = 5.0
 _ANSWER_S: Final = 60.0
 _PREFETCH: Final = 64
+_ENCODING: Final = "UTF8"
+_REMEDY: Final = "make one with: createdb --encoding=UTF8 --locale=C --template=template0 NAME"
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
 # Statements are planned once and stay as they are: always by index, whatever the statistics say of a table that was
 # empty a moment ago.
@@ -72,7 +74,11 @@ class Session:
 
     @classmethod
     async def open(cls, address: Address, sql: Mapping[str, Statement], purpose: Purpose) -> "Session":
-        """Connect; unqualified names stand for tables of the ledger's schema."""
+        """Connect; unqualified names stand for tables of the ledger's schema.
+
+        Raises:
+            LedgerUnavailable: the database cannot keep every text, or, as SQL_ASCII, does not know what it keeps.
+        """
         settings = {
             "search_path": f'"{address.schema}"',
             "application_name": f"wsaios {purpose}",
@@ -81,12 +87,19 @@ class Session:
         }
         connection = await asyncpg.connect(
             address.dsn,
-            timeout=_CONNECT_S,
+            timeout=address.connect_s,
             command_timeout=None if purpose == "upkeep" else _ANSWER_S,
             server_settings=settings,
             statement_cache_size=200,
         )
-        return cls(connection, address, sql)
+        session = cls(connection, address, sql)
+        # The server says it as it greets; what stands in front of it may not.
+        encoding = getattr(connection.get_settings(), "server_encoding", _ENCODING)
+        if encoding != _ENCODING:
+            await session.close()
+            reason = f"the database is encoded in {encoding}, and a ledger needs {_ENCODING}; {_REMEDY}"
+            raise LedgerUnavailable(address.name, reason)
+        return session
 
     async def rows(self, name: str, **given: Any) -> list[Any]:
         """The rows of a statement."""

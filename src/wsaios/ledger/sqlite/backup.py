@@ -38,10 +38,10 @@ def backup(location: Location, file: str, advance: Advance) -> int:
     if ledger is None:
         raise ValueError("only a ledger in a file can be copied")
     target = _place(ledger, file)
-    with translated(location.name):
+    with translated(location.name, ledger):
         source = connect_reader(ledger)
     try:
-        with translated(location.name):
+        with translated(location.name, ledger):
             if source.pragma("application_id") != APPLICATION_ID:
                 raise LedgerBroken(location.name, "it is a SQLite database of another program; name another file")
             refuse_half(source, location.name)

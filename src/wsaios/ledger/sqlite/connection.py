@@ -1,5 +1,7 @@
 """Connections to the database of a ledger, and what their errors mean."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,14 +58,24 @@ def connect_reader(path: Path) -> apsw.Connection:
 
 
 @contextmanager
-def translated(ledger: str) -> Iterator[None]:
-    """Turn errors of the database, and rows that cannot be read, into errors of the ledger."""
+def translated(ledger: str, path: Path | None = None) -> Iterator[None]:
+    """Turn errors of the database, and rows that cannot be read, into errors of the ledger; `path` is its file."""
     try:
         yield
     except apsw.Error as error:
+        if path is not None and isinstance(error, (apsw.CantOpenError, apsw.ReadOnlyError)):
+            _check_folder(ledger, path.parent, error)
         raise meaning(ledger, error) from error
     except msgspec.DecodeError as error:
         raise LedgerBroken(ledger, f"a row cannot be read ({error}); put back a copy of the file") from error
+
+
+def _check_folder(ledger: str, folder: Path, error: apsw.Error) -> None:
+    # Who only reads needs the index of the log beside the file as well, and SQLite does not say that it cannot make it.
+    if not os.access(folder, os.W_OK, effective_ids=True):
+        fixed = os.statvfs(folder).f_flag & os.ST_RDONLY
+        why = os.strerror(errno.EROFS if fixed else errno.EACCES)
+        raise LedgerUnavailable.unwritable(ledger, folder, why) from error
 
 
 def meaning(ledger: str, error: apsw.Error) -> OperatorError:

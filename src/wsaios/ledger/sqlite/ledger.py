@@ -236,7 +236,7 @@ class SqliteLedger:
     def _reader(self, path: Path, *, half: bool = False) -> apsw.Connection:
         if not path.exists():
             raise LedgerUnavailable.missing(self.name)
-        with translated(self.name):
+        with translated(self.name, path):
             connection = connect_reader(path)
             try:
                 require(connection, self.name)
