@@ -45,6 +45,24 @@ def publish(
 
 
 @published.command()
+def watch(
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Where .yaml, .yml and .json files are.")],
+    ledger: LedgerOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish the definitions in a folder, and each again when it changes, until it is interrupted.
+
+    A file that is broken, or gone, changes nothing: the last good version stays. What was published before is left as
+    it stands, with its route.
+    """
+    from wsaios.cli.following import run_loop
+
+    with told(as_json=as_json):
+        run_loop(_watch(folder, ledger, as_json=as_json))
+
+
+@published.command()
 def versions(name: NameArgument, ledger: LedgerOption = None, *, as_json: JsonOption = False) -> None:
     """List the versions of a workflow, the latest first: who published them, when, and how many new runs get each."""
     with asking(ledger, as_json=as_json) as client:
@@ -130,6 +148,19 @@ def _text(client: "Client", what: str) -> list[str]:
         content = client.run_definition(version.version)
     value: Any = msgspec.json.decode(content)
     return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2).decode().splitlines()
+
+
+async def _watch(folder: str, ledger: str | None, *, as_json: bool) -> None:
+    from wsaios.sdk.client import AsyncClient
+    from wsaios.sdk.folder import Folder
+
+    async with AsyncClient(ledger) as client:
+        async for found in Folder(folder, client).follow():
+            for each in found:
+                if as_json:
+                    print_json(each._asdict())
+                else:
+                    print_lines(map(printable, str(each).splitlines()))
 
 
 def _number(text: str) -> int:

@@ -7,7 +7,7 @@ import msgspec
 
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.expression import Expression
-from wsaios.kernel.json_value import JsonValue
+from wsaios.kernel.json_value import JsonValue, checked
 from wsaios.kernel.run import NewRun
 from wsaios.kernel.task import MAX_PAYLOAD_BYTES, HandlerSpec, NewTask
 from wsaios.kernel.trigger import Moment, Start, StartBatch, StartTask, StartWorkflow
@@ -127,7 +127,7 @@ def run_of(ready: Prepared, moment: Moment, name: str, plan: Plan) -> NewRun:
     values = _handed(ready, moment, name, plan.definition.input)
     if not isinstance(values, dict):
         raise InvalidInput("input", f"must be a mapping of names to values, not {type(values).__name__}")
-    return chosen(NewRun(plan, _encode(values).decode()), ready.start.options)
+    return chosen(NewRun(plan, _encode(checked(values, "input")).decode()), ready.start.options)
 
 
 def check_run(new: NewRun) -> NewRun:

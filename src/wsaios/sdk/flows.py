@@ -1,6 +1,7 @@
 """The verbs by which a program runs workflows."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from wsaios.engines.local.aside import standing_aside
@@ -9,6 +10,7 @@ from wsaios.kernel.run import Published
 from wsaios.kernel.views import RunView, StepView
 from wsaios.planning.calls import whole
 from wsaios.scheduler.service import Service
+from wsaios.sdk.folder import Folders, WatchedFile
 from wsaios.sdk.handles import Run
 from wsaios.sdk.marshal import Home, at_home
 from wsaios.sdk.names import number_of
@@ -22,6 +24,7 @@ class Flows:
     home: Home
     standby: Standby | None
     _service: Service
+    _folders: Folders
 
     @at_home
     @or_handed_in
@@ -52,6 +55,19 @@ class Flows:
             InvalidInput: the shares do not add up to a hundred.
         """
         return await self._service.workflows.versions.route(name, shares)
+
+    @at_home
+    async def watch_workflows(self, folder: str | Path) -> list[WatchedFile]:
+        """Publish the definitions in a folder, each again when it changes, until `stop`; what became of each file now.
+
+        A file that is broken, or gone, changes nothing: the last good version stays, and the log says so. What was
+        published before is left as it stands, with its route.
+
+        Raises:
+            InputError: there is no such folder.
+            MissingExtra: nothing that watches folders is installed.
+        """
+        return await self._folders.watch(folder)
 
     @at_home
     @or_handed_in

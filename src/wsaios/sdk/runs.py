@@ -16,7 +16,7 @@ from wsaios.sdk.workflows import Workflow, read_plan
 
 Definition = str | Path | Workflow | Plan | Mapping[str, Any]
 """A file, a builder, what one of them became, the definition as a value of JSON, or a name that was published."""
-_SUFFIXES = (".yaml", ".yml", ".json")
+SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class HasHandlers(Protocol):
@@ -37,7 +37,7 @@ class HasHandlers(Protocol):
 
 def name_in(definition: Definition) -> str:
     """The name of a published workflow, where that is what was given; else nothing."""
-    is_name = isinstance(definition, str) and not definition.endswith(_SUFFIXES) and "/" not in definition
+    is_name = isinstance(definition, str) and not definition.endswith(SUFFIXES) and "/" not in definition
     return str(definition) if is_name else ""
 
 
@@ -57,8 +57,8 @@ async def plan_from(definition: Definition) -> Plan:
         return await asyncio.to_thread(_of_mapping, definition)
     if not isinstance(definition, str | Path):
         raise InvalidInput("definition", f"must be a path, a Workflow or a dict, not {definition!r:.80}")
-    if not str(definition).endswith(_SUFFIXES):
-        reason = f"{str(definition)!r} names no file of a definition, which ends in {', '.join(_SUFFIXES)}"
+    if not str(definition).endswith(SUFFIXES):
+        reason = f"{str(definition)!r} names no file of a definition, which ends in {', '.join(SUFFIXES)}"
         raise InvalidInput("definition", reason)
     return await asyncio.to_thread(read_plan, definition)
 

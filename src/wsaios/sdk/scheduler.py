@@ -44,6 +44,7 @@ from wsaios.scheduler.service import Limits
 from wsaios.sdk.actions import Actions
 from wsaios.sdk.declares import Declares
 from wsaios.sdk.flows import Flows
+from wsaios.sdk.folder import Folders
 from wsaios.sdk.handles import Batch, Run, Task
 from wsaios.sdk.lanes import lanes_of
 from wsaios.sdk.marshal import AtHome, Home, at_home
@@ -119,6 +120,7 @@ class Scheduler(Declares, Flows):
         self._service.workflows.ready = lambda plan: make_ready(self, self._specs, plan)
         self._recalled: set[str] = set()
         self._recalls: set[asyncio.Future[None]] = set()
+        self._folders = Folders(self, self._parts.log)
         self._parts.loop.watch.begun = self._begun
         components = self._parts.components
         self.goals: GoalQueue = cast("Any", AtHome(self.home, components.goals))
@@ -270,6 +272,8 @@ class Scheduler(Declares, Flows):
         self._declarations.end()
         if self.standby is not None:
             await self.standby.close()
+        await self._folders.close()
+        await asyncio.gather(*self._recalls, return_exceptions=True)
         await self._parts.stop(self._door.shut)
         await self._door.close()
         await self._api.close()
