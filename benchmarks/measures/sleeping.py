@@ -42,7 +42,7 @@ class Load:
     async def run(self, seconds: float) -> list[int]:
         """Keep it up for so long, then wait for the last to wake; how many slept, ten times a second."""
         begun, number, asleep = time.perf_counter(), 0, []
-        # What is over is let go: a load that keeps all of it measures how long the interpreter takes to look through it.
+        # What is over is let go: a load that keeps it measures how long the interpreter takes to look through it.
         submits: set[asyncio.Task[None]] = set()
         count = self._left = int(seconds * self._rate)
         while number < count:
