@@ -205,8 +205,12 @@ class Api:
         json: Any = None,
         params: Any = None,
         timeout: float = 30.0,  # noqa: ASYNC109
+        *,
+        allow_private: bool = True,
     ) -> Any:
         """Call the address; the result is ``{"status", "headers", "json" | "text"}``.
+
+        One that is not public is called where the scheduler allows that and the caller did not forbid it.
 
         A call that is refused or wrong in itself, and a status that says so (4xx but 408, 425, 429), end the task; a
         429 or 503 that names a time is called again then, at the earliest in a second.
@@ -217,8 +221,9 @@ class Api:
         if self._client is None:
             self._client = HttpAction()
         try:
+            private = self._allow_private and allow_private
             return await self._client.call(
-                method, url, json=json, params=params, timeout_s=timeout, allow_private=self._allow_private
+                method, url, json=json, params=params, timeout_s=timeout, allow_private=private
             )
         except (CallRefused, InvalidInput) as error:
             return GiveUp(str(error))

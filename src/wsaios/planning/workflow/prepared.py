@@ -84,8 +84,7 @@ class Prepared:
             return found
         call: dict[str, Any] = filled(self._http, context)  # type: ignore[assignment]  # the same
         call["method"] = http.method
-        if http.allow_private:
-            call["allow_private"] = True
+        call["allow_private"] = http.allow_private
         return call
 
 

@@ -37,7 +37,10 @@ _HTTP: Final = _object(
         "method": {"enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]},
         "json": {"description": "The body; may hold ${ … }."},
         "params": {"type": ["object", "null"], "description": "Added to the query; may hold ${ … }."},
-        "allow_private": {"type": "boolean", "description": "Let it reach addresses that are not public."},
+        "allow_private": {
+            "type": "boolean",
+            "description": "Let it reach addresses that are not public, where the scheduler allows it.",
+        },
     },
     "A call over HTTP; its result is {status, headers, json or text}.",
 )

@@ -71,6 +71,7 @@ def test_arguments_condition_and_items_are_those_of_the_definition() -> None:
         "url": "https://example.org/docs",
         "method": "POST",
         "json": {"all": [7]},
+        "allow_private": False,
     }
     assert Output(FLOW.definition.output, CEL).value(CONTEXT) == {"pages": [7], "said": "skipped"}
 
