@@ -66,7 +66,7 @@ def declared(when: When, handler: str | None, arguments: Arguments, options: Map
     if workflow is not None:
         return TriggerSpec(name, when, _run(handler, arguments, workflow, given), overlap)
     if handler is None:
-        raise InvalidInput("handler", "name a handler, or give workflow=… for a run of a published workflow")
+        raise InvalidInput("handler", "name a handler, or a published workflow with workflow=… (--workflow)")
     rows = given.pop("rows", None)
     for option in given:
         if option not in _OPTIONS:

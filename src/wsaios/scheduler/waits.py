@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from wsaios.kernel.errors import ExpressionFailed, InvalidInput, NotPossible
+from wsaios.kernel.errors import ExpressionFailed, InvalidExpression, InvalidInput, MissingExtra, NotPossible
 from wsaios.kernel.events import Signal
 from wsaios.kernel.ids import encode
 from wsaios.kernel.ledger import Answer, ResultsOf
@@ -172,7 +172,10 @@ class Waits:
     def _takes(self, place: Place, data: Any, told: Told) -> bool | list[int]:
         """Whether a step takes an event, or which results must be asked for first."""
         course = self._courses[place[0]]
-        prepared = course.sheet.prepared(place[1], self._steps.language)
+        try:
+            prepared = course.sheet.prepared(place[1], self._steps.language)
+        except (InvalidExpression, MissingExtra) as error:
+            raise Refused(str(error)) from error
         context, missing = self._steps.read(course, prepared.filter_reads, told)
         if missing:
             return missing

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -111,3 +112,29 @@ async def test_what_was_set_at_run_time_outlives_a_rebuild(url: str) -> None:
         assert await (await scheduler.submit("two")).result(timeout_s=10) == 2
         assert [view.limit.running for view in await scheduler.limit()] == [{"tasks": 5}]
         assert (await scheduler.order_by(None)).policy == Fcfs()
+
+
+async def test_an_event_of_which_nobody_knows_was_told_whole_or_not_at_all(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what its run calls is imported, although nobody was told that it began."""
+    (tmp_path / "rebuilt_work.py").write_text("def shout(text):\n    return text.upper()\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    scheduler = Scheduler(url)
+    waits = Workflow("waits", output="${steps.e.result}")
+    waits.step("e", wait_for={"event": "go"})
+    begins = Workflow("begins", input={"text": {"type": "string"}}, output="${steps.s.result}")
+    begins.step("s", handler="rebuilt_work:shout", args={"text": "${input.text}"})
+    async with scheduler:
+        await scheduler.publish(begins)
+        await scheduler.triggers.on_event("go", workflow="begins", name="t")
+        run = await scheduler.run_workflow(waits)
+        faults = Faults(scheduler)
+        for applied in (False, True):
+            faults.break_next(lambda batch: bool(batch.runs), applied=applied)
+            with pytest.raises(errors.Unacknowledged):
+                await scheduler.emit("go", {"text": "a"})
+            view = await scheduler.triggers.get("t")
+            assert (view.fired, (await run.status()).ended) == (int(applied), applied)
+        assert await run.result(timeout_s=10) == {"text": "a"}
+        assert await scheduler.run_result(view.last_started or "", timeout_s=10) == "A"

@@ -84,7 +84,7 @@ async def test_what_could_begin_no_run_is_refused_and_declares_nothing(site: Sit
         ({"workflow": "greeting", "lane": "default"}, InvalidInput, "lane: no such option of a run"),
         ({"workflow": "greeting", "idempotency_key": "k"}, InvalidInput, "idempotency_key: no such option"),
         ({"workflow": 5}, InvalidInput, "workflow: must be 1 to 200"),
-        ({}, InvalidInput, "handler: name a handler, or give workflow="),
+        ({}, InvalidInput, "handler: name a handler, or a published workflow"),
     ]
     for options, kind, told in refused:
         with pytest.raises(kind, match=told):

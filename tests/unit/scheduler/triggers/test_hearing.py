@@ -10,6 +10,7 @@ from wsaios.kernel.run import RunState
 from wsaios.kernel.trigger import OnEvent
 from wsaios.scheduler import runs
 from wsaios.scheduler.course import Memory
+from wsaios.scheduler.steps import NoLanguage
 from wsaios.sdk.workflows import Workflow
 
 
@@ -73,6 +74,18 @@ def test_filters_decide_and_one_without_a_value_takes_nothing() -> None:
     assert [alarm.steps(run)["told"] for run in runs_] == ["succeeded", "waiting", "waiting"]
     alarm.emit("go", {"n": 2, "level": "high"})
     assert [alarm.steps(run)["told"] for run in runs_] == ["succeeded"] * 3
+
+
+def test_a_filter_that_cannot_be_read_here_takes_nothing_and_harms_nobody() -> None:
+    alarm = Alarm()
+    runs_ = [alarm.start(waits(filter_)) for filter_ in ("event.n > 0", "")]
+    alarm.restart(1000)
+    alarm.core.runs.speak(NoLanguage())
+    assert isinstance(alarm.emit("go", {"n": 1}), int)
+    assert [alarm.steps(run)["told"] for run in runs_] == ["waiting", "succeeded"]
+    alarm.restart(1000)
+    alarm.emit("go", {"n": 2})
+    assert alarm.steps(runs_[0])["told"] == "succeeded"
 
 
 def test_a_step_with_work_goes_on_with_what_the_event_carries() -> None:
