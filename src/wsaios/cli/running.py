@@ -17,6 +17,7 @@ from wsaios.cli.output import only_json, plain, print_json, print_lines
 from wsaios.cli.pace import speed
 from wsaios.cli.progress import progress_for
 from wsaios.kernel.views import amount
+from wsaios.scheduler.own_signals import give_back, keep
 from wsaios.sdk.batch_plan import Request, prepare
 from wsaios.sdk.batch_run import BatchRun
 from wsaios.sdk.batch_summary import Summary
@@ -100,11 +101,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 @contextmanager
 def _listening(interrupts: Interrupts) -> Iterator[None]:
     before = {number: signal.signal(number, interrupts.hear) for number in _SIGNALS}
+    for number, handler in before.items():
+        keep(number, handler)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+            give_back(number)
 
 
 def _say(summary: Summary, request: Request, *, quiet: bool, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from wsaios.kernel.events import Barrier, Event, Hold, Recall
 from wsaios.kernel.ledger import Opening
 from wsaios.scheduler.loop import Loop
 from wsaios.scheduler.maintenance.prune import Pruning
+from wsaios.scheduler.own_signals import give_back, keep
 from wsaios.scheduler.threads import CallThread
 
 
@@ -78,16 +79,19 @@ class Signals:
             return
         self._loop = asyncio.get_running_loop()
         for number in numbers:
-            if number == signal.SIGINT or signal.getsignal(number) == signal.SIG_DFL:
+            before = signal.getsignal(number)
+            if number == signal.SIGINT or before == signal.SIG_DFL:
                 self._loop.add_signal_handler(number, self._hear, number)
+                keep(number, before)
                 self._numbers.append(number)
 
     def close(self) -> None:
         """Give the signals back."""
         loop, self._loop = self._loop, None
-        if loop is not None and not loop.is_closed():
-            for number in self._numbers:
+        for number in self._numbers:
+            if loop is not None and not loop.is_closed():
                 loop.remove_signal_handler(number)
+            give_back(number)
         self._numbers.clear()
 
     def _hear(self, number: signal.Signals) -> None:

@@ -68,3 +68,21 @@ def test_stopped_while_rows_are_taken_in_nothing_of_them_is_left(folder: Folder)
         run.send(signal.SIGINT)
         stopped = run.end()
     assert (stopped.status, stopped.summary["id"], run.calls) == (130, None, [])
+
+
+def test_a_signal_for_a_process_that_a_handler_forked_is_not_for_the_run(folder: Folder) -> None:
+    folder.texts("in.csv", 3)
+    folder.write(
+        "work.py",
+        "import os, signal, time\n"
+        "def end(text):\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        time.sleep(60)\n"
+        "        os._exit(0)\n"
+        "    os.kill(child, signal.SIGTERM)\n"
+        "    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])\n",
+    )
+    done = folder.batch("in.csv", "work:end")
+    assert (done.status, "SIGTERM" in done.err) == (0, False)
+    assert [line["result"] for line in folder.lines("r.jsonl")] == [-signal.SIGTERM] * 3

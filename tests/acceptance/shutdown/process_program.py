@@ -5,6 +5,7 @@ It says ``serving`` once their calls have begun, and ``stopped`` at its end.
 
 import asyncio
 import ctypes
+import multiprocessing
 import os
 import sys
 import time
@@ -29,6 +30,14 @@ def seize(folder: str) -> None:
     ctypes.PyDLL(None).sleep(3600)
 
 
+def bear(folder: str) -> None:
+    """Fork a process that sleeps, and sleep as well."""
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(3600,))
+    process.start()
+    Path(folder, f"began-bear-{os.getpid()}").touch()
+    process.join()
+
+
 def idle(folder: str) -> None:
     """End at once."""
     Path(folder, f"began-idle-{os.getpid()}").touch()
@@ -38,7 +47,7 @@ async def main(folder: Path, tasks: list[str]) -> None:
     """Serve until a signal."""
     lanes = {"process": LaneSpec("process", 3, "process")}
     scheduler = Scheduler(f"sqlite:///{folder}/work.db", lanes=lanes, grace_s=600.0)
-    for function in (wait, seize, idle):
+    for function in (wait, seize, idle, bear):
         scheduler.add_handler(function.__name__, function, lane="process")
     await scheduler.start()
     for name in tasks:

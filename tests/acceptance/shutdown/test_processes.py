@@ -22,11 +22,11 @@ AS_FILE = (sys.executable, str(PROGRAM))
 AS_MODULE = (sys.executable, "-m", "tests.acceptance.shutdown.process_program")
 
 
-@pytest.mark.parametrize("name", ["idle", "wait", "seize"])
-def test_a_killed_scheduler_leaves_no_worker_behind(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name, members", [("idle", 2), ("wait", 2), ("seize", 2), ("bear", 3)])
+def test_a_killed_scheduler_leaves_no_worker_behind(tmp_path: Path, name: str, members: int) -> None:
     with started([*AS_FILE, str(tmp_path), name], tmp_path, ROOT) as serving:
         serving.serving()
-        assert len(serving.family()) == 2
+        assert len(serving.family()) == members
         serving.tell(signal.SIGKILL)
         serving.process.wait()
 
@@ -122,3 +122,33 @@ def test_a_batch_from_the_command_line_runs_in_processes(tmp_path: Path) -> None
     lines = [json.loads(line)["result"] for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
     assert [line["value"] for line in lines] == [i**2 for i in range(200)]
     assert running.pid not in {line["pid"] for line in lines}
+
+
+def test_names_of_files_need_not_be_text(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    folder = tmp_path / odd
+    folder.mkdir()
+    (folder / "odd.py").write_text(
+        "import asyncio, pathlib, sys\n"
+        "from wsaios import Scheduler\n"
+        "def work():\n"
+        "    return [ascii(each) for each in sys.argv[1:]]\n"
+        "async def main():\n"
+        "    sys.path.append(pathlib.Path('elsewhere'))\n"
+        "    sys.argv.append(pathlib.Path('more'))\n"
+        "    async with Scheduler('sqlite:///odd.db') as scheduler:\n"
+        "        scheduler.add_handler('work', work, lane='process', max_attempts=1)\n"
+        "        print(await (await scheduler.submit('work')).result(timeout_s=60))\n"
+        "if __name__ == '__main__':\n"
+        "    asyncio.run(main())\n",
+        "utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, str(folder / "odd.py"), odd, "plain"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    assert done.stdout == f"{[ascii(odd), ascii('plain'), ascii('more')]}\n"

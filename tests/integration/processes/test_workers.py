@@ -18,7 +18,7 @@ from tests.integration.processes import handlers
 from tests.unit.engines.local.running import Running, running
 from wsaios.engines.local.process.lane import ProcessLane
 from wsaios.kernel.engine import AtHand, AttemptRef, Ended, Unbegun, Verdict, WorkerLost
-from wsaios.kernel.task import LaneSpec, Processes
+from wsaios.kernel.task import Failure, LaneSpec, Processes
 
 PATIENCE_S = 60.0
 LOOK_S = 0.005
@@ -392,15 +392,24 @@ async def test_stopping_ends_idle_and_busy_workers(tmp_path: Path) -> None:
         assert all(not Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-async def test_a_lane_that_can_start_no_process_rejects(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["subprocess.Popen", "threading.Thread.start"])
+@pytest.mark.parametrize("trouble", [OSError("no more of them"), RuntimeError("no more of them")])
+async def test_a_work_for_which_no_process_can_be_started_fails_alone(
+    what: str, trouble: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with workers(slots=1) as served:
 
         def refuse(*_: object, **__: object) -> None:
-            raise OSError("no more processes")
+            raise trouble
 
-        monkeypatch.setattr("subprocess.Popen", refuse)
-        assert [receipt.name for receipt in await served.engine.submit([served.work("pid")])] == ["REJECTED"]
+        monkeypatch.setattr(what, refuse)
+        (end,) = await served.ends(served.work("pid", timeout_s=PATIENCE_S))
+        assert (end.verdict, end.failure) == (
+            Verdict.FAILED,
+            Failure("NoWorker", "no worker process could be started: no more of them"),
+        )
         monkeypatch.undo()
+        assert served.engine.capacity() == {"pool": 1}
         assert await served.value("pid") > 0
 
 

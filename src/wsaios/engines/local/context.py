@@ -14,6 +14,7 @@ from wsaios.kernel.ids import encode
 from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.limit import MOST_AMOUNT, REQUESTS
 from wsaios.kernel.task import Failure
+from wsaios.kernel.text import storable
 
 MAX_NOTE_CHARS: Final = 500
 
@@ -110,7 +111,10 @@ class Context:
         Raises:
             InvalidInput: an amount is no number from 0, or one of requests, which are counted.
         """
-        self._used = {**(self._used or {}), **{unit: _amount(unit, amount) for unit, amount in amounts.items()}}
+        self._used = {
+            **(self._used or {}),
+            **{storable(unit): _amount(unit, amount) for unit, amount in amounts.items()},
+        }
         self._mark()
 
     async def checkpoint(self) -> None:

@@ -17,7 +17,12 @@ _OWN: Final = str(Path(__file__).parent)
 
 def failure_of(error: BaseException) -> Failure:
     """What to keep of an exception: never raises, whatever the exception does when it is asked."""
-    return Failure(type(error).__name__, shortened(_message(error), MAX_MESSAGE_CHARS), _traceback(error))
+    return Failure(type(error).__name__, message_of(error), _traceback(error))
+
+
+def message_of(error: BaseException) -> str:
+    """What an exception says."""
+    return shortened(_message(error), MAX_MESSAGE_CHARS)
 
 
 def shortened(text: str, chars: int) -> str:
@@ -39,7 +44,7 @@ def _traceback(error: BaseException) -> str:
         return ""
     try:
         told = traceback.TracebackException(type(error), error, frames, limit=-MAX_FRAMES, compact=True)
-        text = "".join(told.format())
+        text = storable("".join(told.format()))
     except BaseException:  # noqa: BLE001  # an exception that cannot be told is still a failure with kind and message
         return ""
     if len(text) <= MAX_TRACEBACK_CHARS:

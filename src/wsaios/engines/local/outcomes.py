@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from wsaios.engines.local.answers import GiveUp, RetryAfter
-from wsaios.engines.local.failures import failure_of
+from wsaios.engines.local.failures import failure_of, message_of
 from wsaios.engines.local.run import Run
 from wsaios.kernel.engine import Attempt, Ended, Verdict
 from wsaios.kernel.json_text import JsonWriter
@@ -29,9 +29,9 @@ def raised(attempts: Iterable[Attempt], error: BaseException) -> list[Ended]:
     verdict, wait_s = Verdict.FAILED, 0.0
     if isinstance(error, RetryAfter):
         verdict, wait_s = Verdict.RETRY_AFTER, error.seconds
-        failure = Failure("RetryAfter", str(error))
+        failure = Failure("RetryAfter", message_of(error))
     elif isinstance(error, GiveUp):
-        verdict, failure = Verdict.GIVEN_UP, Failure("GiveUp", error.reason)
+        verdict, failure = Verdict.GIVEN_UP, Failure("GiveUp", message_of(error))
     else:
         failure = failure_of(error)
     return [Ended(each.task, each.fence, verdict, failure=failure, retry_after_s=wait_s) for each in attempts]

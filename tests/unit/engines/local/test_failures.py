@@ -106,6 +106,25 @@ def test_the_cause_is_part_of_the_traceback() -> None:
     assert "invalid literal" in told(fails).traceback
 
 
+def test_what_is_no_text_is_told_as_escapes() -> None:
+    def fails() -> None:
+        raise ValueError("caf\udce9")
+
+    failure = told(fails)
+    assert failure.message == "caf\\udce9"
+    assert failure.traceback.endswith("ValueError: caf\\udce9\n")
+
+
+async def test_the_reason_of_an_answer_is_told_whatever_it_is() -> None:
+    def gives_up(reason: object) -> None:
+        raise GiveUp(reason or "caf\udce9")  # type: ignore[arg-type]  # what a user may do
+
+    async with running() as served:
+        served.handlers.add("gives_up", gives_up)
+        for reason, expected in ((7, "7"), (None, "caf\\udce9")):
+            assert (await served.end("gives_up", reason=reason)).failure == Failure("GiveUp", expected)
+
+
 @pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf"), 1e300])
 def test_a_time_that_is_none_is_refused(seconds: float) -> None:
     with pytest.raises(InvalidInput, match="seconds"):

@@ -98,18 +98,26 @@ class Body:
 
 
 class Attendant:
-    """Hands on what workers print and log, and buries those that died; one thread, started with the first worker."""
+    """Hands on what workers print and log, and buries those that died; one thread."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        """Starts the thread.
+
+        Raises:
+            OSError, RuntimeError: it could not be started.
+        """
         self._selector = selectors.DefaultSelector()
         self._calls: deque[Callable[[], None]] = deque()
         self._wake, self._woken = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(self._woken, False)
         self._selector.register(self._wake, selectors.EVENT_READ)
-        self._thread: threading.Thread | None = None
         self._open = True
+        try:
+            threading.Thread(target=self._serve, name=f"wsaios-{name}-output", daemon=True).start()
+        except RuntimeError:
+            self._close()
+            raise
 
     def watch(self, body: Body) -> None:
         """Hand on the output of a new worker."""
@@ -119,9 +127,6 @@ class Attendant:
                 self._selector.register(stream.descriptor, selectors.EVENT_READ, stream)
 
         self._call(listen)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._serve, name=f"wsaios-{self._name}-output", daemon=True)
-            self._thread.start()
 
     def log(self, what: Logged | Event) -> None:
         """Give it to the logging of this process."""

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,8 +21,9 @@ from wsaios.engines.local.batch_call import BatchCall
 from wsaios.engines.local.context import Context
 from wsaios.engines.local.forks import Unforked
 from wsaios.engines.local.handlers import Handler
-from wsaios.engines.local.outcomes import raised, returned, stopped
+from wsaios.engines.local.outcomes import failed, raised, returned, stopped
 from wsaios.engines.local.process.functions import Functions
+from wsaios.engines.local.process.offspring import Offspring, die_with
 from wsaios.engines.local.process.streams import Forward, Kept
 from wsaios.engines.local.process.voice import GAP_S, CallContext, Voice
 from wsaios.engines.local.process.wire import (
@@ -44,10 +46,10 @@ from wsaios.kernel.engine import Attempt, Ended, Verdict, Work
 from wsaios.kernel.errors import InvalidInput
 from wsaios.kernel.json_text import JsonWriter
 from wsaios.kernel.task import Failure
+from wsaios.scheduler.own_signals import keep
 
 _READ: Final = 1 << 18
 _LAST_S: Final = 1.0
-_PR_SET_PDEATHSIG: Final = 1
 _EASY_TO_KILL: Final = "600"
 
 
@@ -127,7 +129,13 @@ class Child:
         self._run = None
         self._done += 1
         tired = self._tired()
-        self._voice.send(Over(job.seq, spent_us, tired, [_end(end, output) for end in ended]))
+        over = Over(job.seq, spent_us, tired, [_end(end, output) for end in ended])
+        try:
+            self._voice.send(over)
+        except Exception as error:  # noqa: BLE001  # whatever it is that no frame can carry, the call must have an end
+            message = f"what the call answered could not be sent on: {type(error).__name__}: {error}"
+            over.ends = [_end(end, output) for end in failed(run.attempts, "AnswerNotSent", message)]
+            self._voice.send(over)
         return tired
 
     def _handler(self, job: Job) -> Handler | Failure:
@@ -253,30 +261,33 @@ class Child:
         os._exit(1)
 
 
-def main(text: str) -> None:
-    """Be a worker."""
+def main(text: str, argv: list[str]) -> None:
+    """Be a worker of the program that was started with these arguments."""
     boot = msgspec.json.decode(text, type=Boot)
-    _die_with(boot.parent)
+    die_with(boot.parent)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # A terminal or a service manager tells everyone; when workers end is for the scheduler to say. Not SIG_IGN,
         # which programs that a handler starts would inherit.
-        signal.signal(number, lambda *_: None)
+        before = signal.signal(number, lambda *_: None)
+        keep(number, before)
     for descriptor in boot.pipes:
         os.set_inheritable(descriptor, False)  # noqa: FBT003  # it takes no names
-    sys.argv = boot.argv
+    Offspring(boot.pipes)
+    sys.argv = argv
     _settle(boot)
     faulthandler.enable(all_threads=False)
-    Child(boot).serve()
+    try:
+        Child(boot).serve()
+    except BaseException:  # noqa: BLE001  # what a handler left behind may raise anything, such as by a timer
+        _fail()
 
 
-def _die_with(parent: int) -> None:
-    """Linux ends this process as soon as its parent ends, however that was; elsewhere the control pipe tells."""
-    if sys.platform != "linux":
-        return
-    import ctypes  # noqa: PLC0415  # only here
-
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
+def _fail() -> NoReturn:
+    """End now: a thread that a handler left behind would keep this process, and the scheduler would wait for it."""
+    try:
+        traceback.print_exc()
+        sys.stdout.flush()
+    finally:
         os._exit(1)
 
 

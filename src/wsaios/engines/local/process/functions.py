@@ -1,6 +1,7 @@
 """In a worker: finds the functions that handlers stand for, each module imported once."""
 
 import importlib
+import os
 import runpy
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ class Functions:
 
     def find(self, place: Place) -> Callable[..., Any]:
         """The function at this place; raises whatever importing it raises."""
-        loading(place.path or place.module)
+        loading(os.fsdecode(place.path) if place.path else place.module)
         try:
             found: Any = self._imported(place)
         finally:
@@ -35,7 +36,7 @@ class Functions:
         if self._program is None:
             program = ModuleType(MAIN)
             if place.path:
-                content = runpy.run_path(place.path, run_name=MAIN)
+                content = runpy.run_path(os.fsdecode(place.path), run_name=MAIN)
             else:
                 content = runpy.run_module(place.module, run_name=MAIN, alter_sys=True)
             program.__dict__.update(content)

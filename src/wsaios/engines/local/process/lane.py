@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
+from wsaios.engines.local.failures import message_of
 from wsaios.engines.local.outcomes import failed, stopped
 from wsaios.engines.local.pace import AHEAD_US, MOST_AHEAD, Pace
 from wsaios.engines.local.process.attendant import Attendant
@@ -55,6 +56,7 @@ class ProcessLane:
         self._wait: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._closed = False
+        self._trouble = ""
         self.stuck = 0
 
     @property
@@ -68,10 +70,11 @@ class ProcessLane:
         return [worker.body.process.pid for worker in self._workers]
 
     def begin(self, run: Run) -> bool:
-        """Take a work; False when there is no worker and none can be started."""
-        if not self._workers and not self._dying and not self._start():
-            return False
+        """Take a work; it fails at once when there is no worker and none can be started."""
         self._occupied += 1
+        if not self._workers and not self._dying and not self._start():
+            self._fail(run)
+            return True
         self._queue.append(run)
         self._soon()
         return True
@@ -148,13 +151,14 @@ class ProcessLane:
 
     def _start(self) -> Worker | None:
         try:
+            if self._attendant is None:
+                self._attendant = Attendant(self._spec.name)
             worker = Worker(self._register.loop, self._spec, self._max_result_bytes, self._hear)
-        except OSError as error:
-            self._register.warn("a worker process could not be started", lane=self._spec.name, reason=str(error))
+        except Exception as error:  # noqa: BLE001  # what is wrong with one lane must not end the others
+            self._trouble = message_of(error)
+            self._register.warn("a worker process could not be started", lane=self._spec.name, reason=self._trouble)
             return None
         self._workers.append(worker)
-        if self._attendant is None:
-            self._attendant = Attendant(self._spec.name)
         self._attendant.watch(worker.body)
         return worker
 
@@ -368,8 +372,10 @@ class ProcessLane:
     def _fail_all(self) -> None:
         runs, self._queue = self._queue, deque()
         for run in runs:
-            if not run.closed:
-                self._finish(run, failed(run.attempts, "NoWorker", "no worker process could be started"))
+            self._fail(run)
+
+    def _fail(self, run: Run) -> None:
+        self._finish(run, failed(run.attempts, "NoWorker", f"no worker process could be started: {self._trouble}"))
 
     def _place(self, run: Run) -> Place:
         name = run.handler.name

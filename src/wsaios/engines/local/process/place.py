@@ -71,11 +71,11 @@ def _is_loading(module: ModuleType) -> bool:
 
 def _in_program(where: str, main: ModuleType, path: str) -> Place:
     if main.__spec__ is not None:
-        return Place(main.__spec__.name, path, "")
+        return Place(main.__spec__.name, path, b"")
     file = getattr(main, "__file__", None)
     if file is None or not os.path.exists(file):  # noqa: PTH110  # a string from the interpreter, only looked at
         raise InvalidInput(
             where,
             f"{path} was typed in and stands in no file, so a worker process cannot import it; put it in a module",
         )
-    return Place(MAIN, path, os.path.abspath(file))  # noqa: PTH100  # as above
+    return Place(MAIN, path, os.fsencode(os.path.abspath(file)))  # noqa: PTH100  # as above

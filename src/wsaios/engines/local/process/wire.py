@@ -1,5 +1,6 @@
 """What crosses the pipes between a lane and its workers: frames of msgpack, never pickle."""
 
+import os
 import struct
 from collections.abc import Iterator
 from typing import Any, Final
@@ -8,22 +9,27 @@ import msgspec
 
 from wsaios.kernel.engine import Attempt
 from wsaios.kernel.task import Failure
+from wsaios.kernel.text import storable
 
 _HEAD: Final = struct.Struct("<I")
 _encode: Final = msgspec.msgpack.Encoder(enc_hook=repr).encode
+_decode: Final = msgspec.msgpack.Decoder().decode
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where a function is found: `name` inside `module`, or inside the program at `path` that was started."""
+    """Where a function is found: `name` inside `module`, or inside the program at `path` that was started.
+
+    The path as the file system has it, which need not be text; empty for a program that was started as a module.
+    """
 
     module: str
     name: str
-    path: str | None = None
+    path: bytes | None = None
 
     @property
     def what(self) -> str:
         """What is imported for it, in words of the user."""
-        return f"the program {self.path}" if self.path else f"module {self.module!r}"
+        return f"the program {storable(os.fsdecode(self.path))}" if self.path else f"module {self.module!r}"
 
 
 class Boot(msgspec.Struct, array_like=True):
@@ -31,7 +37,6 @@ class Boot(msgspec.Struct, array_like=True):
 
     pipes: list[int]
     parent: int
-    argv: list[str]
     log_level: int
     max_result_bytes: int
     nice: int = 0
@@ -144,6 +149,15 @@ def framed(value: object) -> bytes:
     """The value as one frame; what msgpack has no form for goes as its repr."""
     data = _encode(value)
     return _HEAD.pack(len(data)) + data
+
+
+def crosses(value: object) -> bool:
+    """Whether the wire carries this, whatever it holds inside."""
+    try:
+        _decode(_encode(value))
+    except Exception:  # noqa: BLE001  # the repr of what the user made may raise anything
+        return False
+    return True
 
 
 class Frames:

@@ -1,6 +1,7 @@
 """A worker process as its lane sees it: what it holds, in order, and the pipes to it."""
 
 import asyncio
+import json
 import logging
 import os
 import subprocess
@@ -31,8 +32,8 @@ from wsaios.kernel.task import LaneSpec
 
 _READ: Final = 1 << 18
 _BOOT: Final = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from wsaios.engines.local.process.child import main; main(sys.argv[2])"
+    "import sys, json; sys.path[:], argv = json.loads(sys.argv[1]); "
+    "from wsaios.engines.local.process.child import main; main(sys.argv[2], argv)"
 )
 _LATE: Final = (
     "a worker process was killed that was {doing} {what} for {limit_s:g} s; move what waits or computes there out of "
@@ -51,7 +52,7 @@ class Worker:
         """Starts the process.
 
         Raises:
-            OSError: it could not be started.
+            Exception: it could not be started.
         """
         self.held: deque[tuple[int, Run]] = deque()
         self.expected_us = 0.0
@@ -255,7 +256,6 @@ def _started(spec: LaneSpec, theirs: list[int], max_result_bytes: int) -> "subpr
     boot = Boot(
         theirs,
         os.getpid(),
-        sys.argv,
         logging.getLogger().level,
         max_result_bytes,
         options.nice,
@@ -264,11 +264,14 @@ def _started(spec: LaneSpec, theirs: list[int], max_result_bytes: int) -> "subpr
         options.max_mib,
     )
     folder = os.getcwd()  # noqa: PTH109  # as text for sys.path
-    path = msgspec.json.encode([each or folder for each in sys.path]).decode()
+    # What is no text there no import looks at. The names of files need not be UTF-8, which this JSON can tell.
+    places: list[object] = [*sys.path]
+    path = [each or folder for each in places if isinstance(each, str)]
+    program = json.dumps([path, [str(each) for each in sys.argv]])
     # A group of its own: what a terminal sends to its foreground is for the scheduler alone, and a worker is ended
     # together with whatever it started.
     return subprocess.Popen(  # noqa: S603  # this interpreter, with arguments of our own
-        [sys.executable, "-c", _BOOT, path, msgspec.json.encode(boot).decode()],
+        [sys.executable, "-c", _BOOT, program, msgspec.json.encode(boot).decode()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from functools import partial
 from types import ModuleType
@@ -71,9 +72,9 @@ def test_the_started_program_is_named_by_its_file_or_module(monkeypatch: pytest.
         """Of the program."""
 
     work.__module__, work.__qualname__ = "__main__", "work"
-    assert place_of("work", work) == Place(MAIN, "work", __file__)
+    assert place_of("work", work) == Place(MAIN, "work", os.fsencode(__file__))
     module.__spec__ = type("Spec", (), {"name": "package.__main__"})()
-    assert place_of("work", work) == Place("package.__main__", "work", "")
+    assert place_of("work", work) == Place("package.__main__", "work", b"")
     module.__spec__, module.__file__ = None, None
     with pytest.raises(InvalidInput, match="was typed in"):
         place_of("work", work)
