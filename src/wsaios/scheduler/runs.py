@@ -266,17 +266,19 @@ class Runs:
 
     def _fetch(self, run: Run, then: Any) -> None:
         """`then(sheet, rows)` once both are known; without a definition it is told None."""
-        sheets, found = self._sheets, dict[str, Sheet]()
+        version, sheets = run.version, self._sheets
+        # Held until the answer: by then the last other run of this version may have ended.
+        found = {version: sheets[version]} if version in sheets else dict[str, Sheet]()
 
         def defined(answer: Answer) -> None:
-            if run.version not in sheets and answer.definitions:
-                found[run.version] = Sheet(plan_of(answer.definitions[0].content))
+            if version not in sheets and answer.definitions:
+                found[version] = Sheet(plan_of(answer.definitions[0].content))
 
         def told(answer: Answer) -> None:
-            then(sheets.get(run.version) or found.get(run.version), answer.steps)
+            then(sheets.get(version) or found.get(version), answer.steps)
 
-        if run.version not in sheets:
-            self._book.ask(DefinitionOf(run.version), defined)
+        if version not in sheets:
+            self._book.ask(DefinitionOf(version), defined)
         self._book.ask(StepsOf(run.id, -1, -1, _ALL), told)
 
     def _loaded(self, run: Run, sheet: Sheet | None, rows: list[StepRow]) -> None:
