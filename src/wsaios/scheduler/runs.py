@@ -268,22 +268,23 @@ class Runs:
 
     def _fetch(self, run: Run, then: Any) -> None:
         """`then(sheet, rows)` once both are known; without a definition it is told why there is none."""
-        sheets = self._sheets
-        found: Sheet | str = "its definition is not in the ledger"
+        version, sheets = run.version, self._sheets
+        # Held until the answer: by then the last other run of this version may have ended.
+        found: Sheet | str = sheets.get(version) or "its definition is not in the ledger"
 
         def defined(answer: Answer) -> None:
             nonlocal found
-            if run.version not in sheets and answer.definitions:
+            if version not in sheets and answer.definitions:
                 try:
                     found = Sheet(plan_of(answer.definitions[0].content))
                 except Exception as error:  # noqa: BLE001  # one that cannot be read must not end the scheduler
                     found = f"its definition cannot be read: {type(error).__name__}: {error}"
 
         def told(answer: Answer) -> None:
-            then(sheets.get(run.version) or found, answer.steps)
+            then(sheets.get(version) or found, answer.steps)
 
-        if run.version not in sheets:
-            self._book.ask(DefinitionOf(run.version), defined)
+        if version not in sheets:
+            self._book.ask(DefinitionOf(version), defined)
         self._book.ask(StepsOf(run.id, -1, -1, _ALL), told)
 
     def _loaded(self, run: Run, sheet: Sheet | str, rows: list[StepRow]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.scheduler.triggers.alarm import Alarm
-from wsaios.kernel.events import Emit, Signal
+from wsaios.kernel.events import Act, Emit, Scope, Signal
 from wsaios.kernel.run import RunState
 from wsaios.kernel.trigger import OnEvent
 from wsaios.scheduler import runs
@@ -188,3 +188,25 @@ def test_a_signal_goes_to_steps_alone() -> None:
     alarm.start(waits())
     assert alarm.ask(lambda token: Signal(token, "go", "1")) == 1
     assert (alarm.started(), ended(alarm)) == ([], [("succeeded", "1")])
+
+
+def test_a_run_is_read_although_the_last_other_one_of_its_version_ends_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alarm = Alarm()
+    flow = Workflow("either", input={"waits": {"type": "boolean"}}, output="${steps.told.result}")
+    flow.step("works", handler="echo", when="!input.waits")
+    flow.step("told", wait_for={"event": "go"}, when="input.waits")
+    for waits_ in (False, True):
+        alarm.start(flow, {"waits": waits_})
+    monkeypatch.setattr(runs, "_LOADED", 1)
+    alarm.ledger.crash()
+    alarm.ledger = type(alarm.ledger)(alarm.ledger.tables)
+    alarm.core = alarm._core()  # noqa: SLF001  # its second step has the end of one run, and asks for the other
+    (task,) = alarm.ledger.tables.live
+    told = alarm.ledger.commit(alarm.core.step([], alarm.now_us).commit)
+    effects = alarm.core.step([Act(None, "cancel", Scope("task", task))], alarm.now_us, told)
+    while effects.again:
+        effects = alarm.core.step([], alarm.now_us, alarm.ledger.commit(effects.commit))
+    alarm.emit("go", 5)
+    assert ended(alarm) == [("failed", None), ("succeeded", "5")]
