@@ -98,20 +98,20 @@ async def test_workers_start_as_works_come_up_to_their_number() -> None:
 async def test_workers_that_have_nothing_to_do_end_and_come_back_when_there_is_more() -> None:
     async with workers(slots=4, count=4, idle_s=0.05, least=1) as served:
 
-        async def busy(count: int) -> None:
+        async def busy(count: int) -> set[int]:
+            """Who was at work."""
             ends = await served.ends(*[served.work("sleep", {"seconds": 0.2}) for _ in range(count)])
             assert {end.verdict for end in ends} == {Verdict.SUCCEEDED}
+            return {int(end.result) for end in ends}
 
-        await busy(4)
-        first = set(lane(served).pids)
+        first = await busy(4)
         assert len(first) > 1
         await left(served, 1)
         (stays,) = lane(served).pids
         for pid in first - {stays}:
             await gone(pid)
         assert await served.value("pid") == stays
-        await busy(4)
-        assert len(lane(served).pids) > 1
+        assert len(await busy(4)) > 1
         assert lost(served) == []
 
 
