@@ -10,7 +10,7 @@ from typing import Any
 from wsaios.engines.local import Context, GiveUp, RetryAfter
 
 FOLDER = "WSAIOS_TEST_RIG"
-WAITING = {"hold", "stubborn", "rows_hold"}
+WAITING = {"hold", "stubborn", "steps", "rows_hold"}
 Answering = Callable[[Any], Any]
 
 
@@ -35,6 +35,7 @@ SINGLE: dict[str, Answering] = {
     "echo": lambda value: value,
     "hold": lambda value: value,
     "stubborn": lambda value: value,
+    "steps": lambda value: value,
     "raise": _raising(ValueError("boom")),
     "exit": _raising(SystemExit(3)),
     "retry": _raising(RetryAfter(2.5, "busy")),

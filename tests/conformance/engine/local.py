@@ -113,7 +113,13 @@ class LocalRig(Rig):
 
         async def in_loop(value: object, context: Context) -> Any:
             context.progress(0.5, "half")
-            return await coroutine(value)
+            if name != "steps":
+                return await coroutine(value)
+            self.signal(value)
+            while not self._opened.is_set():
+                await context.checkpoint()
+                await asyncio.sleep(0.001)
+            return function(value)
 
         def in_thread(value: object, context: Context) -> Any:
             context.progress(0.5, "half")

@@ -48,9 +48,10 @@ class Rig(ABC):
     """An engine under test with handlers of the same names in each lane, such as ``echo@thread``.
 
     echo returns `value` · raise, exit, retry, give_up, nan, object, large do as they are called · hold waits for
-    `release` and returns `value` · stubborn does so too and heeds no cancel · rows… take many: rows echoes, rows_raise
-    raises while a `value` is "bad", rows_short and rows_no_list answer wrongly, rows_retry asks for another time,
-    rows_mixed returns an exception for "bad", rows_hold waits for `release`.
+    `release` and returns `value` · stubborn does so too and heeds no cancel · steps does so too, with checkpoints
+    meanwhile · rows… take many: rows echoes, rows_raise raises while a `value` is "bad", rows_short and rows_no_list
+    answer wrongly, rows_retry asks for another time, rows_mixed returns an exception for "bad", rows_hold waits for
+    `release`.
     """
 
     exact = True
@@ -165,7 +166,7 @@ class Rig(ABC):
             elif isinstance(report, Freed):
                 freed[key] += 1
             elif self.exact:
-                assert isinstance(report, (Started, Noted))
+                assert isinstance(report, (Started, Noted, Yielded))
                 assert key not in finals, "nothing is said of an attempt that ended"
         for key, ends in finals.items():
             assert all(end == ends[0] for end in ends), "an attempt ends in one way only"

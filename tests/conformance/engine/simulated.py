@@ -66,6 +66,7 @@ _ANSWERS = {
     "echo": Answer(fraction=0.5),
     "hold": Answer(**_HELD),
     "stubborn": Answer(**_HELD, stubborn=True),
+    "steps": Answer(**_HELD),
     "raise": _failed("ValueError", "boom"),
     "exit": _failed("SystemExit", "3"),
     "retry": _RETRY,
