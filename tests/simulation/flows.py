@@ -28,7 +28,7 @@ _HANDLERS: Final = ("echo", "slow", "sheet", "vector", "once")
 _PLANS: Final = 6
 _VERBS: Final[tuple[Verb, ...]] = ("cancel", "pause", "resume", "replay", "replay")
 _ENDED: Final = int(StepState.SUCCEEDED)
-_EVEN: Final = "event.n % 2 == 0"
+_EVEN: Final = "event.data.n % 2 == 0"
 
 
 def plan(rng: Random, number: int) -> Plan:

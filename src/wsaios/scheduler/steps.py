@@ -286,7 +286,7 @@ class Steps:
                 return 1
         said = course.events.get(number)
         if said is not None:
-            context["event"] = msgspec.json.decode(said)
+            context["event"] = prepared.heard(msgspec.json.decode(said))
         items = _valued("foreach", partial(prepared.items, context))
         if items is None:
             arguments = _valued(_field(step), partial(prepared.arguments, context))
@@ -317,7 +317,7 @@ class Steps:
                 self._wanting.append((course, number, missing, told))
                 return 1
             if fan.event is not None:
-                context["event"] = msgspec.json.decode(fan.event)
+                context["event"] = prepared.heard(msgspec.json.decode(fan.event))
             fan.context = context
         begun = 0
         while fan.todo and begun < room and (step.max_parallel is None or len(fan.live) < step.max_parallel):

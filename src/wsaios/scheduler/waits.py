@@ -179,7 +179,7 @@ class Waits:
         context, missing = self._steps.read(course, prepared.filter_reads, told)
         if missing:
             return missing
-        context["event"] = data
+        context["event"] = prepared.heard(data)
         return prepared.takes(context)
 
     def _tell(self, course: Course, number: int, data: str) -> None:

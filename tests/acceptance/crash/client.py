@@ -56,7 +56,7 @@ APPROVED: Final[dict[str, Any]] = {
             "id": "told",
             "handler": "double",
             "args": {"call": "${input.call}.told", "value": 1},
-            "wait_for": {"event": "approved", "filter": "event.call == input.call"},
+            "wait_for": {"event": "approved", "filter": "event.data.call == input.call"},
         }
     ],
 }

@@ -22,7 +22,7 @@ SOON = 20.0
 def flow() -> Workflow:
     made = Workflow("far", input={"n": {"type": "integer", "default": 2}}, output="${steps.asked.result}")
     made.step("one", handler="echo", args={"value": "${input.n}"})
-    made.step("asked", wait_for={"event": "go", "filter": "event == steps.one.result"}, depends_on="one")
+    made.step("asked", wait_for={"event": "go", "filter": "event.data == steps.one.result"}, depends_on="one")
     return made
 
 

@@ -11,8 +11,8 @@ SOON = 20.0
 def approval() -> Workflow:
     flow = Workflow("approval", input={"level": {"type": "integer"}}, output="${steps.approve.result}")
     flow.step("first", handler="echo", args={"value": "${input.level}"})
-    wait_for = {"event": "approved", "filter": "event.level >= steps.first.result"}
-    flow.step("approve", handler="echo", args={"value": "${event.by}"}, wait_for=wait_for, depends_on="first")
+    wait_for = {"event": "approved", "filter": "event.data.level >= steps.first.result"}
+    flow.step("approve", handler="echo", args={"value": "${event.data.by}"}, wait_for=wait_for, depends_on="first")
     return flow
 
 

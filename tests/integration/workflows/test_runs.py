@@ -198,12 +198,12 @@ async def test_an_event_goes_to_the_step_that_waits_for_it(site: Site) -> None:
     scheduler = await site.open()
     flow = Workflow("approval", output="${steps.told.result}")
     flow.step("first", handler="echo", args={"value": 3})
-    wait_for = {"event": "approval", "filter": "event.level >= steps.first.result"}
+    wait_for = {"event": "approval", "filter": "event.data.level >= steps.first.result"}
     flow.step("approve", wait_for=wait_for, depends_on="first")
     flow.step(
         "told",
         handler="echo",
-        args={"value": "${event.by} after ${steps.approve.result.by}"},
+        args={"value": "${event.data.by} after ${steps.approve.result.by}"},
         wait_for={"event": "second"},
         depends_on="approve",
     )
@@ -324,7 +324,7 @@ async def test_an_event_that_came_is_not_waited_for_again(site: Site) -> None:
     scheduler = await site.open()
     site.fail.add("go")
     flow = Workflow("told")
-    flow.step("told", handler="echo", args={"value": "${event}"}, wait_for={"event": "go"}, max_attempts=1)
+    flow.step("told", handler="echo", args={"value": "${event.data}"}, wait_for={"event": "go"}, max_attempts=1)
     run = await scheduler.run_workflow(flow)
     await until(run, lambda steps: steps["told"].state == "waiting")
     await run.signal("go", "go")

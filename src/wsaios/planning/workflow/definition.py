@@ -29,7 +29,7 @@ class Http(_Part, frozen=True, gc=False):
 
 
 class WaitFor(_Part, frozen=True, gc=False):
-    """An event that a step waits for once its dependencies have ended; `filter` is a condition over `event`.
+    """An event that a step waits for once its dependencies have ended; `filter` reads `event.name` and `event.data`.
 
     `timeout_s` None: it waits for ever.
     """

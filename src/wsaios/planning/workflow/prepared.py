@@ -62,6 +62,11 @@ class Prepared:
             raise ExpressionFailed(self._foreach.source, f"foreach needs a list, not {type(value).__name__}")
         return value
 
+    def heard(self, data: JsonValue) -> JsonValue:
+        """The event that the step waits for, as its expressions read it."""
+        wait_for = self.step.wait_for
+        return {"name": "" if wait_for is None else wait_for.event, "data": data}
+
     def takes(self, context: Context) -> bool:
         """Whether the event in `context` is one that the step waits for.
 

@@ -14,6 +14,7 @@ from wsaios.planning.workflow.template import Hole, holes
 MAX_DEPTH: Final = 100
 STEP_FIELDS: Final = ("result", "state")
 RUN_FIELDS: Final = ("id", "workflow", "version", "tenant")
+EVENT_FIELDS: Final = ("name", "data")
 BASE: Final = frozenset({"input", "steps", "run"})
 _NAMES: Final = ("handler", "model", "lane", "concurrency_key")
 # With such a finding nobody knows what a step depends on.
@@ -216,6 +217,9 @@ class _Reading:
         elif root == "run" and rest and rest[0] not in RUN_FIELDS:
             reason = f"a run has no {rest[0]!r}; it has {', '.join(RUN_FIELDS)}"
             self._tell(path, hole, found, reason, rest[0], self._meant(rest[0], RUN_FIELDS))
+        elif root == "event" and rest and rest[0] not in EVENT_FIELDS:
+            reason = f"an event has {' and '.join(EVENT_FIELDS)}; what it carries is in event.data"
+            self._tell(path, hole, found, reason, rest[0], f"data.{rest[0]}")
         elif root == "steps":
             self._step(path, hole, found, number, known)
 

@@ -48,7 +48,7 @@ _WAIT_FOR: Final = _object(
     ["event"],
     {
         "event": _text("The name of the event."),
-        "filter": _text(f"Only an event for which this holds: {_EXPRESSION}, and event.", 4_000),
+        "filter": _text(f"Only an event for which this holds: {_EXPRESSION}, event.name and event.data.", 4_000),
         "timeout_s": _number("number", 0, _LONGEST_S, "The step fails when none came for so long."),
     },
     "The step waits for this event when its dependencies have ended; a human's approval is one.",

@@ -57,6 +57,13 @@ STEP = '{"id": "a", "handler": "m:f"'
         ),
         (HEAD + "- {id: a, handler: f, args: {x: '${⟦item}'}}", "reference", "item", "", "only in a step with foreach"),
         (HEAD + "- {id: a, handler: f, when: ⟦event.ok}", "reference", "event", "", "only in a step with wait_for"),
+        (
+            HEAD + "- {id: a, wait_for: {event: e, filter: ⟦event.ok}}",
+            "reference",
+            "ok",
+            "data.ok",
+            "what it carries is in event.data",
+        ),
         (HEAD + "- {id: a, handler: f, when: 1 > 0 && ⟦run.idd == ''}", "reference", "idd", "id", "a run has no"),
         (HEAD + "- {id: a, handler: f, when: ⟦steps.b.result}", "reference", "b", "", "no step has the id"),
         (HEAD + "- {id: a, handler: f, when: size(⟦steps) > 1}", "reference", "steps", "", "name the step"),

@@ -28,7 +28,7 @@ steps:
     args: {file: "${item}", label: "${index} of ${run.id}"}
   - id: ask
     depends_on: [each]
-    wait_for: {event: approval, filter: event.run == run.id && steps.list.state == 'succeeded', timeout_s: 60}
+    wait_for: {event: approval, filter: event.data.run == run.id && steps.list.state == 'succeeded', timeout_s: 60}
   - id: tell
     depends_on: [ask, each]
     http: {url: "https://example.org/${input.folder}", method: POST, json: {all: "${steps.each.result}"}}
@@ -65,8 +65,8 @@ def test_arguments_condition_and_items_are_those_of_the_definition() -> None:
         "file": {"size": 1},
         "label": "0 of run_1",
     }
-    assert step("ask").takes({**CONTEXT, "event": {"run": "run_1"}})
-    assert not step("ask").takes({**CONTEXT, "event": {"run": "run_2"}})
+    assert step("ask").takes({**CONTEXT, "event": step("ask").heard({"run": "run_1"})})
+    assert not step("ask").takes({**CONTEXT, "event": step("ask").heard({"run": "run_2"})})
     assert step("tell").arguments(CONTEXT) == {
         "url": "https://example.org/docs",
         "method": "POST",

@@ -69,7 +69,7 @@ def test_an_event_that_comes_before_a_step_waits_is_not_kept_for_it() -> None:
 
 def test_filters_decide_and_one_without_a_value_takes_nothing() -> None:
     alarm = Alarm()
-    runs_ = [alarm.start(waits(filter_)) for filter_ in ("", "event.n > 1", "event.level == 'high'")]
+    runs_ = [alarm.start(waits(filter_)) for filter_ in ("", "event.data.n > 1", "event.data.level == 'high'")]
     alarm.emit("go", {"n": 1})
     assert [alarm.steps(run)["told"] for run in runs_] == ["succeeded", "waiting", "waiting"]
     alarm.emit("go", {"n": 2, "level": "high"})
@@ -78,7 +78,7 @@ def test_filters_decide_and_one_without_a_value_takes_nothing() -> None:
 
 def test_a_filter_that_cannot_be_read_here_takes_nothing_and_harms_nobody() -> None:
     alarm = Alarm()
-    runs_ = [alarm.start(waits(filter_)) for filter_ in ("event.n > 0", "")]
+    runs_ = [alarm.start(waits(filter_)) for filter_ in ("event.data.n > 0", "")]
     alarm.restart(1000)
     alarm.core.runs.speak(NoLanguage())
     assert isinstance(alarm.emit("go", {"n": 1}), int)
@@ -90,7 +90,7 @@ def test_a_filter_that_cannot_be_read_here_takes_nothing_and_harms_nobody() -> N
 
 def test_a_step_with_work_goes_on_with_what_the_event_carries() -> None:
     alarm = Alarm()
-    alarm.start(waits(handler="echo", args={"got": "${event.n}"}))
+    alarm.start(waits(handler="echo", args={"got": "${event.data.n}"}))
     alarm.emit("go", {"n": 7})
     assert alarm.started() == [{"got": 7}]
     alarm.restart(1000)
@@ -168,7 +168,7 @@ def test_a_filter_that_reads_what_is_not_in_memory_delays_the_event_and_what_it_
     alarm.put(OnEvent("go"))
     flow = Workflow("reads", output="${steps.told.result}")
     flow.step("first", handler="echo")
-    flow.step("told", wait_for={"event": "go", "filter": "event.n == steps.first.result"}, depends_on="first")
+    flow.step("told", wait_for={"event": "go", "filter": "event.data.n == steps.first.result"}, depends_on="first")
     alarm.start(flow)
     alarm.end()
     alarm.core.runs._steps.memory = Memory(0)  # noqa: SLF001  # no setting says it
