@@ -120,6 +120,8 @@ def _pairs(option: str, given: Iterable[str] | None, value: Callable[[str], Any]
         name, equals, text = pair.rpartition("=")
         if not equals or not name:
             raise InvalidInput(option, f"must be CLASS=NUMBER, as in short=20, not {pair!r:.80}")
+        if name in found:
+            raise InvalidInput(option, f"names {name!r:.80} twice; give each class once")
         found[name] = value(text)
     return found
 

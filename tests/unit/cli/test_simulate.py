@@ -64,6 +64,7 @@ def test_the_report_needs_nothing_else(trace: str, tmp_path: Path) -> None:
         (("TRACE", "--class-by", "size"), "must be context or service"),
         (("TRACE", "--priority", "fast"), "must be CLASS=NUMBER"),
         (("TRACE", "--priority", "fast=900"), "from -100 to 100"),
+        (("TRACE", "--priority", "fast=1", "--priority", "fast=2"), "names 'fast' twice"),
         (("TRACE", "--deadline", "swift=1"), "class 'swift': there is none, only fast, slow"),
         (("TRACE", "--out", "nowhere/at/all.html"), "name another file"),
     ],
