@@ -69,8 +69,10 @@ def starts_in_s(core: Core, lane: str, grade: int, ahead: int, now_us: int) -> f
         return None
     seats = {id(seat): seat for ref in slots if (seat := slots.seat(ref)) is not None}.values()
     since = [seat.since_us for seat in seats if seat.lane == lane and not seat.away] or [now_us]
+    # Of calls at hand beyond the slots it is not known when they began; together they have had the slots.
+    crowd = max(1.0, len(since) / slots.slots(lane))
     # One that hangs says little of the others: slots become free at the sum of their rates.
-    rate = sum(1 / max(mean_us, now_us - each, 1.0) for each in since) / len(since)
+    rate = sum(1 / max(mean_us, (now_us - each) / crowd, 1.0) for each in since) / len(since)
     return (ahead + 1) / (rate * usable * 1e6)
 
 

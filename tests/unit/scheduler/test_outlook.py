@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.scheduler.rig import Rig
-from wsaios.kernel.engine import Ended, Verdict, Yielded
+from wsaios.kernel.engine import AtHand, Ended, Verdict, Yielded
 from wsaios.kernel.events import Reported
 from wsaios.kernel.task import GRADES, HandlerSpec, LaneSpec, NewTask
 from wsaios.scheduler.outlook import starts_in_s
@@ -76,3 +76,12 @@ def test_slots_that_are_kept_for_higher_classes_are_not_counted() -> None:
     assert guess(rig, 0, INTERACTIVE) == pytest.approx(0.25)
     assert guess(rig, 0, DEFAULT) == pytest.approx(0.5)
     assert guess(rig, 0, BULK) == pytest.approx(1.0)
+
+
+def test_calls_at_hand_beyond_the_slots_do_not_make_those_behind_them_late() -> None:
+    rig = hall(1)
+    rig.step(Reported(None, [AtHand("default", "echo", 9)]))
+    rig.submit(*[NewTask("echo", b"{}")] * 20)
+    assert rig.core.executor.slots.taken() == 10
+    rig.now_us += 5 * SECOND_US
+    assert guess(rig, 9) == pytest.approx(10.0)

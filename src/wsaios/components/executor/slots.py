@@ -165,14 +165,19 @@ class Slots:
         return iter(self._seats)
 
     def _count(self, seat: Seat, now_us: int | None) -> None:
-        """The seat is empty."""
+        """The seat is empty.
+
+        Of calls that wait at hand beyond the slots it is not known when they began; together they have had the slots.
+        """
         lane, used_us = seat.lane, seat.used_us
         if not seat.away:
-            self._taken[lane] -= 1
+            slots, taken = self._limits[lane], self._taken[lane]
+            self._taken[lane] = taken - 1
             if self.reserved and lane in self.reserved:
                 self._graded[lane][seat.shard.grade] -= 1
             if now_us is not None:
-                used_us += now_us - seat.since_us
+                held_us = now_us - seat.since_us
+                used_us += held_us if taken <= slots else held_us * slots // taken
         if now_us is None:
             self.meter.undo(lane, seat.shard, seat.charged)
         else:

@@ -164,7 +164,7 @@ class LocalEngine:
         elif not lane.begin(run):
             register.forget(run)
             return Receipt.REJECTED
-        elif work.timeout_s is not None:
+        elif work.timeout_s is not None and not run.closed:
             register.deadlines.arm(run, work.timeout_s)
         return Receipt.ACCEPTED
 

@@ -217,9 +217,10 @@ class _Reading:
         elif root == "run" and rest and rest[0] not in RUN_FIELDS:
             reason = f"a run has no {rest[0]!r}; it has {', '.join(RUN_FIELDS)}"
             self._tell(path, hole, found, reason, rest[0], self._meant(rest[0], RUN_FIELDS))
-        elif root == "event" and rest and rest[0] not in EVENT_FIELDS:
+        elif root == "event" and (not rest or rest[0] not in EVENT_FIELDS):
             reason = f"an event has {' and '.join(EVENT_FIELDS)}; what it carries is in event.data"
-            self._tell(path, hole, found, reason, rest[0], f"data.{rest[0]}")
+            name, meant = (rest[0], f"data.{rest[0]}") if rest else (root, "event.data")
+            self._tell(path, hole, found, reason, name, meant)
         elif root == "steps":
             self._step(path, hole, found, number, known)
 

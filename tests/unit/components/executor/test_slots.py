@@ -109,3 +109,17 @@ class SlotsMachine(RuleBasedStateMachine):
 
 
 TestSlots = SlotsMachine.TestCase
+
+
+def test_calls_at_hand_beyond_the_slots_count_with_their_part_of_them() -> None:
+    meter = Meter(lambda _: None)
+    one = Slots(meter)
+    one.limit("thread", 1, {})
+    shard = Shard(1, "thread", "t", "h", 0, "")
+    for number in range(8):
+        one.take("thread", shard, [(number, 1)], options(1), 0)
+    # A call a millisecond, each after eight of them had been handed out.
+    for number in range(8, 500):
+        one.leave((number - 8, 1), (number - 7) * 1000)
+        one.take("thread", shard, [(number, 1)], options(1), (number - 7) * 1000)
+    assert 950 < meter.run_us("h") < 1050

@@ -64,6 +64,13 @@ STEP = '{"id": "a", "handler": "m:f"'
             "data.ok",
             "what it carries is in event.data",
         ),
+        (
+            HEAD + "- {id: a, handler: f, wait_for: {event: e}, args: {x: '${⟦event}'}}",
+            "reference",
+            "event",
+            "event.data",
+            "what it carries is in event.data",
+        ),
         (HEAD + "- {id: a, handler: f, when: 1 > 0 && ⟦run.idd == ''}", "reference", "idd", "id", "a run has no"),
         (HEAD + "- {id: a, handler: f, when: ⟦steps.b.result}", "reference", "b", "", "no step has the id"),
         (HEAD + "- {id: a, handler: f, when: size(⟦steps) > 1}", "reference", "steps", "", "name the step"),
