@@ -24,6 +24,8 @@ from wsaios.sdk.workflows import read_plan
 
 _STEP_MS: Final = 100
 _AGAIN_S: Final = 1.0
+# How often a path is asked whether it still stands for the folder that is watched: one stat, which costs nothing.
+_SAME_S: Final = 2.0
 
 
 class Publishes(Protocol):
@@ -37,7 +39,7 @@ class Publishes(Protocol):
 
 
 class WatchedFile(NamedTuple):
-    """A file of a folder that is watched, and what became of it.
+    """A file of a folder that is watched, or the folder itself, and what became of it.
 
     `workflow` and `number` are the version that was published from it last, empty and 0 where none was; `fresh`: just
     now. `flaw` is why the file as it is was not published.
@@ -76,13 +78,24 @@ class Folder:
         self._good: dict[str, tuple[str, int]] = {}
         self._told: dict[str, str] = {}
         self._doubtful = False
+        self._watch = _Watch(self._folder)
+        self._flaw = ""
         if not self._folder.is_dir():
             raise InputError(str(folder), "", "there is no such folder")
 
     async def look(self) -> list[WatchedFile]:
-        """Publish what is new, or has changed since the last look; what became of each such file."""
-        there = await asyncio.to_thread(self._read)
-        found = self._leave([file for file in self._seen if file not in there])
+        """Publish what is new, or has changed since the last look; what became of each such file.
+
+        While the folder itself cannot be read nothing changes, and its path stands for a file, once.
+        """
+        try:
+            there = await asyncio.to_thread(self._read)
+        except OSError as error:
+            # It may be about to be replaced: it is looked at again.
+            self._doubtful = True
+            return self._itself(f"it cannot be read, and is tried again; what was published stays: {error}")
+        found = self._itself(self._watch.flaw)
+        found += self._leave([file for file in self._seen if file not in there])
         self._doubtful = False
         for file, seen in there.items():
             if self._seen.get(file) != seen:
@@ -94,34 +107,32 @@ class Folder:
         return found
 
     async def follow(self) -> AsyncGenerator[list[WatchedFile], None]:
-        """What a look found now, and then whenever something in the folder changes.
+        """What a look found now, and then whenever something in the folder changes, or another takes its place.
 
         Raises:
             MissingExtra: nothing that watches folders is installed.
         """
-        changes = _changes(self._folder)
-        # Before the first look, so that nothing can change unseen between the two.
-        change: asyncio.Future[Any] = asyncio.ensure_future(anext(changes))
-        await asyncio.sleep(0)
         try:
-            yield await self.look()
+            # Before the first look, so that nothing can change unseen between the two.
+            await self._watch.open()
             while True:
-                await asyncio.wait((change,), timeout=_AGAIN_S if self._doubtful else None)
-                if change.done():
-                    change.result()
-                    change = asyncio.ensure_future(anext(changes))
                 yield await self.look()
+                await self._watch.wait(again=self._doubtful)
         finally:
-            change.cancel()
-            await asyncio.gather(change, return_exceptions=True)
+            await self._watch.close()
 
     def _read(self) -> dict[str, bytes]:
         """The files, each by a hash of what is in it."""
         found = {}
-        for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
+        for path in sorted(self._folder.iterdir()):
             if _defines(path.name) and path.is_file():
                 found[path.name] = _digest(path)
         return found
+
+    def _itself(self, flaw: str) -> list[WatchedFile]:
+        """What is wrong with the folder, once."""
+        told, self._flaw = self._flaw, flaw
+        return [WatchedFile(str(self._folder), flaw=flaw)] if flaw and flaw != told else []
 
     def _leave(self, gone: Iterable[str]) -> list[WatchedFile]:
         """Files that are no more; others may have waited for the name that one of them had."""
@@ -170,6 +181,73 @@ class Folder:
                 raise
             return 0
         return next((each.number for each in versions if each.version == plan.version), 0)
+
+
+class _Watch:
+    """Whether something has changed where a path leads to, also when that is another folder than before.
+
+    What watches stays with the folder that it found. That one was replaced when it is told to be deleted, since the
+    next one may have its inode, or when the path stands for another inode, of which nothing is told. `flaw` is why
+    nothing is watched; then it is tried again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._inode: tuple[int, int] | None = None
+        self._changes: AsyncGenerator[Any, None] | None = None
+        self._change: asyncio.Future[Any] | None = None
+        self.flaw = ""
+
+    async def open(self) -> None:
+        """Watch what the path stands for now."""
+        await self.close()
+        self.flaw = ""
+        # Before the watch: what comes between the two is another inode later.
+        self._inode = await asyncio.to_thread(_inode, self._folder)
+        if self._inode is None:
+            return
+        self._changes = _changes(self._folder.absolute())
+        self._change = asyncio.ensure_future(anext(self._changes))
+        await asyncio.sleep(0)
+        self._take()
+
+    async def close(self) -> None:
+        """Watch no more."""
+        change, self._change = self._change, None
+        changes, self._changes = self._changes, None
+        if change is not None:
+            change.cancel()
+            await asyncio.gather(change, return_exceptions=True)
+        if changes is not None:
+            await changes.aclose()
+
+    async def wait(self, *, again: bool) -> None:
+        """Until a look may find something, soon at the latest if it is to be looked `again`."""
+        while True:
+            if self._change is None:
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                await asyncio.wait((self._change,), timeout=_AGAIN_S if again else _SAME_S)
+            changed = self._take()
+            if self._change is None or await asyncio.to_thread(_inode, self._folder) != self._inode:
+                await self.open()
+                return
+            if changed or again:
+                return
+
+    def _take(self) -> bool:
+        """Whether something has changed; the next change is waited for unless the folder itself is gone."""
+        if self._change is None or not self._change.done():
+            return False
+        change, self._change = self._change, None
+        try:
+            gone = any(Path(path) == self._folder.absolute() for _, path in change.result())
+        except (OSError, RuntimeError) as error:
+            self.flaw = f"it is not watched, but looked at every {_AGAIN_S:g} s: {error}"
+            return False
+        if not gone and self._changes is not None:
+            self._change = asyncio.ensure_future(anext(self._changes))
+        return True
 
 
 class Folders:
@@ -221,16 +299,28 @@ def _digest(path: Path) -> bytes:
         return str(error).encode()
 
 
-def _concerns(_: object, path: str) -> bool:
+def _inode(path: Path) -> tuple[int, int] | None:
+    """What a path stands for, links followed."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _concerns(path: Path) -> bool:
     """Whether a change may be one of definitions; some systems swap whole folders behind a link that begins with .."""
-    name = Path(path).name
-    return _defines(name) or name.startswith("..")
+    return _defines(path.name) or path.name.startswith("..")
 
 
 def _changes(folder: Path) -> AsyncGenerator[Any, None]:
     try:
         # Whoever watches nothing need not have it.
-        from watchfiles import awatch  # noqa: PLC0415  # see above
+        from watchfiles import Change, awatch  # noqa: PLC0415  # see above
     except ImportError as error:
         raise MissingExtra("watchfiles, which watches folders,", "workflows") from error
-    return awatch(folder, watch_filter=_concerns, step=_STEP_MS, recursive=False)
+
+    def concerns(change: Change, path: str) -> bool:
+        return _concerns(Path(path)) or (change is Change.deleted and Path(path) == folder)
+
+    return awatch(folder, watch_filter=concerns, step=_STEP_MS, recursive=False)

@@ -2,9 +2,13 @@
 
 import asyncio
 import json
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +139,132 @@ async def test_what_cannot_be_published_now_is_published_when_it_can(tmp_path: P
     assert await folder.look() == []
     async with scheduler:
         assert await folder.look() == [WatchedFile("one.json", "one", 1, fresh=True)]
+
+
+def made_again(folder: Path) -> None:
+    """With the inode of the old one, on file systems that give it out again."""
+    inode = folder.stat().st_ino
+    shutil.rmtree(folder)
+    for number in range(30):
+        made = folder.with_name(f"made {number}")
+        made.mkdir()
+        if made.stat().st_ino == inode:
+            break
+    made.rename(folder)
+    write(folder, 2)
+
+
+def moved_away(folder: Path) -> None:
+    folder.rename(folder.with_name("old"))
+    folder.mkdir()
+    write(folder, 2)
+
+
+def parent_moved_away(folder: Path) -> None:
+    folder.parent.rename(folder.parent.with_name("old"))
+    folder.mkdir(parents=True)
+    write(folder, 2)
+
+
+def link_turned(folder: Path) -> None:
+    release, link = folder.with_name("release 2"), folder.with_name("link")
+    release.mkdir()
+    write(release, 2)
+    link.symlink_to(release.name)
+    link.replace(folder)
+
+
+def link_dangles(folder: Path) -> None:
+    """What the link names comes only later."""
+    link_turned(folder)
+    release = folder.with_name("release 2")
+    release.rename(folder.with_name("release 3"))
+    asyncio.get_running_loop().call_later(0.5, folder.with_name("release 3").rename, release)
+
+
+@pytest.mark.parametrize("replace", [made_again, moved_away, parent_moved_away, link_turned, link_dangles])
+async def test_a_folder_in_the_place_of_the_one_that_was_watched_is_watched(
+    tmp_path: Path, replace: Callable[[Path], None]
+) -> None:
+    folder, said = tmp_path / "site" / "flows", Said()
+    folder.parent.mkdir()
+    release = folder.with_name("release 1") if replace in (link_turned, link_dangles) else folder
+    release.mkdir()
+    if release != folder:
+        folder.symlink_to(release.name)
+    write(folder, 1)
+    async with Scheduler(f"sqlite:///{tmp_path}/work.db") as scheduler:
+        scheduler._folders._log = said  # noqa: SLF001  # it says on standard error what others could only guess
+        assert await scheduler.watch_workflows(folder) == [WatchedFile("one.json", "one", 1, fresh=True)]
+        replace(folder)
+        # The second is in the new folder when it is found, the third is written after that.
+        for value in (2, 3):
+            if value != 2:
+                write(folder, value)
+            async with asyncio.timeout(SOON):
+                while await numbers(scheduler) != (value, {value: 100}):  # noqa: ASYNC110  # nobody is told
+                    await asyncio.sleep(0.02)
+    assert [line["reason"] for line in said.lines if "it is gone" in line["reason"]] == []
+
+
+@pytest.mark.parametrize("instead", ["nothing", "a file"])
+async def test_a_folder_that_cannot_be_read_for_a_while_keeps_what_is_published_and_is_found_again(
+    tmp_path: Path, instead: str
+) -> None:
+    folder, away = tmp_path / "flows", tmp_path / "away"
+    folder.mkdir()
+    async with Scheduler(f"sqlite:///{tmp_path}/work.db") as scheduler:
+        for value in (1, 2):
+            write(folder, value)
+            await Folder(folder, scheduler).look()
+        write(folder, 2)
+        follows = Folder(folder, scheduler).follow()
+        async with aclosing(follows), asyncio.timeout(SOON):
+            assert await anext(follows) == [WatchedFile("one.json", "one", 2)]
+            folder.rename(away)
+            if instead == "a file":
+                folder.write_text("no folder", encoding="utf-8")
+            told = [await anext(follows) for _ in range(3)]
+            (flaw,) = [each for found in told for each in found]
+            assert flaw == WatchedFile(str(folder), flaw=flaw.flaw)
+            assert "it cannot be read, and is tried again; " in flaw.flaw
+            # It is not as if the file were seen first: what it says now is published, though it once was.
+            write(away, 1)
+            folder.unlink(missing_ok=True)
+            away.rename(folder)
+            while not (found := await anext(follows)):
+                pass
+            assert found == [WatchedFile("one.json", "one", 1, fresh=True)]
+            write(folder, 3)
+            while not (found := await anext(follows)):
+                pass
+            assert found == [WatchedFile("one.json", "one", 3, fresh=True)]
+
+
+async def test_a_folder_that_can_neither_be_read_nor_watched_for_a_while_is_watched_later(tmp_path: Path) -> None:
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    write(folder, 1)
+    scheduler = Scheduler(f"sqlite:///{tmp_path}/work.db")
+    # What watches is imported when it is used first, for which files are opened.
+    async with aclosing(Folder(folder, scheduler).follow()) as first:
+        assert [each.number for each in await anext(first)] == [0]
+    watched = Folder(folder, scheduler)
+    follows = watched.follow()
+    async with aclosing(follows), asyncio.timeout(SOON):
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            (flaw,) = await anext(follows)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert "Too many open files" in flaw.flaw
+        assert "Too many open files" in watched._watch.flaw  # noqa: SLF001  # it was not watched either
+        async with scheduler:
+            assert await anext(follows) == [WatchedFile("one.json", "one", 1, fresh=True)]
+            write(folder, 2)
+            assert await anext(follows) == [WatchedFile("one.json", "one", 2, fresh=True)]
+            assert watched._watch.flaw == ""  # noqa: SLF001  # the same
 
 
 def test_the_command_watches_until_it_is_interrupted(tmp_path: Path) -> None:
