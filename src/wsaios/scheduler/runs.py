@@ -162,7 +162,9 @@ class Runs:
         if not self._courses and not self._steps.more():
             self._heard = len(book.effects.closed)
             return
-        self._waits.run()
+        if not self._later:
+            # What came in time is told first.
+            self._waits.run(self.hearing.since_us())
         closed = book.effects.closed
         while self._heard < len(closed):
             each = closed[self._heard]
