@@ -26,15 +26,19 @@ class Hearing:
         self._loading = loading
         self._takers: list[Place] = []
         self._told: Told = None
-        self._asked = False
+        self._asked: Emitted | None = None
+
+    def since_us(self) -> int | None:
+        """When the event came for which it waits for an answer; None: for none."""
+        return None if self._asked is None else self._asked.at_us
 
     def ready(self, event: Emitted) -> bool:
         """Whether it can be told in this step."""
-        if self._asked or self._loading():
+        if self._asked is not None or self._loading():
             return False
         self._takers, missing = self._waits.takers(event, self._told)
         if missing:
-            self._asked = True
+            self._asked = event
             self._book.ask(ResultsOf(tuple(sorted(set(missing)))), partial(self._found, missing))
         return not missing
 
@@ -45,6 +49,6 @@ class Hearing:
             self._waits.tell(takers, msgspec.json.encode(event.data).decode())
 
     def _found(self, missing: list[int], answer: Answer) -> None:
-        self._asked = False
+        self._asked = None
         found = {payload.id: payload.data for payload in answer.results}
         self._told = {**(self._told or {}), **dict.fromkeys(missing, b"null"), **found}

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from wsaios.kernel.errors import (
     IdempotencyConflict,
@@ -161,7 +162,9 @@ class Runs:
         if not self._courses and not self._steps.more():
             self._heard = len(book.effects.closed)
             return
-        self._waits.run()
+        if not self._later:
+            # What came in time is told first.
+            self._waits.run(self.hearing.since_us())
         closed = book.effects.closed
         while self._heard < len(closed):
             each = closed[self._heard]
@@ -243,7 +246,10 @@ class Runs:
     def _open(self, run: Run, sheet: Sheet, rows: list[StepRow]) -> None:
         """Have a run in memory, as its rows say, and let it go on."""
         course = Course(run, sheet)
-        waiting = recalled(course, rows) if rows else []
+        self._go_on(course, recalled(course, rows) if rows else [])
+
+    def _go_on(self, course: Course, waiting: list[tuple[int, int]]) -> None:
+        run, sheet = course.run, course.sheet
         self._courses[run.id] = course
         self._sheets[run.version] = sheet
         sheet.users += 1
@@ -331,27 +337,41 @@ class Runs:
     def _tried(self, event: Act, run: Run, sheet: Sheet | str, rows: list[StepRow]) -> None:
         later = self._later.pop(run.id, [])
         try:
-            if isinstance(sheet, str):
-                raise NotPossible("retry", encode(run.id, "run"), RunState(run.state).word, sheet)
-            if not rows and run.state == RunState.FAILED:
-                raise NotPossible("retry", encode(run.id, "run"), "failed", "it never began; begin another one")
-            kept, gone = done_again(sheet.plan, rows, self._start_of(event, run, sheet))
-            if not gone and run.state == RunState.SUCCEEDED:
-                hint = "name a step to begin from"
-                raise NotPossible("retry", encode(run.id, "run"), RunState(run.state).word, hint)
+            kept, gone = self._again(event, run, sheet, rows)
+            assert not isinstance(sheet, str)  # it was looked at
+            alive = replace(
+                run, state=int(RunState.RUNNING), ended_us=0, tries=run.tries + 1, failure=None, output=None
+            )
+            course = Course(alive, sheet)
+            waiting = recalled(course, kept)
         except WsaiosError as error:
             self._book.reply(event.token, error=error)
+        except Exception as error:  # noqa: BLE001  # the other runs must go on
+            why = f"its steps cannot be read: {type(error).__name__}: {error}"
+            self._refuse(event, run, why)
         else:
             there = {row.key for row in kept if row.state == StepState.TOLD}
             self._gone += [row.key for row in gone if row.key not in there]
             self._steps.rows.update((row.key, row) for row in kept if row.key in there)
-            run.state, run.ended_us, run.tries = int(RunState.RUNNING), 0, run.tries + 1
-            run.failure = run.output = None
-            self._touched[run.id] = run
-            self._book.reply(event.token, run.state)
-            self._open(run, sheet, kept)
+            self._touched[run.id] = alive
+            self._book.reply(event.token, alive.state)
+            self._go_on(course, waiting)
         for each in later:
             self._take_up(each)
+
+    def _again(
+        self, event: Act, run: Run, sheet: Sheet | str, rows: list[StepRow]
+    ) -> tuple[list[StepRow], list[StepRow]]:
+        """The rows of a run that is tried once more: those that stay, and those that go."""
+        name, word = encode(run.id, "run"), RunState(run.state).word
+        if isinstance(sheet, str):
+            raise NotPossible("retry", name, word, sheet)
+        if not rows and run.state == RunState.FAILED:
+            raise NotPossible("retry", name, word, "it never began; begin another one")
+        kept, gone = done_again(sheet.plan, rows, self._start_of(event, run, sheet))
+        if not gone and run.state == RunState.SUCCEEDED:
+            raise NotPossible("retry", name, word, "name a step to begin from")
+        return kept, gone
 
     def _start_of(self, event: Act, run: Run, sheet: Sheet) -> int | None:
         name = event.scope.name

@@ -49,11 +49,12 @@ class Waits:
             heappop(self._until)
         return self._until[0][0] if self._until else None
 
-    def run(self) -> None:
-        """End what has waited long enough."""
+    def run(self, held_us: int | None = None) -> None:
+        """End what has waited long enough; not what may be told an event that came then and is not told yet."""
+        until_us = self._book.now_us if held_us is None else min(held_us, self._book.now_us)
         for _ in range(_AT_ONCE):
             due = self.next_us()
-            if due is None or due > self._book.now_us:
+            if due is None or due > until_us:
                 return
             _, run, number = heappop(self._until)
             course = self._courses[run]

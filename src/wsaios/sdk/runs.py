@@ -1,7 +1,7 @@
 """What stands between a definition and its run: it is read and checked, and whatever it calls is there."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from wsaios.sdk.workflows import Workflow, read_plan
 
 Definition = str | Path | Workflow | Plan | Mapping[str, Any]
 """A file, a builder, what one of them became, the definition as a value of JSON, or a name that was published."""
+AGAIN_S = 1.0
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -97,15 +98,68 @@ def make_ready(scheduler: HasHandlers, known: Collection[str], plan: Plan) -> No
         raise UnknownHandler(", ".join(missing), "; ".join(dict.fromkeys(missing.values())))
 
 
-async def recall_handlers(
-    scheduler: HasHandlers, known: Collection[str], workflows: Workflows, versions: Iterable[str], log: Log
-) -> None:
-    """Make known what runs of these versions call.
+class Recalls:
+    """Makes known what runs of versions call, once for each.
 
-    Where that fails, their steps wait for the handler, and `why` says so.
+    Where that fails it is tried again when another run of that version has begun; not more often than once in a while,
+    for many may begin, and each try is logged.
     """
+
+    def __init__(self, recall: Callable[[set[str]], Awaitable[set[str]]]) -> None:
+        """`recall` returns the versions for which it failed."""
+        self._recall = recall
+        self._known: set[str] = set()
+        self._failed: dict[str, bool] = {}
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._closed = False
+
+    async def now(self, versions: Iterable[str]) -> None:
+        """Make known what is not yet."""
+        failed = fresh = set(versions) - self._known
+        self._known |= fresh
+        try:
+            failed = await self._recall(fresh)
+        finally:
+            if failed:
+                self._failed.update(dict.fromkeys(failed, False))
+                asyncio.get_running_loop().call_later(AGAIN_S, self._let_go, failed)
+
+    def begun(self, versions: Iterable[str]) -> None:
+        """Runs of these have begun."""
+        self._failed.update((version, True) for version in versions if version in self._failed)
+        if not self._closed and not self._known.issuperset(versions):
+            task = asyncio.ensure_future(self.now(versions))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Begin nothing more, and wait for what was begun."""
+        self._closed = True
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _let_go(self, failed: set[str]) -> None:
+        self._known -= failed
+        wanted = [version for version in failed if self._failed.pop(version)]
+        if wanted:
+            self.begun(wanted)
+
+
+async def recall_handlers(
+    scheduler: HasHandlers, known: Collection[str], workflows: Workflows, log: Log, versions: Iterable[str]
+) -> set[str]:
+    """Make known what runs of these versions call; returns those of which not everything is here.
+
+    Their steps wait for the handler, and `why` says so.
+    """
+    failed: set[str] = set()
     for version in sorted(versions):
         try:
             make_ready(scheduler, known, await workflows.plan(version))
         except WsaiosError as error:
+            failed.add(version)
             log.warning("not all that an unfinished run calls is here", version=version, reason=str(error))
+        except Exception as error:  # noqa: BLE001  # what other versions call must be made known
+            failed.add(version)
+            reason = f"{type(error).__name__}: {error}"
+            log.error("no handlers of an unfinished run", version=version, reason=reason)  # noqa: TRY400  # as elsewhere
+    return failed

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast
 
@@ -49,7 +50,7 @@ from wsaios.sdk.handles import Batch, Run, Task
 from wsaios.sdk.lanes import lanes_of
 from wsaios.sdk.marshal import AtHome, Home, at_home
 from wsaios.sdk.names import Rows, number_of, scope_of
-from wsaios.sdk.runs import Definition, make_ready, name_in, plan_from, recall_handlers
+from wsaios.sdk.runs import Definition, Recalls, make_ready, name_in, plan_from, recall_handlers
 from wsaios.sdk.standby import Standby, or_handed_in
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -118,10 +119,10 @@ class Scheduler(Declares, Flows):
         self.add_handler(API_HANDLER, self._api)
         self.count(API_HANDLER)
         self._service.workflows.ready = lambda plan: make_ready(self, self._specs, plan)
-        self._recalled: set[str] = set()
-        self._recalls: set[asyncio.Future[None]] = set()
+        recall = partial(recall_handlers, self, self._specs, self._service.workflows, self._parts.log)
+        self._recalls = Recalls(recall)
         self._folders = Folders(self, self._parts.log)
-        self._parts.loop.watch.begun = self._begun
+        self._parts.loop.watch.begun = self._recalls.begun
         components = self._parts.components
         self.goals: GoalQueue = cast("Any", AtHome(self.home, components.goals))
         self.state: StateStore = cast("Any", AtHome(self.home, components.state))
@@ -248,32 +249,19 @@ class Scheduler(Declares, Flows):
     async def _own(self) -> None:
         opening = await self._parts.start("scheduler")
         try:
-            await self._recall({run.version for run in opening.runs})
+            await self._recalls.now({run.version for run in opening.runs})
             await self._door.open()
         except BaseException:
             await self._parts.stop()
             raise
         self._declarations.begin()
 
-    async def _recall(self, versions: Iterable[str]) -> None:
-        """Make known what runs of these versions call, once for each."""
-        fresh = set(versions) - self._recalled
-        self._recalled |= fresh
-        await recall_handlers(self, self._specs, self._service.workflows, fresh, self._parts.log)
-
-    def _begun(self, versions: Iterable[str]) -> None:
-        """A trigger has begun runs of these."""
-        if not self._recalled.issuperset(versions):
-            task = asyncio.ensure_future(self._recall(versions))
-            self._recalls.add(task)
-            task.add_done_callback(self._recalls.discard)
-
     async def _stop(self) -> None:
         self._declarations.end()
         if self.standby is not None:
             await self.standby.close()
         await self._folders.close()
-        await asyncio.gather(*self._recalls, return_exceptions=True)
+        await self._recalls.close()
         await self._parts.stop(self._door.shut)
         await self._door.close()
         await self._api.close()

@@ -46,3 +46,15 @@ async def test_events_of_clients_reach_runs_with_and_without_a_scheduler_also_be
         await client.emit("approved", {"level": 3, "by": "after"})
         results = await asyncio.gather(*(second.run_result(run.id, timeout_s=SOON) for run in runs))
     assert results == ["beside", "alone", "after"]
+
+
+async def test_an_event_that_is_sent_again_in_the_same_moment_is_one_event(site: Site) -> None:
+    scheduler = await site.open()
+    await scheduler.triggers.on_event("came", "echo", name="heard")
+    emit = scheduler._parts.service.triggers.emit  # noqa: SLF001  # only a client whose connection broke says it again
+    for again in (False, True):
+        token = f"sent {again}"
+        told = await asyncio.gather(*(emit("came", {}, token, again=each) for each in (again, True, True)))
+        assert len(set(told)) == 1
+        assert await emit("came", {}, token, again=True) == told[0]
+    assert (await scheduler.triggers.get("heard")).fired == 2

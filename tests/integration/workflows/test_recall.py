@@ -1,5 +1,6 @@
 """Runs that a scheduler cannot go on with as they were left: what runs of them is waited for, and others go on."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -129,5 +130,41 @@ async def test_a_run_that_cannot_be_read_does_not_keep_others_from_going_on(
             await second.cancel(bad)
         assert (await second.run_status(bad)).state == "running"
         assert f"a run cannot go on, and stays where it is run='{bad}' reason='{told}" in capsys.readouterr().err
+    finally:
+        await site.close()
+
+
+async def test_a_run_that_cannot_be_read_is_not_tried_again_and_says_why(tmp_path: Path) -> None:
+    site, path = Site(f"sqlite:///{tmp_path}/work.db"), tmp_path / "work.db"
+
+    def spoil(data: str) -> str:
+        with closing(sqlite3.connect(path)) as base, base:
+            (was,) = base.execute("SELECT data FROM step WHERE state = 2").fetchone()
+            base.execute("UPDATE step SET data = ? WHERE state = 2", (data,))
+        return str(was)
+
+    try:
+        first = await site.open()
+        site.fail.add("bad")
+        flow = Workflow("fails")
+        flow.step("each", handler="echo", foreach="['fine', 'bad']", args={"value": "${item}"}, max_attempts=1)
+        run = await first.run_workflow(flow)
+        assert (await first.run_end(run.id, timeout_s=SOON)).state == "failed"
+        await first.stop()
+        good = spoil('{"items": 1')
+        second = await site.open()
+        core = second._parts.loop.core  # noqa: SLF001  # nothing else says that it was built anew
+        told = await asyncio.gather(*(second.retry(run.id) for _ in range(2)), return_exceptions=True)
+        assert [type(each) for each in told] == [NotPossible] * 2
+        assert "its steps cannot be read: DecodeError" in str(told[0])
+        assert second._parts.loop.core is core  # noqa: SLF001  # as above
+        assert (await second.run_status(run.id)).state == "failed"
+        await second.stop()
+        site.fail.clear()
+        spoil(good)
+        third = await site.open()
+        assert await third.retry(run.id) == "running"
+        assert await third.run_result(run.id, timeout_s=SOON) == {"each": ["fine", "bad"]}
+        assert (await third.run_status(run.id)).tries == 1
     finally:
         await site.close()

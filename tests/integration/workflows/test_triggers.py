@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,25 @@ async def test_what_a_workflow_calls_is_imported_when_a_trigger_begins_its_run(
             await client.triggers.on_event("came", workflow="nobody")
         await client.emit("came", "Ann")
     assert await (await last(scheduler, "t")).result(SOON) == "HELLO ANN"
+
+
+async def test_what_could_not_be_imported_is_tried_again_with_the_next_run(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    work = f"late_work_of_{site.url.partition(':')[0]}"
+    scheduler = await site.open()
+    await scheduler.publish(greeting(handler=f"{work}:greet"))
+    await scheduler.triggers.on_event("came", workflow="greeting", input={"who": "${ event.data }"}, name="t")
+    await scheduler.emit("came", "Ann")
+    first = await last(scheduler, "t")
+    while "not all that an unfinished run calls is here" not in capsys.readouterr().err:  # noqa: ASYNC110  # it is logged
+        await asyncio.sleep(0.01)
+    (tmp_path / f"{work}.py").write_text("def greet(value):\n    return value.upper()\n", encoding="utf-8")
+    await scheduler.emit("came", "Bob")
+    assert await (await last(scheduler, "t")).result(SOON) == "HELLO BOB"
+    assert await first.result(SOON) == "HELLO ANN"
 
 
 async def test_a_client_declares_and_emits_while_nobody_runs(site: Site) -> None:

@@ -41,6 +41,7 @@ class Rig:
         self.cancels: list[AttemptRef] = []
         self.preempts: list[AttemptRef] = []
         self.resumes: list[Resumed] = []
+        self.warnings: list[tuple[str, dict[str, object]]] = []
         self.told: list[Committed] = []
 
     def _core(self) -> Core:
@@ -74,6 +75,7 @@ class Rig:
             self.cancels.extend(effects.cancels)
             self.preempts.extend(effects.preempts)
             self.resumes.extend(effects.resumes)
+            self.warnings.extend(effects.warnings)
             self.replies.update((reply.token, reply.error or reply.value) for reply in effects.replies)
             pending, told = (), answer if effects.commit.questions or effects.commit.purged else None
             if not effects.again:

@@ -61,6 +61,7 @@ class Events:
         self.listeners: list[Listener] = []
         self._queue: deque[Held] = deque()
         self._named: dict[str, Held] = {}
+        self._told: list[str] = []
 
     def recover(self, facts: Sequence[tuple[str, str, Any]]) -> None:
         """Tell what was emitted while nobody could be told."""
@@ -87,6 +88,12 @@ class Events:
             held.over = True
             self._tell(held)
 
+    def settle(self) -> None:
+        """What was told is found by the rows of their tokens from this commit on."""
+        for token in self._told:
+            self._named.pop(token, None)
+        self._told.clear()
+
     def _told_before(self, asked: Emit, answer: Answer) -> None:
         if answer.keys:
             self._book.reply(asked.token, answer.keys[0].task)
@@ -104,10 +111,10 @@ class Events:
             event = Emitted(book.ids.one(book.now_us), asked.name, asked.data, book.now_us)
             held = Held(event, asked)
             self._queue.append(held)
-            self.tell()
-            if not held.over and asked.client_token:
-                # Sent again, it may be looked up before it is told.
+            if asked.client_token:
+                # Sent again, it may have been looked up before its row was there.
                 self._named[asked.client_token] = held
+            self.tell()
 
     def _tell(self, held: Held) -> None:
         book, event = self._book, held.event
@@ -127,6 +134,7 @@ class Events:
         if held.client_token:
             until_us = book.now_us + CLIENT_WINDOW_US
             book.commit.keys.append(IdempotencyRow(EMITTED, held.client_token, event.id, "", until_us))
+            self._told.append(held.client_token)
         if self._fires:
             self._fire(event, concerned)
         self._keep(held)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Final
 
 from wsaios.kernel.errors import UnknownWorkflow
 from wsaios.kernel.ledger import Answer, DefinitionOf
@@ -11,11 +12,14 @@ from wsaios.scheduler.book import Book
 from wsaios.scheduler.catalog import Catalog
 from wsaios.scheduler.course import Sheet
 
+_GONE: Final = "its definition is not in this ledger; publish it again"
+
 
 class Plans:
     """Every version of them that new runs get. What is not here yet is asked from the ledger, once.
 
-    `changed` is called when one of them has come, or what a name stands for is another one.
+    `changed` is called when one of them has come, or what a name stands for is another one. Why there is none stands
+    in its place, until something is published under that name.
     """
 
     def __init__(self, book: Book, catalog: Catalog, rng: Rng) -> None:
@@ -23,7 +27,7 @@ class Plans:
         self._catalog = catalog
         self._rng = rng
         self._names: frozenset[str] = frozenset()
-        self._sheets: dict[str, Sheet | None] = {}
+        self._sheets: dict[str, Sheet | str] = {}
         self._asked: set[str] = set()
         self.changed: Callable[[], None] = lambda: None
         catalog.changed = self._published
@@ -42,16 +46,22 @@ class Plans:
         return self._catalog.shares(name).keys() <= self._sheets.keys()
 
     def flaw(self, name: str) -> str:
-        """Why no run of it could begin now; else nothing."""
-        return "" if self._catalog.shares(name) else str(UnknownWorkflow(name))
+        """Why no run of it could begin now; else nothing. Where versions share new runs, one of them is enough."""
+        shares = self._catalog.shares(name)
+        found = [self._sheets.get(version) for version in shares]
+        if not shares:
+            return str(UnknownWorkflow(name))
+        flaws = [each for each in found if isinstance(each, str)]
+        return str(UnknownWorkflow(name, flaws[0])) if len(flaws) == len(found) else ""
 
     def choose(self, name: str) -> Sheet:
         """What a new run of it gets, by its route.
 
         Raises:
-            UnknownWorkflow: nothing was published under this name, or the ledger has it no more.
+            UnknownWorkflow: nothing was published under this name, or the ledger has it no more, or not readable.
         """
-        shares, sheet = self._catalog.shares(name), None
+        shares = self._catalog.shares(name)
+        sheet: Sheet | str | None = None
         if not shares:
             raise UnknownWorkflow(name)
         left = self._rng.random() * sum(shares.values())
@@ -60,12 +70,15 @@ class Plans:
             if left < 0:
                 sheet = self._sheets.get(version)
                 break
-        if sheet is None:
-            raise UnknownWorkflow(name, "its definition is not in this ledger; publish it again")
+        if not isinstance(sheet, Sheet):
+            raise UnknownWorkflow(name, sheet or _GONE)
         return sheet
 
     def _published(self, name: str) -> None:
         if name in self._names:
+            for version in self._catalog.shares(name):
+                if isinstance(self._sheets.get(version), str):
+                    del self._sheets[version]
             self.want(self._names)
             self.changed()
 
@@ -73,5 +86,15 @@ class Plans:
         self._asked.discard(version)
         if any(version in self._catalog.shares(name) for name in self._names):
             found = answer.definitions
-            self._sheets[version] = Sheet(plan_of(found[0].content)) if found else None
+            self._sheets[version] = self._read(version, found[0].content) if found else _GONE
             self.changed()
+
+    def _read(self, version: str, content: bytes) -> Sheet | str:
+        try:
+            return Sheet(plan_of(content))
+        except Exception as error:  # noqa: BLE001  # one that cannot be read must not end the scheduler
+            why = f"{type(error).__name__}: {error}"
+            self._book.warn(
+                "the definition of a workflow that a trigger starts cannot be read", version=version, reason=why
+            )
+            return f"its definition cannot be read ({why}); publish another version of it"

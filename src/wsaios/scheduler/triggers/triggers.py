@@ -117,6 +117,7 @@ class Triggers:
         if len(self._roster):
             self._hear()
         self._roster.write()
+        self.events.settle()
 
     def next_us(self) -> int | None:
         """When to step for the next firing."""

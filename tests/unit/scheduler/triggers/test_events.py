@@ -85,6 +85,14 @@ def test_an_unusable_argument_is_a_failed_task_with_its_reason() -> None:
     assert "arguments" in str(outcome.failure)
 
 
+def test_two_repeats_of_what_never_came_are_one_event() -> None:
+    alarm = Alarm()
+    alarm.put(OnEvent("e"))
+    alarm.step(*(Emit(number, "e", {}, "token", again=True) for number in range(2)))
+    assert alarm.replies[0] == alarm.replies[1]
+    assert len(alarm.started()) == 1
+
+
 class Ear:
     """A listener that is ready when the test says so."""
 
@@ -124,3 +132,20 @@ def test_while_somebody_is_not_ready_events_wait_in_their_order_and_nobody_is_to
     alarm.step(Emit("once more", "e", {"path": "a"}, "token", again=True))
     assert alarm.replies["once more"] == ear.heard[0].id
     assert len(alarm.started()) == 2
+
+
+def test_events_that_waited_leave_nothing_behind_and_are_known_by_their_tokens() -> None:
+    alarm, ear = Alarm(), Ear()
+    alarm.put(OnEvent("e"))
+    events = alarm.core.triggers.events
+    events.listeners.append(ear)
+    for number in range(3):
+        ear.can = False
+        alarm.step(Emit(number, "e", {}, f"token {number}"))
+        ear.can = True
+        # In the step that tells it, it is asked for as well.
+        alarm.step(Emit("again", "e", {}, f"token {number}", again=True))
+        assert alarm.replies[number] == alarm.replies.pop("again")
+        assert events._named == {}  # noqa: SLF001  # nothing else says what is left over in memory
+        assert alarm.emit("e", {}, f"token {number}", again=True) == alarm.replies[number]
+    assert len(alarm.started()) == len(ear.heard) == 3

@@ -145,6 +145,53 @@ def test_what_a_client_emitted_while_nobody_ran_reaches_who_waited_then() -> Non
     assert alarm.steps() == {"a": "succeeded", "b": "waiting"}
 
 
+def test_an_event_that_came_in_time_is_told_although_the_time_passes_before_all_runs_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alarm = Alarm()
+    monkeypatch.setattr(runs, "_LOADED", 2)
+    flow = Workflow("timed", output="${steps.told.result}")
+    flow.step("told", wait_for={"event": "go", "timeout_s": 10})
+    for _ in range(5):
+        alarm.start(flow)
+    alarm.restart(1000, fires=False)
+    alarm.emit("go", 1)
+    alarm.restart(20_000_000)
+    assert ended(alarm) == [("succeeded", "1")] * 5
+
+
+def test_an_event_that_came_in_time_is_told_although_what_a_filter_reads_comes_after_the_time() -> None:
+    alarm = Alarm()
+    flow = Workflow("timed", output="${steps.told.result}")
+    flow.step("first", handler="echo")
+    wait_for = {"event": "go", "filter": "event.data.n == steps.first.result", "timeout_s": 10}
+    flow.step("told", wait_for=wait_for, depends_on="first")
+    alarm.start(flow)
+    alarm.end()
+    alarm.restart(1000, fires=False)
+    alarm.emit("go", {"n": 1})
+    alarm.restart(20_000_000)
+    assert ended(alarm) == [("succeeded", '{"n":1}')]
+
+
+def test_who_waits_until_the_time_has_passed_is_ended_once_all_runs_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    alarm = Alarm()
+    monkeypatch.setattr(runs, "_LOADED", 2)
+    flow = Workflow("timed")
+    flow.step("told", wait_for={"event": "go", "timeout_s": 10})
+    for _ in range(5):
+        alarm.start(flow)
+    alarm.restart(20_000_000)
+    alarm.until(alarm.now_us)
+    assert ended(alarm) == [("failed", None)] * 5
+    alarm.start(flow)
+    alarm.restart(1000)
+    alarm.until(alarm.now_us + 9_000_000)
+    assert ended(alarm)[-1] == ("running", None)
+    alarm.until(alarm.now_us + 2_000_000)
+    assert ended(alarm)[-1] == ("failed", None)
+
+
 def test_where_no_trigger_fires_steps_hear_at_once_and_triggers_later() -> None:
     alarm = Alarm()
     alarm.put(OnEvent("go"))

@@ -285,6 +285,43 @@ def test_a_definition_that_is_gone_starts_nothing() -> None:
     alarm.emit("e", {"n": 1})
     assert (alarm.runs(), alarm.view().skipped) == ([], 1)
     assert "publish it again" in alarm.view().fault
+    assert alarm.publish(flow()) == 1
+    alarm.emit("e", {"n": 2})
+    assert ([each["n"] for each in inputs(alarm)], alarm.view().state, alarm.view().fault) == ([2], "active", "")
+
+
+def test_a_definition_that_cannot_be_read_starts_nothing_says_so_once_and_harms_no_other_trigger() -> None:
+    alarm = alarm_with()
+    alarm.put(OnEvent("e"), start=START)
+    alarm.put(OnEvent("e"), "other")
+    (stored,) = alarm.ledger.tables.definitions.values()
+    stored.content = b"{"
+    alarm.restart(1000)
+    for number in range(2):
+        alarm.emit("e", {"n": number})
+    view = alarm.view()
+    assert (alarm.runs(), view.state, view.skipped, len(alarm.started())) == ([], "broken", 2, 2)
+    assert "'flow': its definition cannot be read (" in view.fault
+    told = [message for message, _ in alarm.warnings if "cannot be read" in message]
+    assert told == ["the definition of a workflow that a trigger starts cannot be read"]
+    alarm.publish(flow("another"))
+    alarm.emit("e", {"n": 3})
+    assert ([each["n"] for each in inputs(alarm)], alarm.view().fault) == ([3], "")
+
+
+def test_a_version_that_cannot_be_read_takes_only_its_share_of_new_runs_with_it() -> None:
+    alarm = alarm_with()
+    (first,) = alarm.ledger.tables.definitions.values()
+    alarm.publish(flow("second"))
+    alarm.ask(lambda token: Route(token, "flow", {1: 50, 2: 50}))
+    alarm.put(OnEvent("e"), start=START)
+    first.content = b"{"
+    alarm.restart(1000)
+    assert alarm.view().state == "active"
+    for number in range(40):
+        alarm.emit("e", {"n": number})
+    assert 5 < len(alarm.runs()) < 35
+    assert len(alarm.runs()) + alarm.view().skipped == 40
 
 
 def test_what_waits_for_a_workflow_is_bounded_and_its_events_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
