@@ -291,6 +291,8 @@ class Driver:
         for ref in effects.cancels:
             self.invariants.leaving.cancel(ref)
         self.engine.cancel(effects.cancels, self.clock.now_us())
+        if effects.recalls:
+            self.engine.recall(self.clock.now_us())
         self.engine.preempt(effects.preempts, self.clock.now_us())
         self.engine.resume(effects.resumes, self.clock.now_us())
         self._dispatch(effects.works, told, death)

@@ -209,6 +209,9 @@ class Engine(Protocol):
     def resume(self, resumed: Sequence[Resumed]) -> None:
         """Let calls that yielded go on; unknown ones are ignored."""
 
+    def recall(self) -> None:
+        """Give back, as `Unbegun`, what waits beyond the slots of its lanes and has not begun; best effort."""
+
     def capacity(self) -> Mapping[str, int]:
         """Free slots per lane; information only."""
 

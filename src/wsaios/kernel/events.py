@@ -297,9 +297,9 @@ class Effects(msgspec.Struct):
     """What may leave once `commit` is durable, and when to step again without an event (µs UTC; None: not before one).
 
     `again` asks for a step right after the answers; with `alone` nothing may be taken before it. Attempts in `works`
-    whose payload is empty find it in the answer, by task id. `ended` has the states of the tasks in `closed`, `runs`
-    are those that ended, `begun` the versions of those that triggers began. `sizes` are those of the micro-batches
-    whose attempts left.
+    whose payload is empty find it in the answer, by task id. `recalls` asks for what has not begun back. `ended` has
+    the states of the tasks in `closed`, `runs` are those that ended, `begun` the versions of those that triggers began.
+    `sizes` are those of the micro-batches whose attempts left.
     """
 
     commit: Commit
@@ -308,6 +308,7 @@ class Effects(msgspec.Struct):
     cancels: list[AttemptRef] = []
     preempts: list[AttemptRef] = []
     resumes: list[Resumed] = []
+    recalls: bool = False
     closed: list[Closed] = []
     batches: list[Batch] = []
     runs: list[Run] = []

@@ -342,6 +342,7 @@ class Core:
 
     def _hold(self, event: ev.Hold) -> None:
         self.cycle.held = event.held
+        self.book.effects.recalls |= event.held
 
     def _only(self, event: ev.Only) -> None:
         self.cycle.only = event.batch

@@ -116,9 +116,11 @@ class Cycle:
             spec = executor.handlers[shard.handler]
             rows = lent.rows(lane, shard.handler) // spec.batch_size
             # What waits beyond the slots has not begun: at the death of this process it must not count as begun.
-            # Slots that are kept for a class of work would be kept in vain if calls waited in front of them.
+            # Slots that are kept for a class of work would be kept in vain if calls waited in front of them, and what
+            # is bounded by a limit would begin at another time than that at which it was counted.
             if rows and (
                 lane in slots.reserved
+                or self._rows < MANY
                 or task.expires_us is not None
                 or executor.options(task, shard.handler).at_most_once
             ):

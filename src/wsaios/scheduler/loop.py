@@ -385,6 +385,9 @@ class Loop:
         for reply in effects.replies:
             _answer(reply.token, reply.value, reply.error)
         self._failpoint("driver.after_acknowledge")
+        # Before anything begins: a call may end the process at once.
+        for message, fields in effects.warnings:
+            self._log.warning(message, **fields)
         self._steer(effects)
         if effects.works:
             self._failpoint("driver.before_dispatch")
@@ -398,8 +401,6 @@ class Loop:
             self.watch.closed(effects.closed)
         if effects.batches or effects.runs or effects.begun:
             self.watch.finished([*effects.batches, *effects.runs], effects.begun)
-        for message, fields in effects.warnings:
-            self._log.warning(message, **fields)
         if self._notices is not None:
             self._notices.deliver(flight.calls)
 
@@ -407,6 +408,8 @@ class Loop:
         """Tell the engine what becomes of calls that it has."""
         if effects.cancels:
             self._engine.cancel(effects.cancels)
+        if effects.recalls:
+            self._engine.recall()
         if effects.preempts:
             self._engine.preempt(effects.preempts)
         if effects.resumes:
@@ -518,6 +521,8 @@ class Loop:
 
     def _end(self, error: BaseException) -> None:
         self.ended = error
+        # Another owner may begin it meanwhile.
+        self._engine.recall()
         self._over.set()
         self._stopping = True
         reason = Unacknowledged(str(error))

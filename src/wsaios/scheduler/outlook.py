@@ -73,7 +73,8 @@ def starts_in_s(core: Core, lane: str, grade: int, ahead: int, now_us: int) -> f
     crowd = max(1.0, len(since) / slots.slots(lane))
     # One that hangs says little of the others: slots become free at the sum of their rates.
     rate = sum(1 / max(mean_us, (now_us - each) / crowd, 1.0) for each in since) / len(since)
-    return (ahead + 1) / (rate * usable * 1e6)
+    at_hand = max(0, len(since) - slots.slots(lane))
+    return (at_hand + ahead + 1) / (rate * usable * 1e6)
 
 
 def in_time(core: Core, view: TaskView, task: Task, starts_in_s: float | None, now_us: int) -> bool | None:

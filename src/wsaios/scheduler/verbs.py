@@ -196,6 +196,7 @@ class Verbs:
         book, key = self._book, event.scope.key
         if event.verb == "pause":
             book.paused.add(key)
+            book.effects.recalls = True
         else:
             book.paused.discard(key)
         book.commit.facts.append(("pause", key, event.reason or "paused" if event.verb == "pause" else None))

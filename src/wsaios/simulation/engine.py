@@ -213,6 +213,7 @@ class SimEngine:
         """The attempts that workers have, in the order in which they came."""
         return list(self._calls)
 
+    @property
     def free(self) -> Mapping[str, int]:
         """Free slots per lane."""
         return {name: max(0, spec.slots - self.occupied[name]) for name, spec in (self._lanes or {}).items()}
@@ -318,9 +319,17 @@ class SimEngine:
         used_up = call.quantum_us is not None and 0 < call.quantum_us <= used_us
         self._pipe.send(Yielded(*call.refs[0], used_up), now_us)
 
+    def recall(self, now_us: int) -> None:
+        """Give back what waits beyond the slots."""
+        for lane in sorted(self._queues):
+            self._shed(lane, now_us)
+
     def _give_back(self, lane: str, now_us: int) -> None:
         for handler in sorted(self._lent.pop(lane, ())):
             self._pipe.send(AtHand(lane, handler, 0), now_us)
+        self._shed(lane, now_us)
+
+    def _shed(self, lane: str, now_us: int) -> None:
         queue = self._queues[lane]
         while queue and self.occupied[lane] > self._slots(lane):
             for ref in queue[-1].refs:

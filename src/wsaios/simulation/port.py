@@ -50,6 +50,11 @@ class SimPort:
         self._engine.preempt(refs, self._clock.now_us())
         self._wake()
 
+    def recall(self) -> None:
+        """Give back what has not begun."""
+        self._engine.recall(self._clock.now_us())
+        self._wake()
+
     def resume(self, resumed: Sequence[Resumed]) -> None:
         """Let calls that yielded go on."""
         self._engine.resume(resumed, self._clock.now_us())
@@ -67,7 +72,7 @@ class SimPort:
 
     def capacity(self) -> Mapping[str, int]:
         """Free slots per lane."""
-        return self._engine.free()
+        return self._engine.free
 
     async def probe(self, refs: Sequence[AttemptRef]) -> Mapping[AttemptRef, Literal["running", "unknown"]]:
         """Which of these a worker has."""

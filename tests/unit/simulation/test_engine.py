@@ -120,7 +120,7 @@ def test_without_faults_every_attempt_starts_and_ends_once() -> None:
     assert run.finals() == dict.fromkeys(refs, 1)
     assert Counter(AttemptRef(r.task, r.fence) for r in run.reports if isinstance(r, Started)) == dict.fromkeys(refs, 1)
     assert run.engine.idle
-    assert run.engine.free() == FREE
+    assert run.engine.free == FREE
 
 
 def test_a_result_tells_which_attempt_it_came_from() -> None:
@@ -148,7 +148,7 @@ def test_once_calm_every_attempt_was_reported_once(plan: FaultPlan) -> None:
     run.calm()
     assert run.finals() == dict.fromkeys(refs, 1)
     assert run.engine.idle
-    assert run.engine.free() == FREE
+    assert run.engine.free == FREE
     before = list(run.reports)
     run.calm()
     assert run.reports == before
@@ -279,4 +279,4 @@ def test_after_stop_nothing_is_reported_and_all_is_free() -> None:
     run.engine.stop()
     assert run.run() == []
     assert run.engine.idle
-    assert run.engine.free() == FREE
+    assert run.engine.free == FREE

@@ -86,6 +86,9 @@ class CoroutineLane:
         self._occupied += away - run.away
         self._register.stand(run, aside=aside)
 
+    def recall(self, most: int = 0) -> None:
+        """Nothing: what is here has begun."""
+
     async def checkpoint(self, run: Run) -> None:
         """Yield when the call was asked to or has used up its time; else let others run for a moment.
 

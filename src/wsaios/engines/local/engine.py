@@ -108,6 +108,12 @@ class LocalEngine:
                 run.quantum_us = quantum_us
                 run.resumed.set_result(None)
 
+    def recall(self) -> None:
+        """Have every lane give back what waits beyond its slots."""
+        if self._register is not None:
+            for lane in self._lanes.values():
+                lane.recall()
+
     def capacity(self) -> Mapping[str, int]:
         """Free slots per lane."""
         return {name: lane.free for name, lane in self._lanes.items()}

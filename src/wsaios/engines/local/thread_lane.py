@@ -86,6 +86,17 @@ class ThreadLane:
             self._occupied -= 1
             self._register.finish(run, stopped(run, run.attempts))
 
+    def recall(self, most: int = 0) -> None:
+        """Give back what waits beyond the slots and so many more, the latest first."""
+        while self._waiting and self._occupied > self.slots + most:
+            try:
+                run, _ = self._waiting.popitem()
+            except KeyError:
+                # A thread was faster.
+                return
+            self._occupied -= 1
+            self._register.lose(run, None)
+
     async def checkpoint(self, run: Run) -> None:
         """Nothing: what runs here is no coroutine."""
 
@@ -96,7 +107,7 @@ class ThreadLane:
         if run.closed or timeout_s is None:
             return
         # The time runs from the beginning of the call, and for a work that waited that is later than it was armed.
-        left_s = run.begun_s + timeout_s - time.monotonic() if run.begun_s else timeout_s
+        left_s = run.begun_s + timeout_s - time.monotonic() if run.begun_s else max(timeout_s, 2 * _WAKE_S)
         if left_s > _WAKE_S:
             self._register.deadlines.arm(run, left_s)
             return
@@ -196,19 +207,13 @@ class ThreadLane:
             self._patience = self._register.loop.call_later(max(_WAKE_S, left_s), self._give_back)
             return
         self._register.report(self._pace.stands())
-        while self._waiting and self._occupied > self.slots:
-            try:
-                run, _ = self._waiting.popitem()
-            except KeyError:
-                # A thread was faster.
-                return
-            self._occupied -= 1
-            self._register.lose(run, None)
+        self.recall()
 
     def _finish(self, over: tuple[Run, list[Ended], float]) -> None:
         run, ended, took_s = over
         self._moved_s = time.monotonic()
-        if (changed := self._pace.took(run.handler.name, took_s * 1e6 / len(run.attempts))) is not None:
+        changed = self._pace.took(run.handler.name, took_s * 1e6 / len(run.attempts))
+        if changed is not None:
             self._register.report([changed])
         if run.told:
             self.stuck -= 1
@@ -221,3 +226,6 @@ class ThreadLane:
         else:
             self._occupied -= 1
         self._register.finish(run, ended)
+        if changed is not None:
+            # Calls of this handler take longer than those did that were handed out.
+            self.recall(self._pace.most)

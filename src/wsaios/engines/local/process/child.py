@@ -63,6 +63,9 @@ class Unmade:
     def cancel(self, run: Run) -> None:
         """Nothing."""
 
+    def recall(self, most: int = 0) -> None:
+        """Nothing."""
+
     async def checkpoint(self, run: Run) -> None:
         """Nothing: what runs here is no coroutine."""
 

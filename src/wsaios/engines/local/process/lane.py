@@ -93,6 +93,14 @@ class ProcessLane:
         else:
             worker.recall()
 
+    def recall(self, most: int = 0) -> None:
+        """Give back what waits beyond the slots and so many more, the latest first, but nothing that a worker has."""
+        while self._queue and self._occupied > self.slots + most:
+            run = self._queue.pop()
+            if not run.closed:
+                self._occupied -= 1
+                self._register.lose(run, None)
+
     async def checkpoint(self, run: Run) -> None:
         """Nothing: what runs here is no coroutine."""
 
@@ -112,7 +120,7 @@ class ProcessLane:
             return
         # The time runs from the beginning of the call: for a work that waited, or whose module had to be imported,
         # that is later than it was armed.
-        left_s = run.begun_s + timeout_s - time.monotonic() if run.begun_s else timeout_s
+        left_s = run.begun_s + timeout_s - time.monotonic() if run.begun_s else max(timeout_s, 2 * _WAKE_S)
         if left_s > _WAKE_S:
             self._register.deadlines.arm(run, left_s)
             return
@@ -241,11 +249,7 @@ class ProcessLane:
             self._wait = self._register.loop.call_later(max(_WAKE_S, left_s), self._give_back)
             return
         self._register.report(self._pace.stands())
-        while self._queue and self._occupied > self.slots:
-            run = self._queue.pop()
-            if not run.closed:
-                self._occupied -= 1
-                self._register.lose(run, None)
+        self.recall()
 
     def _end_late(self) -> None:
         """Kill what has been importing for too long: nothing inside such a process would end it."""
@@ -322,9 +326,13 @@ class ProcessLane:
         spent_us = self._pace.usual_us(name) * rows
         worker.expected_us = 0.0 if not worker.held else max(0.0, worker.expected_us - spent_us)
         # Without its import it was no call.
-        if name in worker.loaded and (changed := self._pace.took(name, each_us)) is not None:
+        changed = self._pace.took(name, each_us) if name in worker.loaded else None
+        if changed is not None:
             self._register.report([changed])
         self._finish(run, stopped(run, run.attempts) if run.overdue else [_ended(end) for end in over.ends])
+        if changed is not None:
+            # Calls of this handler take longer than those did that were handed out.
+            self.recall(self._pace.most)
         if over.tired:
             worker.tired = True
             self._return(worker.back(over.seq))
