@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.conformance.engine.rig import LANES, PATIENCE_S, Rig
-from wsaios.kernel.engine import AttemptRef, Ended, Resumed, Verdict, Yielded
+from wsaios.kernel.engine import AttemptRef, Ended, Resumed, Unbegun, Verdict, Yielded
 
 SLOTS = LANES["default"].slots
 
@@ -84,3 +86,17 @@ async def test_nothing_is_asked_of_threads_of_what_is_unknown_and_of_what_runs_o
     assert exact.engine.capacity()["default"] == SLOTS - 1
     exact.release()
     assert {end.verdict for end in await exact.ends(wanted)} == {Verdict.SUCCEEDED}
+
+
+@pytest.mark.parametrize("lane", ["thread", "process"])
+async def test_what_waits_beyond_the_slots_comes_back_when_it_is_asked_for(exact: Rig, lane: str) -> None:
+    names = [f"full {number}" for number in range(LANES[lane].slots)]
+    full = await exact.submit(*[exact.work("hold", lane, name) for name in names])
+    await exact.began(*names)
+    behind = await exact.submit(*[exact.work("echo", lane, "behind") for _ in range(3)])
+    exact.engine.recall()
+    await exact.until(lambda: all(exact.of(Unbegun, ref) for ref in behind))
+    exact.release()
+    assert {end.verdict for end in await exact.ends(full)} == {Verdict.SUCCEEDED}
+    assert exact.executed["behind"] == 0
+    assert exact.engine.capacity()[lane] == LANES[lane].slots
