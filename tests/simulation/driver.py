@@ -291,11 +291,11 @@ class Driver:
         for ref in effects.cancels:
             self.invariants.leaving.cancel(ref)
         self.engine.cancel(effects.cancels, self.clock.now_us())
-        if effects.recalls:
-            self.engine.recall(self.clock.now_us())
         self.engine.preempt(effects.preempts, self.clock.now_us())
         self.engine.resume(effects.resumes, self.clock.now_us())
         self._dispatch(effects.works, told, death)
+        if effects.recalls:
+            self.engine.recall(self.clock.now_us())
         for closed in effects.closed:
             self.invariants.leaving.closed(closed)
             self.world.watch(closed)

@@ -171,9 +171,11 @@ class Resting(Protocol):
 class Seat(Protocol):
     """One slot that is taken; `size` attempts sat down; `turn` is kept of those that may give it away.
 
-    It was taken for `used_us`, and since `since_us`; while the call is `away`, it is free since then.
+    It was taken for `used_us`, and since `since_us`; while the call is `away`, it is free since then. Of a call that
+    was handed out `ahead`, before there was a slot for it, nobody knows when it began.
     """
 
+    ahead: bool
     key: str
     size: int
     lane: str

@@ -283,6 +283,8 @@ class Core:
                 self._batches.discard(batch)
         self._links.recover(opening.releases)
         self.reordering.recover(opening.facts)
+        # A pause that is written may never have been told to the engine.
+        book.effects.recalls |= bool(book.paused)
         for component, key, value in opening.facts:
             if component == "sweep":
                 self._verbs.recover(key, value)

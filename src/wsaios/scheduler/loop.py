@@ -397,6 +397,9 @@ class Loop:
             else:
                 self._unsent += effects.works
             self._failpoint("driver.after_dispatch")
+        if effects.recalls:
+            # Also what was decided before the pause, and left with it.
+            self._engine.recall()
         if effects.closed:
             self.watch.closed(effects.closed)
         if effects.batches or effects.runs or effects.begun:
@@ -408,8 +411,6 @@ class Loop:
         """Tell the engine what becomes of calls that it has."""
         if effects.cancels:
             self._engine.cancel(effects.cancels)
-        if effects.recalls:
-            self._engine.recall()
         if effects.preempts:
             self._engine.preempt(effects.preempts)
         if effects.resumes:

@@ -68,12 +68,13 @@ def starts_in_s(core: Core, lane: str, grade: int, ahead: int, now_us: int) -> f
     if mean_us is None or usable <= 0:
         return None
     seats = {id(seat): seat for ref in slots if (seat := slots.seat(ref)) is not None}.values()
-    since = [seat.since_us for seat in seats if seat.lane == lane and not seat.away] or [now_us]
-    # Of calls at hand beyond the slots it is not known when they began; together they have had the slots.
-    crowd = max(1.0, len(since) / slots.slots(lane))
+    busy = [seat for seat in seats if seat.lane == lane and not seat.away]
+    at_hand = max(0, len(busy) - slots.slots(lane))
+    # Of calls that were handed out ahead it is not known when they began; together they have had the slots.
+    crowd = max(1.0, len(busy) / slots.slots(lane))
+    ages = [(now_us - seat.since_us) / (crowd if seat.ahead else 1.0) for seat in busy] or [0.0]
     # One that hangs says little of the others: slots become free at the sum of their rates.
-    rate = sum(1 / max(mean_us, (now_us - each) / crowd, 1.0) for each in since) / len(since)
-    at_hand = max(0, len(since) - slots.slots(lane))
+    rate = sum(1 / max(mean_us, age, 1.0) for age in ages) / len(ages)
     return (at_hand + ahead + 1) / (rate * usable * 1e6)
 
 

@@ -53,6 +53,20 @@ async def test_a_better_task_waits_for_one_of_those_that_take_longer_than_they_d
         await scheduler.cancel(batch.id)
 
 
+async def test_another_short_handler_in_the_lane_keeps_nothing_that_takes_longer(url: str) -> None:
+    mixed, other, urgent = Mixed(), Mixed(), Mixed()
+    async with scheduler_of(url) as scheduler:
+        scheduler.add_handler("other", other)
+        scheduler.add_handler("urgent", urgent)
+        short = await scheduler.submit_many("other", ({"seconds": 0.0} for _ in range(400)))
+        await short.wait(timeout_s=SOON_S)
+        batch = await handed_out(scheduler, mixed)
+        began = time.monotonic()
+        await (await scheduler.submit("urgent", {"seconds": 0.0}, priority=100)).result(timeout_s=SOON_S)
+        assert mixed.since(began) < ROWS // 4
+        await scheduler.cancel(batch.id)
+
+
 @pytest.mark.parametrize("what", ["all", "lane:thread", "batch"])
 async def test_a_pause_holds_what_has_not_begun(url: str, what: str) -> None:
     mixed = Mixed()

@@ -9,12 +9,12 @@ class Seat:
 
     `away` has a bit for each reason: it awaits other tasks, or rests at a checkpoint. `paid` is what was taken of
     rates for it, by limit and unit: cell and amount; `spent` what it says to have used, by unit (None: it said
-    nothing).
+    nothing). `ahead`: there was no slot for it yet when it was handed out.
     """
 
     __slots__ = (
-        "alone", "away", "charged", "key", "lane", "left", "options", "paid", "shard", "since_us", "size", "spent",
-        "turn", "used_us",
+        "ahead", "alone", "away", "charged", "key", "lane", "left", "options", "paid", "shard", "since_us", "size",
+        "spent", "turn", "used_us",
     )  # fmt: skip
 
     def __init__(self, lane: str, shard: Shard, size: int, options: Effective, since_us: int) -> None:
@@ -26,6 +26,7 @@ class Seat:
         self.size = size
         self.alone = size == 1
         self.away = 0
+        self.ahead = False
         self.since_us = since_us
         self.used_us = 0
         self.charged = 0.0

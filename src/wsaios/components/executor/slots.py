@@ -72,6 +72,7 @@ class Slots:
         seat = Seat(lane, shard, len(refs), options, now_us)
         if self.meter.shares:
             seat.charged = self.meter.began(lane, shard)
+        seat.ahead = self._taken[lane] >= self._limits[lane]
         self._taken[lane] += 1
         if self.reserved and lane in self.reserved:
             self._graded[lane][shard.grade] += 1
@@ -167,7 +168,7 @@ class Slots:
     def _count(self, seat: Seat, now_us: int | None) -> None:
         """The seat is empty.
 
-        Of calls that wait at hand beyond the slots it is not known when they began; together they have had the slots.
+        Of calls that were handed out ahead it is not known when they began; together they have had the slots.
         """
         lane, used_us = seat.lane, seat.used_us
         if not seat.away:
@@ -177,7 +178,7 @@ class Slots:
                 self._graded[lane][seat.shard.grade] -= 1
             if now_us is not None:
                 held_us = now_us - seat.since_us
-                used_us += held_us if taken <= slots else held_us * slots // taken
+                used_us += held_us * slots // taken if seat.ahead and taken > slots else held_us
         if now_us is None:
             self.meter.undo(lane, seat.shard, seat.charged)
         else:

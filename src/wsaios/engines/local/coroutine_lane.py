@@ -86,7 +86,7 @@ class CoroutineLane:
         self._occupied += away - run.away
         self._register.stand(run, aside=aside)
 
-    def recall(self, most: int = 0) -> None:
+    def recall(self) -> None:
         """Nothing: what is here has begun."""
 
     async def checkpoint(self, run: Run) -> None:

@@ -30,10 +30,9 @@ class Pace:
         """What a row is expected to take; what is not known takes all that may wait ahead."""
         return self._usual_us.get(name, AHEAD_US)
 
-    @property
-    def most(self) -> int:
-        """How many calls may wait beyond the slots, by what was told last."""
-        return max((rows for _, rows in self._told.values()), default=0)
+    def rows(self, name: str) -> int:
+        """How many calls of a handler may wait beyond the slots, by what was told last."""
+        return self._told[name][1] if name in self._told else 0
 
     def took(self, name: str, each_us: float) -> AtHand | None:
         """A call ended that took so long for each row; what is to report of that, if it changes much."""

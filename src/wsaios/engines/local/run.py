@@ -22,8 +22,8 @@ class Lane(Protocol):
     def cancel(self, run: "Run") -> None:
         """Ask a work to end; its end is reported when it comes."""
 
-    def recall(self, most: int = 0) -> None:
-        """Give back what waits beyond the slots and so many more, unbegun."""
+    def recall(self) -> None:
+        """Give back what waits beyond the slots, unbegun."""
 
     def overdue(self, run: "Run") -> None:
         """What was armed for this work has come due."""

@@ -51,6 +51,7 @@ class ThreadLane:
         self._pace = Pace(spec, 1)
         self._patience: asyncio.TimerHandle | None = None
         self._moved_s = 0.0
+        self._longer: dict[str, bool] = {}
         self._most = 0
         self._shrinking: asyncio.TimerHandle | None = None
         self._threads = 0
@@ -86,16 +87,26 @@ class ThreadLane:
             self._occupied -= 1
             self._register.finish(run, stopped(run, run.attempts))
 
-    def recall(self, most: int = 0) -> None:
-        """Give back what waits beyond the slots and so many more, the latest first."""
-        while self._waiting and self._occupied > self.slots + most:
-            try:
-                run, _ = self._waiting.popitem()
-            except KeyError:
-                # A thread was faster.
+    def recall(self) -> None:
+        """Give back what waits beyond the slots, the latest first."""
+        self._take_back("", 0)
+
+    def _take_back(self, name: str, most: int) -> None:
+        """Of one handler (no name: of all) what waits beyond the slots and so many more, unbegun."""
+        for run in reversed(list(self._waiting)):
+            if self._occupied <= self.slots + most:
                 return
-            self._occupied -= 1
-            self._register.lose(run, None)
+            # Whoever pops it has it, this or the thread that was about to begin.
+            if (not name or run.handler.name == name) and self._waiting.pop(run, False):
+                self._occupied -= 1
+                self._register.lose(run, None)
+
+    def _look(self) -> None:
+        """Take back what was handed out as shorter than it turned out to be, once all that ended is known."""
+        self._over.collect()
+        names, self._longer = self._longer, {}
+        for name in names:
+            self._take_back(name, self._pace.rows(name))
 
     async def checkpoint(self, run: Run) -> None:
         """Nothing: what runs here is no coroutine."""
@@ -212,9 +223,15 @@ class ThreadLane:
     def _finish(self, over: tuple[Run, list[Ended], float]) -> None:
         run, ended, took_s = over
         self._moved_s = time.monotonic()
-        changed = self._pace.took(run.handler.name, took_s * 1e6 / len(run.attempts))
+        name = run.handler.name
+        before = self._pace.rows(name)
+        changed = self._pace.took(name, took_s * 1e6 / len(run.attempts))
         if changed is not None:
             self._register.report([changed])
+            if changed.rows < before:
+                if not self._longer:
+                    self._register.loop.call_soon(self._look)
+                self._longer[name] = True
         if run.told:
             self.stuck -= 1
             self._warned = self._warned and self.stuck > 0
@@ -226,6 +243,3 @@ class ThreadLane:
         else:
             self._occupied -= 1
         self._register.finish(run, ended)
-        if changed is not None:
-            # Calls of this handler take longer than those did that were handed out.
-            self.recall(self._pace.most)

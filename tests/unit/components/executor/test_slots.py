@@ -123,3 +123,15 @@ def test_calls_at_hand_beyond_the_slots_count_with_their_part_of_them() -> None:
         one.leave((number - 8, 1), (number - 7) * 1000)
         one.take("thread", shard, [(number, 1)], options(1), (number - 7) * 1000)
     assert 950 < meter.run_us("h") < 1050
+
+
+def test_a_long_call_that_had_a_slot_from_the_first_counts_wholly_beside_short_ones_at_hand() -> None:
+    meter = Meter(lambda _: None)
+    two = Slots(meter)
+    two.limit("thread", 2, {})
+    long, short = (Shard(number, "thread", "t", name, 0, "") for number, name in ((1, "long"), (2, "short")))
+    two.take("thread", long, [(0, 1)], options(1), 0)
+    for number in range(1, 101):
+        two.take("thread", short, [(number, 1)], options(1), 0)
+    two.leave((0, 1), 1_000_000)
+    assert meter.run_us("long") == 1_000_000

@@ -63,7 +63,7 @@ class Unmade:
     def cancel(self, run: Run) -> None:
         """Nothing."""
 
-    def recall(self, most: int = 0) -> None:
+    def recall(self) -> None:
         """Nothing."""
 
     async def checkpoint(self, run: Run) -> None:

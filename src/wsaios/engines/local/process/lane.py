@@ -50,6 +50,7 @@ class ProcessLane:
         self._attendant: Attendant | None = None
         self._buried = register.mailbox(self._lay_to_rest)
         self._occupied = 0
+        self._longer: dict[str, bool] = {}
         self._feeding = False
         self._stall: asyncio.TimerHandle | None = None
         self._late: asyncio.TimerHandle | None = None
@@ -93,13 +94,26 @@ class ProcessLane:
         else:
             worker.recall()
 
-    def recall(self, most: int = 0) -> None:
-        """Give back what waits beyond the slots and so many more, the latest first, but nothing that a worker has."""
-        while self._queue and self._occupied > self.slots + most:
-            run = self._queue.pop()
-            if not run.closed:
+    def recall(self) -> None:
+        """Give back what waits beyond the slots, the latest first, but nothing that a worker has."""
+        self._take_back("", 0)
+
+    def _take_back(self, name: str, most: int) -> None:
+        """Of one handler (no name: of all) what waits beyond the slots and so many more, unbegun."""
+        queue, self._queue = self._queue, deque()
+        while queue:
+            run = queue.pop()
+            if run.closed or self._occupied <= self.slots + most or (name and run.handler.name != name):
+                self._queue.appendleft(run)
+            else:
                 self._occupied -= 1
                 self._register.lose(run, None)
+
+    def _compare(self) -> None:
+        """Take back what was handed out as shorter than it turned out to be."""
+        names, self._longer = self._longer, {}
+        for name in names:
+            self._take_back(name, self._pace.rows(name))
 
     async def checkpoint(self, run: Run) -> None:
         """Nothing: what runs here is no coroutine."""
@@ -326,13 +340,15 @@ class ProcessLane:
         spent_us = self._pace.usual_us(name) * rows
         worker.expected_us = 0.0 if not worker.held else max(0.0, worker.expected_us - spent_us)
         # Without its import it was no call.
+        before = self._pace.rows(name)
         changed = self._pace.took(name, each_us) if name in worker.loaded else None
         if changed is not None:
             self._register.report([changed])
+            if changed.rows < before:
+                if not self._longer:
+                    self._register.loop.call_soon(self._compare)
+                self._longer[name] = True
         self._finish(run, stopped(run, run.attempts) if run.overdue else [_ended(end) for end in over.ends])
-        if changed is not None:
-            # Calls of this handler take longer than those did that were handed out.
-            self.recall(self._pace.most)
         if over.tired:
             worker.tired = True
             self._return(worker.back(over.seq))
