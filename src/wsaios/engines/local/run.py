@@ -38,8 +38,8 @@ class Run(msgspec.Struct, eq=False):
     `named` are the attempts whose end was asked for, `partly` gives the ends of a batched call as far as they are
     known. `told`: the ends are reported; `closed`: it no longer runs; between the two its slot is occupied, unless
     `replaced`, which means that another worker took the slot over, or it stands `aside` (so many awaits at once).
-    `asked`: it shall yield at its next checkpoint, as it does when it has `used_s` of `quantum_us`; `resumed` is done
-    when it may go on.
+    `ahead`: it was taken as one of those that may wait beyond the slots. `asked`: it shall yield at its next
+    checkpoint, as it does when it has `used_s` of `quantum_us`; `resumed` is done when it may go on.
     """
 
     work: Work
@@ -53,6 +53,7 @@ class Run(msgspec.Struct, eq=False):
     named: set[Key] | None = None
     begun_s: float = 0.0
     begun: bool = False
+    ahead: bool = False
     cancelled: bool = False
     overdue: bool = False
     told: bool = False

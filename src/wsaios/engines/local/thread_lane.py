@@ -71,6 +71,7 @@ class ThreadLane:
         if usable < self.slots and usable <= self._occupied and not self._start_thread() and not usable:
             return False
         self._occupied += 1
+        run.ahead = 0 < self._occupied - self.slots <= self._pace.rows(run.handler.name)
         self._most = max(self._most, self._occupied)
         self._waiting[run] = True
         self._queue.put(run)
@@ -92,12 +93,12 @@ class ThreadLane:
         self._take_back("", 0)
 
     def _take_back(self, name: str, most: int) -> None:
-        """Of one handler (no name: of all) what waits beyond the slots and so many more, unbegun."""
+        """What waits beyond the slots and so many more, unbegun: all, or of one handler what was taken ahead."""
         for run in reversed(list(self._waiting)):
             if self._occupied <= self.slots + most:
                 return
             # Whoever pops it has it, this or the thread that was about to begin.
-            if (not name or run.handler.name == name) and self._waiting.pop(run, False):
+            if (not name or (run.ahead and run.handler.name == name)) and self._waiting.pop(run, False):
                 self._occupied -= 1
                 self._register.lose(run, None)
 

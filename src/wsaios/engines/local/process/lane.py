@@ -73,6 +73,7 @@ class ProcessLane:
     def begin(self, run: Run) -> bool:
         """Take a work; it fails at once when there is no worker and none can be started."""
         self._occupied += 1
+        run.ahead = 0 < self._occupied - self.slots <= self._pace.rows(run.handler.name)
         if not self._workers and not self._dying and not self._start():
             self._fail(run)
             return True
@@ -99,11 +100,12 @@ class ProcessLane:
         self._take_back("", 0)
 
     def _take_back(self, name: str, most: int) -> None:
-        """Of one handler (no name: of all) what waits beyond the slots and so many more, unbegun."""
+        """What waits beyond the slots and so many more, unbegun: all, or of one handler what was taken ahead."""
         queue, self._queue = self._queue, deque()
         while queue:
             run = queue.pop()
-            if run.closed or self._occupied <= self.slots + most or (name and run.handler.name != name):
+            wanted = not name or (run.ahead and run.handler.name == name)
+            if run.closed or self._occupied <= self.slots + most or not wanted:
                 self._queue.appendleft(run)
             else:
                 self._occupied -= 1
