@@ -31,9 +31,11 @@ async def record(url: str, policy: str) -> None:
     scheduler.add_handler("work", work)
     await scheduler.start()
     rng, tasks = Random(4), []
+    # Two seconds apart: run times, which are measured anew in a replay, must not decide which comes first.
+    begun, seconds = datetime.now(UTC), rng.sample(range(1, 400, 2), 120)
     try:
         for place in range(120):
-            due = datetime.now(UTC) + timedelta(seconds=rng.randrange(1, 100))
+            due = begun + timedelta(seconds=seconds[place])
             priority = rng.choice((-60, 0, 0, 3, 60))
             tasks.append(await scheduler.submit("work", {"ms": rng.random() * 8}, priority=priority, deadline=due))
             if place % 10 == 9:
