@@ -123,3 +123,4 @@ async def test_what_has_not_begun_is_never_overdue(url: str) -> None:
         await hangs.result(timeout_s=SOON_S)
         for task in behind:
             await task.result(timeout_s=SOON_S)
+        assert {(await task.status()).state for task in (hangs, *behind)} == {"succeeded"}

@@ -44,4 +44,5 @@ async def test_a_worker_that_dies_is_missed_although_a_forked_process_lives(tmp_
         worker, child = map(int, (await appeared(tmp_path / "mark")).split())
         os.kill(worker, signal.SIGKILL)
         await served.until(lambda: bool(lost(served)))
+        assert len(lost(served)) == 1
         await gone(child)
